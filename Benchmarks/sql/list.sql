@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+\set customer random(1, 20000)
+\set skip random(0, 5)
+SELECT "orders"."id", "orders"."customer_id", "orders"."status", "orders"."total", "orders"."currency", "orders"."note", "orders"."created_at", "orders"."updated_at", "customers"."id", "customers"."email", "customers"."full_name", "customers"."country", "customers"."tier" FROM "orders" INNER JOIN "customers" ON ("orders"."customer_id" = "customers"."id") WHERE ("orders"."customer_id" = :customer AND "orders"."status" IN ('new', 'paid', 'shipped') AND NOT ("customers"."email" LIKE 'blocked%')) ORDER BY "orders"."created_at" DESC, "orders"."id" DESC LIMIT 21 OFFSET :skip /*action='index',controller='orders',framework='django%3A4.2',traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01'*/;

@@ -1,0 +1,97 @@
+// swift-tools-version: 6.3
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),  // SE-0458: every unsafe use says `unsafe`
+    .treatAllWarnings(as: .error),  // SE-0480: own targets only
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .enableExperimentalFeature("Lifetimes"),  // views that outlive one call, as swift-nio uses them
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+/// A stage: pure, synchronous, imports nothing but `Domain`.
+func stage(_ name: String) -> [Target] {
+    [
+        .target(name: name, dependencies: name == "Domain" ? [] : ["Domain"], swiftSettings: common),
+        .testTarget(
+            name: name + "Tests",
+            dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]),
+            swiftSettings: common
+        ),
+    ]
+}
+
+/// An edge: owns one C library, one kind of file or one format for people.
+func edge(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+    [
+        .target(name: name, dependencies: ["Domain"] + dependencies, swiftSettings: common),
+        .testTarget(
+            name: name + "Tests",
+            dependencies: [.byName(name: name), "TestKit", "Domain"] + dependencies.filter { !isSystemLibrary($0) },
+            swiftSettings: common
+        ),
+    ]
+}
+
+func isSystemLibrary(_ dependency: Target.Dependency) -> Bool {
+    if case .byNameItem(let name, _) = dependency { return name.first == "C" && name != "Capture" && name != "Costs" }
+    return false
+}
+
+/// A libFuzzer program; `Scripts/fuzz` builds it with `PGWEIR_FUZZ=1 swift build --sanitize=fuzzer`.
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name + "Fuzzer",
+        dependencies: ["Domain"] + dependencies,
+        path: "Tests/Fuzzers/" + name,
+        swiftSettings: common + [.unsafeFlags(["-parse-as-library"])],
+        linkerSettings: [.unsafeFlags(["-use-ld=lld"])]  // gold cannot link libFuzzer
+    )
+}
+let fuzzers =
+    Context.environment["PGWEIR_FUZZ"] == nil
+    ? []
+    : [
+        fuzzer("Decoder", ["Packets"]),
+        fuzzer("Reassembly", ["Packets"]),
+        fuzzer("Protocol", ["PostgresWire"]),
+        fuzzer("Lexer", ["Fingerprints"]),
+    ]
+
+let package = Package(
+    name: "pgweir",
+    products: [.executable(name: "pgweir", targets: ["pgweir"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
+    ]
+        + stage("Domain")
+        + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
+        + edge("Capture", ["CPcap", "CZlib"])
+        + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
+        + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
+        + edge("Reports", ["Packets", "PostgresWire", "Quotas", "Pipeline"])
+        + [
+            .executableTarget(
+                name: "pgweir",
+                dependencies: [
+                    "Domain", "Settings", "Capture", "Costs", "Quotas", "Fingerprints", "Pipeline", "Reports",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ],
+                swiftSettings: common
+            )
+        ]
+        + fuzzers
+)

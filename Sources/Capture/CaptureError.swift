@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// Why a capture could not be read; the text says what to do.
+public enum CaptureError: Error, Equatable, CustomStringConvertible {
+    /// The file could not be opened.
+    case cannotOpen(path: String, errno: Int32)
+    /// The file is neither pcap nor pcapng.
+    case notACapture(path: String)
+    /// Reading failed in the middle.
+    case cannotRead(path: String, errno: Int32)
+    /// The compressed data is damaged before the first packet.
+    case badCompression(path: String)
+    /// libpcap refused the filter.
+    case badFilter(expression: String, reason: String)
+    /// The filter cannot be used on this link type.
+    case filterLinkType(number: UInt16)
+
+    /// What happened, to what, and what to do.
+    public var description: String {
+        switch self {
+        case .cannotOpen(let path, let code):
+            "cannot open \(path): \(Self.text(code)). Check the path and its permissions."
+        case .notACapture(let path):
+            "\(path) is not a capture: it begins with neither a pcap nor a pcapng header. "
+                + "Write one with `tcpdump -w`; gzip is fine, other compression must be undone first."
+        case .cannotRead(let path, let code):
+            "reading \(path) failed: \(Self.text(code))."
+        case .badCompression(let path):
+            "\(path) is damaged: its gzip data cannot be inflated."
+        case .badFilter(let expression, let reason):
+            "the filter '\(expression)' is not valid: \(reason). See pcap-filter(7)."
+        case .filterLinkType(let number):
+            "the filter cannot be applied to link type \(number)."
+        }
+    }
+
+    static func text(_ code: Int32) -> String {
+        guard let message = unsafe strerror(code) else { return "error \(code)" }
+        return unsafe String(cString: message)
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// Prices that are known before the capture is read: `pattern → units`, and the default for all others.
+public struct PriceList: Sendable {
+    /// The price of a statement that is not in the list.
+    public let fallback: CostUnits
+    private let prices: [Fingerprint: CostUnits]
+
+    /// A list of prices by fingerprint.
+    public init(prices: [Fingerprint: CostUnits] = [:], fallback: CostUnits = .fallback) {
+        self.prices = prices
+        self.fallback = fallback
+    }
+
+    /// The listed price of a pattern, or `nil`.
+    public func price(of fingerprint: Fingerprint) -> CostUnits? { prices[fingerprint] }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a statement does, told from its leading keywords alone.
+public enum StatementKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
+    /// The text was never seen.
+    case unknown
+    /// Only white space, comments and semicolons.
+    case empty
+    case select, insert, update, delete, merge, values, table
+    /// `WITH` in front of a query or of a data-modifying statement whose verb could not be told.
+    case with
+    /// SQL-level prepared statements: `PREPARE name AS …`, `EXECUTE name`, `DEALLOCATE name`, `DEALLOCATE ALL`.
+    case prepare, execute, deallocate, deallocateAll
+    /// `DISCARD ALL`, which also forgets prepared statements; `DISCARD PLANS` and the like are `utility`.
+    case discardAll
+    case begin, commit, rollback, savepoint
+    case copy, declare, fetch, closeCursor
+    case set, show, explain, call
+    /// Everything else: DDL, VACUUM, LISTEN, …
+    case utility
+    /// A walsender command (PostgreSQL documentation, "Streaming Replication Protocol").
+    case replication
+
+    /// Whether pg_stat_statements counts executions of it as planned queries.
+    public var isPlannable: Bool {
+        switch self {
+        case .select, .insert, .update, .delete, .merge, .values, .table, .with: true
+        default: false
+        }
+    }
+}
+
+/// The order of magnitude of a LIMIT or OFFSET: prices differ by it although the pattern is one.
+public enum Decade: UInt8, Sendable, BitwiseCopyable {
+    /// No such clause, or `LIMIT ALL`, or `LIMIT NULL`.
+    case absent
+    /// A parameter (`$1`) or an expression.
+    case parameter
+    case zero, upTo10, upTo100, upTo1000, upTo10000, upTo100000, upTo1000000, over1000000
+}
+
+/// What the lexer tells about one statement of a text, in one pass and without an allocation.
+public struct StatementSketch: Sendable, BitwiseCopyable {
+    /// The key of the statement's pattern.
+    public var fingerprint = Fingerprint.unknown
+    /// What the statement does.
+    public var kind = StatementKind.unknown
+    /// The size of the outermost LIMIT or FETCH FIRST.
+    public var limit = Decade.absent
+    /// The size of the outermost OFFSET.
+    public var offset = Decade.absent
+    /// Where the statement stands in the text: from its first token up to its semicolon or the end of the text.
+    public var range: Range<Int> {
+        get { start..<end }
+        set { (start, end) = (newValue.lowerBound, newValue.upperBound) }
+    }
+    /// For PREPARE, EXECUTE and DEALLOCATE: where the name stands, quotes included; empty otherwise.
+    public var name: Range<Int> {
+        get { nameStart..<nameEnd }
+        set { (nameStart, nameEnd) = (newValue.lowerBound, newValue.upperBound) }
+    }
+    /// For PREPARE: where the statement after AS begins; 0 otherwise.
+    public var body = 0
+
+    // `Range` is not BitwiseCopyable, so the bounds are stored one by one; the setters keep them ordered.
+    private var start = 0
+    private var end = 0
+    private var nameStart = 0
+    private var nameEnd = 0
+
+    /// A sketch of nothing.
+    public init() {}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// Turns captured frames into TCP segments: link header, tunnels, IP, fragments, TCP.
+///
+/// Checksums are not looked at: with offload they are wrong in every capture taken on the sending host.
+public struct PacketDecoder: ~Copyable {
+    /// How many tunnels inside each other are followed.
+    static let deepestTunnel = 4
+
+    let ports: PortSet
+    let hash: KeyedHash
+    var fragments = FragmentTable()
+    var isReassembled = false
+
+    /// A decoder that keeps segments of `ports` only; an empty set keeps all.
+    public init(ports: PortSet, hash: KeyedHash) {
+        self.ports = ports
+        self.hash = hash
+    }
+
+    /// The datagram that was put together from fragments by the last call of ``decode(_:link:length:at:into:)``
+    /// whose segment says `isFromFragments`.
+    public var reassembled: RawSpan {
+        @_lifetime(borrow self)
+        get { fragments.datagram }
+    }
+
+    /// Fragments seen, and datagrams given up for lack of room or time.
+    public var fragmentCounts: (seen: UInt64, abandoned: UInt64) { (fragments.seen, fragments.abandoned) }
+
+    /// Decodes one frame. `length` is its length on the wire, which the snap length may have cut.
+    ///
+    /// - Returns: `nil` when `segment` was filled in, otherwise why it was not.
+    public mutating func decode(
+        _ frame: RawSpan,
+        link: LinkType,
+        length: Int,
+        at time: Timestamp,
+        into segment: inout Segment
+    ) -> IgnoredReason? {
+        segment.time = time
+        isReassembled = false
+        let wire = max(length, frame.byteCount)
+        switch link {
+        case .ethernet: return ethernet(frame, at: 0, wire: wire, depth: 0, &segment)
+        case .raw, .rawBSD, .rawOpenBSD, .ipv4, .ipv6: return internet(frame, at: 0, wire: wire, depth: 0, &segment)
+        case .null, .loop: return loopback(frame, wire: wire, &segment)
+        case .linuxCooked: return linuxCooked(frame, wire: wire, &segment)
+        case .linuxCooked2: return linuxCooked2(frame, wire: wire, &segment)
+        case .nflog: return nflog(frame, wire: wire, &segment)
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// Finds flows by hash: open addressing, linear probing, at most half full, deletion by shifting back.
+struct FlowIndex: ~Copyable {
+    private struct Entry: BitwiseCopyable {
+        var handle: Int32 = -1
+        var tag: UInt32 = 0
+    }
+
+    private var entries: [Entry]
+    private var mask: Int
+    private var count = 0
+
+    init() {
+        entries = Array(repeating: Entry(), count: 1024)
+        mask = 1023
+    }
+
+    /// The handle of the flow with this key, or `nil`.
+    @inline(__always)
+    func find(_ key: FlowKey, _ hash: UInt64, in flows: borrowing SlotTable<Flow>) -> FlowHandle? {
+        var place = Int(truncatingIfNeeded: hash) & mask
+        let tag = UInt32(truncatingIfNeeded: hash &>> 32)
+        while true {
+            let entry = entries[place]
+            if entry.handle < 0 { return nil }
+            if entry.tag == tag, flows[entry.handle].key == key { return entry.handle }
+            place = (place &+ 1) & mask
+        }
+    }
+
+    mutating func insert(_ handle: FlowHandle, hash: UInt64, in flows: borrowing SlotTable<Flow>) {
+        if (count + 1) * 2 > entries.count { grow(flows) }
+        place(handle, hash)
+        count += 1
+    }
+
+    mutating func remove(_ handle: FlowHandle, hash: UInt64, in flows: borrowing SlotTable<Flow>) {
+        var hole = Int(truncatingIfNeeded: hash) & mask
+        while entries[hole].handle != handle {
+            if entries[hole].handle < 0 { return }
+            hole = (hole &+ 1) & mask
+        }
+        var place = hole
+        while true {
+            place = (place &+ 1) & mask
+            let entry = entries[place]
+            if entry.handle < 0 { break }
+            let home = Int(truncatingIfNeeded: flows[entry.handle].hash) & mask
+            if (place &- home) & mask >= (place &- hole) & mask {
+                entries[hole] = entry
+                hole = place
+            }
+        }
+        entries[hole] = Entry()
+        count -= 1
+    }
+
+    private mutating func grow(_ flows: borrowing SlotTable<Flow>) {
+        let old = entries
+        entries = Array(repeating: Entry(), count: old.count * 2)
+        mask = entries.count - 1
+        for entry in old where entry.handle >= 0 { place(entry.handle, flows[entry.handle].hash) }
+    }
+
+    private mutating func place(_ handle: FlowHandle, _ hash: UInt64) {
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while entries[place].handle >= 0 { place = (place &+ 1) & mask }
+        entries[place] = Entry(handle: handle, tag: UInt32(truncatingIfNeeded: hash &>> 32))
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+import Fingerprints
+import PostgresWire
+import Quotas
+
+/// What a flow needs to be known by in reports.
+struct FlowNote: BitwiseCopyable {
+    var client = Endpoint(high: 0, low: 0, port: 0)
+    var server = Endpoint(high: 0, low: 0, port: 0)
+    var session: UInt64 = 0
+    var application: Int32 = 0
+}
+
+/// Statement → charge: one worker's patterns, prices and accounts.
+struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
+    var normalizer: Normalizer
+    var patterns = PatternTable()
+    var prices: PriceCache
+    let priceList: PriceList
+    let hash: KeyedHash
+    /// Index 0 is everybody who is not known.
+    var principals: [Principal] = [Principal()]
+    /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
+    var samples: [[UInt8]] = [[]]
+    var flows: SlotTable<FlowNote>
+    var byProtocol: [3 of UInt64] = .init(repeating: 0)
+    var recorder: Recorder
+    private var principalIndex: [PrincipalKey: PrincipalHandle] = [:]
+    private var databaseIndex: [String: Int32] = [:]
+    private(set) var databases: [String] = [""]
+    private var applicationIndex: [String: Int32] = ["": 0]
+    private var applications: [String] = [""]
+
+    private struct PrincipalKey: Hashable {
+        var user: String
+        var database: String
+        var high: UInt64
+        var low: UInt64
+    }
+
+    /// Longer texts are cut before they are kept as samples.
+    private static var longestSample: Int { 4096 }
+    /// More users, or applications, than this are counted together.
+    private static var mostNames: Int { 1 << 18 }
+
+    init(hash: KeyedHash, priceList: PriceList, flows limit: Int, recorder: consuming Recorder) {
+        normalizer = Normalizer(hash: hash)
+        prices = PriceCache()
+        self.hash = hash
+        self.priceList = priceList
+        flows = SlotTable(limit: limit, blank: FlowNote())
+        self.recorder = recorder
+    }
+
+    mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
+        guard flows.include(flow) else { return }
+        flows[flow] = FlowNote(client: client, server: server, session: moment.ordinal)
+    }
+
+    mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
+        normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes)
+    }
+
+    mutating func pattern(
+        _ sketch: StatementSketch,
+        of text: RawSpan,
+        for principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PatternHandle {
+        let database = principals[Int(principal)].databaseIndex
+        if let known = patterns.find(sketch.fingerprint, database) { return known }
+        return newPattern(sketch, text, database, moment)
+    }
+
+    @inline(never)
+    private mutating func newPattern(
+        _ sketch: StatementSketch,
+        _ text: RawSpan,
+        _ database: Int32,
+        _ moment: Moment
+    ) -> PatternHandle {
+        let normalized = normalizer.patternText(text, sketch.range)
+        let handle = patterns.add(sketch.fingerprint, database, text: normalized, ordinal: moment.ordinal)
+        if handle > 0 {
+            let end = min(sketch.range.upperBound, sketch.range.lowerBound + Self.longestSample)
+            samples.append((sketch.range.lowerBound..<end).map { text.byte(at: $0) })
+        }
+        return handle
+    }
+
+    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
+        let database = principals[Int(principal)].databaseIndex
+        let key = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
+        if let known = patterns.find(key, database) { return known }
+        let text = Array("function call \(oid)".utf8)
+        let handle = patterns.add(key, database, text: text, ordinal: moment.ordinal)
+        if handle > 0 { samples.append(text) }
+        return handle
+    }
+
+    mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
+        let note = Int(flow) < flows.highWater ? flows[flow] : FlowNote()
+        let user = Self.text(login.user)
+        let database = Self.text(login.database)
+        let application = Self.text(login.application)
+        if Int(flow) < flows.highWater { flows[flow].application = applicationNumber(application) }
+        let key = PrincipalKey(user: user, database: database, high: note.client.high, low: note.client.low)
+        if let known = principalIndex[key] { return known }
+        guard principals.count < Self.mostNames else { return 0 }
+        let handle = PrincipalHandle(principals.count)
+        let address = Endpoint(high: note.client.high, low: note.client.low, port: 0).description.dropLast(2)
+        var principal = Principal(user: user, database: database, client: String(address))
+        principal.databaseIndex = databaseNumber(database)
+        principals.append(principal)
+        principalIndex[key] = handle
+        return handle
+    }
+
+    private mutating func databaseNumber(_ name: String) -> Int32 {
+        if let known = databaseIndex[name] { return known }
+        databases.append(name)
+        databaseIndex[name] = Int32(databases.count - 1)
+        return Int32(databases.count - 1)
+    }
+
+    private mutating func applicationNumber(_ name: String) -> Int32 {
+        if let known = applicationIndex[name] { return known }
+        guard applications.count < Self.mostNames else { return 0 }
+        applications.append(name)
+        applicationIndex[name] = Int32(applications.count - 1)
+        return Int32(applications.count - 1)
+    }
+
+    private static func text(_ bytes: RawSpan) -> String {
+        String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
+    }
+
+    mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
+        let key = patterns.records[pattern].fingerprint
+        let price: Int64
+        if let known = prices.price(of: key, at: time) {
+            price = known
+        } else {
+            price = (priceList.price(of: key) ?? priceList.fallback).micro
+            prices.store(price, for: key, at: time)
+        }
+        principals[Int(principal)].account.charge(price, at: time)
+        principals[Int(principal)].counts.sent &+= 1
+        principals[Int(principal)].counts.cost &+= price
+        return price
+    }
+
+    mutating func ended(_ event: StatementEvent) {
+        let who = Int(event.principal)
+        let price = event.price
+        switch event.outcome {
+        case .completed:
+            principals[who].counts.completed &+= 1
+            principals[who].counts.rows &+= event.rows
+            principals[who].counts.duration &+= UInt64(event.duration)
+            if event.kind.isPlannable { principals[who].counts.plannable &+= 1 }
+            patterns.records[event.pattern].calls &+= 1
+            patterns.records[event.pattern].rows &+= event.rows
+            patterns.records[event.pattern].durations.record(event.duration)
+            prove(event, who, price)
+        case .failed:
+            principals[who].counts.failed &+= 1
+            patterns.records[event.pattern].errors &+= 1
+            prove(event, who, price)
+        case .uncertain:
+            principals[who].counts.uncertain &+= 1
+            patterns.records[event.pattern].cost &+= price
+        case .skipped:
+            principals[who].counts.skipped &+= 1
+            principals[who].counts.cost &-= price
+            principals[who].account.refund(price, at: event.started)
+            if event.errorCode != 0 { patterns.records[event.pattern].errors &+= 1 }
+        }
+        if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
+        if Recorder.isActive { record(event) }
+    }
+
+    @inline(__always)
+    private mutating func prove(_ event: StatementEvent, _ who: Int, _ price: Int64) {
+        principals[who].counts.costLow &+= price
+        principals[who].account.settle(price, at: event.started)
+        patterns.records[event.pattern].cost &+= price
+        patterns.records[event.pattern].costLow &+= price
+    }
+
+    mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {
+        switch what {
+        case .query: principals[Int(principal)].counts.simpleOK &+= 1
+        case .portal: principals[Int(principal)].counts.portalsOK &+= 1
+        case .functionCall: principals[Int(principal)].counts.functionCallsOK &+= 1
+        }
+    }
+
+    mutating func reported(_ principal: PrincipalHandle) {
+        principals[Int(principal)].counts.errors &+= 1
+    }
+
+    private mutating func record(_ event: StatementEvent) {
+        let note = Int(event.flow) < flows.highWater ? flows[event.flow] : FlowNote()
+        let principal = principals[Int(event.principal)]
+        recorder.record(
+            StatementDetails(
+                event: event,
+                session: note.session,
+                client: note.client,
+                server: note.server,
+                user: principal.user,
+                database: principal.database,
+                application: applications[Int(note.application)],
+                fingerprint: patterns.records[event.pattern].fingerprint,
+                text: patterns.texts[Int(event.pattern)]
+            )
+        )
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Durations in buckets of at most 1/8 of their size, from 1 µs to 73 minutes; about 1 KiB, no allocation.
+///
+/// Logarithmic buckets with linear parts, after HdrHistogram (Tene), small enough to have one for every pattern.
+/// Sums of histograms are exact, so that any number of workers gives the same percentiles.
+public struct DurationHistogram: BitwiseCopyable, Sendable {
+    private static let parts = 8
+    private static let lowestShift = 10  // 1.024 µs
+    private static let bucketCount = 256
+
+    private var counts: [256 of UInt32] = .init(repeating: 0)
+    /// How many durations were recorded.
+    public private(set) var count: UInt64 = 0
+    /// Their sum, ns.
+    public private(set) var sum: UInt64 = 0
+    /// The longest, ns.
+    public private(set) var longest: UInt64 = 0
+
+    /// An empty histogram.
+    public init() {}
+
+    /// Records one duration, ns; negative ones count as 0.
+    public mutating func record(_ nanoseconds: Int64) {
+        let value = UInt64(max(0, nanoseconds))
+        counts[Self.bucket(value)] &+= 1
+        count &+= 1
+        sum &+= value
+        if value > longest { longest = value }
+    }
+
+    /// Adds another histogram.
+    public mutating func add(_ other: DurationHistogram) {
+        for index in 0..<Self.bucketCount { counts[index] &+= other.counts[index] }
+        count &+= other.count
+        sum &+= other.sum
+        longest = max(longest, other.longest)
+    }
+
+    /// The duration that a share `rank` (0…1) of all durations does not exceed, ns, within 1/16; 0 when empty.
+    public func percentile(_ rank: Double) -> UInt64 {
+        guard count > 0 else { return 0 }
+        let wanted = max(1, UInt64((rank * Double(count)).rounded(.up)))
+        var seen: UInt64 = 0
+        for index in 0..<Self.bucketCount {
+            seen &+= UInt64(counts[index])
+            if seen >= wanted { return min(Self.middle(index), longest) }
+        }
+        return longest
+    }
+
+    private static func bucket(_ value: UInt64) -> Int {
+        let scaled = value >> UInt64(lowestShift - 3)
+        guard scaled >= UInt64(parts) else { return Int(scaled) }
+        let exponent = 63 - scaled.leadingZeroBitCount
+        let part = Int(scaled >> UInt64(exponent - 3)) & (parts - 1)
+        return min(bucketCount - 1, (exponent - 2) * parts + part)
+    }
+
+    private static func middle(_ index: Int) -> UInt64 {
+        let unit = UInt64(1) << UInt64(lowestShift - 3)
+        guard index >= parts else { return UInt64(index) * unit + unit / 2 }
+        let exponent = UInt64(index / parts + 2)
+        let width = unit << (exponent - 3)
+        return (unit << exponent) + UInt64(index % parts) * width + width / 2
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import PostgresWire
+
+/// What is known of one statement pattern in one database.
+struct PatternRecord: BitwiseCopyable {
+    var fingerprint = Fingerprint.unknown
+    /// Index into the table of database names; 0: unknown.
+    var database: Int32 = 0
+    var calls: UInt64 = 0
+    var errors: UInt64 = 0
+    var rows: UInt64 = 0
+    /// Micro-units: proven, and proven or possible.
+    var costLow: Int64 = 0
+    var cost: Int64 = 0
+    /// The packet it was first seen in.
+    var firstSeen: UInt64 = .max
+    var durations = DurationHistogram()
+}
+
+/// The patterns of one worker, by fingerprint and database. Handle 0 collects what has no pattern.
+struct PatternTable: ~Copyable {
+    /// More patterns than this share handle 0.
+    static let limit = 1 << 20
+
+    var records: SlotTable<PatternRecord>
+    /// Normalized texts, by handle.
+    private(set) var texts: [[UInt8]] = [[]]
+    private var places: [Int32] = Array(repeating: -1, count: 4096)
+    private var mask = 4095
+    /// Statements whose pattern found no room.
+    private(set) var overflow: UInt64 = 0
+
+    init() {
+        records = SlotTable(limit: Self.limit, blank: PatternRecord())
+        _ = records.take()
+    }
+
+    func find(_ fingerprint: Fingerprint, _ database: Int32) -> PatternHandle? {
+        var place = home(fingerprint, database)
+        while true {
+            let handle = places[place]
+            if handle < 0 { return nil }
+            if records[handle].fingerprint == fingerprint, records[handle].database == database { return handle }
+            place = (place &+ 1) & mask
+        }
+    }
+
+    mutating func add(_ fingerprint: Fingerprint, _ database: Int32, text: [UInt8], ordinal: UInt64) -> PatternHandle {
+        guard let handle = records.take() else {
+            overflow &+= 1
+            return 0
+        }
+        records[handle].fingerprint = fingerprint
+        records[handle].database = database
+        records[handle].firstSeen = ordinal
+        texts.append(text)
+        if texts.count * 2 > places.count { grow() }
+        insert(handle)
+        return handle
+    }
+
+    @inline(__always)
+    private func home(_ fingerprint: Fingerprint, _ database: Int32) -> Int {
+        Int(truncatingIfNeeded: fingerprint.low &+ UInt64(UInt32(bitPattern: database)) &* 0x9E37_79B9_7F4A_7C15) & mask
+    }
+
+    private mutating func grow() {
+        places = Array(repeating: -1, count: places.count * 2)
+        mask = places.count - 1
+        for handle in 1..<Int32(texts.count - 1) { insert(handle) }
+    }
+
+    private mutating func insert(_ handle: PatternHandle) {
+        var place = home(records[handle].fingerprint, records[handle].database)
+        while places[place] >= 0 { place = (place &+ 1) & mask }
+        places[place] = handle
+    }
+}

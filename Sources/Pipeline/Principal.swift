@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+public import Quotas
+
+/// What one user did in one database from one client address.
+public struct Principal: Sendable {
+    /// The login's name; `nil`: unattributed.
+    public var user: String?
+    /// The database's name; `nil`: unattributed.
+    public var database: String?
+    /// The client's address without its port; `nil`: unattributed.
+    public var client: String?
+    /// Counts of statements and messages.
+    public var counts = PrincipalCounts()
+    /// What it cost, by hour.
+    public var account = Account()
+    var databaseIndex: Int32 = 0
+}
+
+/// Counts of what a principal did. Plain numbers, added up with ``add(_:)``.
+public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
+    /// Statements sent.
+    public var sent: UInt64 = 0
+    /// Of these: finished, failed, never started by the server, and unknown.
+    public var completed: UInt64 = 0, failed: UInt64 = 0, skipped: UInt64 = 0, uncertain: UInt64 = 0
+    /// Errors that the server reported.
+    public var errors: UInt64 = 0
+    /// Query messages, portals and function calls done without error.
+    public var simpleOK: UInt64 = 0, portalsOK: UInt64 = 0, functionCallsOK: UInt64 = 0
+    /// Finished executions that pg_stat_statements counts as planned queries.
+    public var plannable: UInt64 = 0
+    /// Rows as pg_stat_statements counts them.
+    public var rows: UInt64 = 0
+    /// Micro-units: proven, and proven or possible.
+    public var costLow: Int64 = 0, cost: Int64 = 0
+    /// Server time of finished statements, ns.
+    public var duration: UInt64 = 0
+
+    /// Statements that the server started.
+    public var started: UInt64 { completed &+ failed &+ uncertain }
+
+    /// All zero.
+    public init() {}
+
+    /// Adds other counts.
+    public mutating func add(_ other: PrincipalCounts) {
+        sent &+= other.sent
+        completed &+= other.completed
+        failed &+= other.failed
+        skipped &+= other.skipped
+        uncertain &+= other.uncertain
+        errors &+= other.errors
+        simpleOK &+= other.simpleOK
+        portalsOK &+= other.portalsOK
+        functionCallsOK &+= other.functionCallsOK
+        plannable &+= other.plannable
+        rows &+= other.rows
+        costLow &+= other.costLow
+        cost &+= other.cost
+        duration &+= other.duration
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Capture
+public import Costs
+import Dispatch
+public import Domain
+import Glibc
+public import Packets
+public import Quotas
+import Synchronization
+
+/// What to replay, and how.
+public struct ReplayOptions: Sendable {
+    /// Capture files in order; `-` is standard input.
+    public var paths: [String]
+    /// Server ports; empty: PostgreSQL is recognized on any port.
+    public var ports: [UInt16] = []
+    /// A pcap-filter(7) expression.
+    public var filter: String?
+    /// Threads; each owns the flows that hash to it.
+    public var workers = 1
+    /// What statements cost.
+    public var prices = PriceList()
+    /// Who may spend what.
+    public var policy = QuotaPolicy.standard
+    /// The key of fingerprints.
+    public var hash = KeyedHash.standard
+    /// Limits of the reassembly, for each worker.
+    public var limits = ReassemblyLimits()
+
+    /// The defaults for some files.
+    public init(paths: [String]) { self.paths = paths }
+}
+
+/// Runs captures through the stages, start to end.
+public enum Replay {
+    /// Ports taken for servers where a session is joined mid-stream and no port was asked for.
+    static let usualPorts: [UInt16] = [5432, 6432]
+
+    /// Replays the captures; `recorder` sees every statement if there is one worker.
+    ///
+    /// - Parameters:
+    ///   - onProgress: called now and then, from any thread.
+    ///   - isCancelled: asked before every chunk; the result then holds what was read so far.
+    public static func run<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
+        _ options: ReplayOptions,
+        recorder: consuming Recorder,
+        onProgress: @Sendable (ReplayProgress) -> Void = { _ in },
+        isCancelled: @Sendable () -> Bool = { false }
+    ) throws(CaptureError) -> ReplayResult {
+        let began = now(CLOCK_MONOTONIC)
+        let source = try open(options, workers: 1)
+        var shard = makeShard(options, recorder: recorder)
+        let batch = Batch(workers: 1)
+        let chunk = batch.chunk
+        var feed = source
+        while !isCancelled(), try feed.produce(batch) {
+            shard.process(batch.segments[0], chunk.bytes)
+            onProgress(feed.progress)
+        }
+        shard.finish(at: feed.end)
+        var result = ReplayResult(policy: options.policy, capture: feed.summary, consumed: feed.progress.consumed)
+        result.add(shard)
+        result.elapsed = now(CLOCK_MONOTONIC) - began
+        result.workerCPU = [now(CLOCK_THREAD_CPUTIME_ID)]
+        result.isCancelled = isCancelled()
+        result.settle()
+        return result
+    }
+
+    /// Replays the captures with `options.workers` threads. The result does not depend on their number.
+    public static func run(
+        _ options: ReplayOptions,
+        onProgress: @Sendable (ReplayProgress) -> Void = { _ in },
+        isCancelled: @Sendable () -> Bool = { false }
+    ) throws(CaptureError) -> ReplayResult {
+        guard options.workers > 1 else {
+            return try run(options, recorder: NoRecorder(), onProgress: onProgress, isCancelled: isCancelled)
+        }
+        let began = now(CLOCK_MONOTONIC)
+        let exchange = Exchange(source: try open(options, workers: options.workers), workers: options.workers)
+        DispatchQueue.concurrentPerform(iterations: options.workers) { worker in
+            var shard = makeShard(options, recorder: NoRecorder())
+            exchange.run(worker, &shard, onProgress, isCancelled)
+            exchange.deposit(worker, shard, cpu: now(CLOCK_THREAD_CPUTIME_ID))
+        }
+        var result = try exchange.result(options)
+        result.elapsed = now(CLOCK_MONOTONIC) - began
+        result.isCancelled = isCancelled()
+        result.settle()
+        return result
+    }
+
+    private static func open(_ options: ReplayOptions, workers: Int) throws(CaptureError) -> ReplaySource {
+        let first = try CaptureFile.open(path: options.paths.first ?? "-")
+        var filter: PacketFilter?
+        if let expression = options.filter { filter = try PacketFilter(expression) }
+        var sizes: UInt64? = 0
+        for path in options.paths {
+            var status = stat()
+            guard let known = sizes, unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                sizes = nil
+                break
+            }
+            sizes = known + UInt64(max(0, status.st_size))
+        }
+        return ReplaySource(
+            first: first,
+            others: Array(options.paths.dropFirst()),
+            totalSize: sizes,
+            decoder: PacketDecoder(ports: PortSet(options.ports), hash: options.hash),
+            filter: filter,
+            workers: workers
+        )
+    }
+
+    private static func makeShard<Recorder: StatementRecorder & ~Copyable>(
+        _ options: ReplayOptions,
+        recorder: consuming Recorder
+    ) -> Shard<Recorder> {
+        Shard(
+            serverPorts: PortSet(options.ports.isEmpty ? usualPorts : options.ports),
+            hash: options.hash,
+            priceList: options.prices,
+            limits: options.limits,
+            recorder: recorder
+        )
+    }
+
+    /// Seconds on one of the system's clocks.
+    static func now(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}

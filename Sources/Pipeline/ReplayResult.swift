@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+public import Domain
+public import Packets
+public import PostgresWire
+public import Quotas
+
+/// What a pattern did in one database.
+public struct PatternUsage: Sendable {
+    /// The pattern's key.
+    public var fingerprint: Fingerprint
+    /// Its normalized text; empty where the statements' texts were not seen.
+    public var text: [UInt8]
+    /// The database; `nil`: unattributed.
+    public var database: String?
+    /// Executions finished, and failed.
+    public var calls: UInt64, errors: UInt64
+    /// Rows of finished executions.
+    public var rows: UInt64
+    /// What its executions cost: proven, and proven or possible.
+    public var costLow: CostUnits, cost: CostUnits
+    /// Server times of finished executions.
+    public var durations: DurationHistogram
+    /// The packet it was first seen in.
+    public var firstSeen: UInt64
+}
+
+/// One user's standing over all databases.
+public struct UserStanding: Sendable {
+    /// The name.
+    public var user: String
+    /// The tier; `nil`: without limits.
+    public var tier: Tier?
+    /// How the user stands.
+    public var standing: Standing
+}
+
+/// Everything a replay found.
+public struct ReplayResult: Sendable {
+    private let policy: QuotaPolicy
+    /// The packets.
+    public let capture: CaptureSummary
+    /// Bytes of the files.
+    public let consumed: UInt64
+    /// The segments.
+    public private(set) var reassembly = ReassemblyCounters()
+    /// The sessions.
+    public private(set) var sessions = SessionCounters()
+    /// Statements by protocol, those that the server started.
+    public private(set) var byProtocol: [StatementProtocol: UInt64] = [:]
+    /// Who did what; the first one is everybody who is not known. Sorted by user, database and client.
+    public private(set) var principals: [Principal] = [Principal()]
+    /// Patterns, most costly first.
+    public private(set) var patterns: [PatternUsage] = []
+    /// Users' standings by name.
+    public private(set) var standings: [String: UserStanding] = [:]
+    /// Price lookups that hit the first level, and that missed.
+    public private(set) var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
+    /// Statements whose pattern found no room in the table.
+    public private(set) var patternOverflow: UInt64 = 0
+    /// Wall-clock seconds.
+    public internal(set) var elapsed = 0.0
+    /// CPU seconds of each worker.
+    public internal(set) var workerCPU: [Double] = []
+    /// Whether it was stopped before the end.
+    public internal(set) var isCancelled = false
+
+    init(policy: QuotaPolicy, capture: CaptureSummary, consumed: UInt64) {
+        self.policy = policy
+        self.capture = capture
+        self.consumed = consumed
+    }
+
+    /// All counts of all principals.
+    public var totals: PrincipalCounts {
+        var sum = PrincipalCounts()
+        for principal in principals { sum.add(principal.counts) }
+        return sum
+    }
+
+    mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>) {
+        reassembly.add(shard.reassembler.counters)
+        sessions.add(shard.analyser.sessions.counters)
+        for wire in StatementProtocol.allCases {
+            byProtocol[wire, default: 0] += shard.analyser.books.byProtocol[Int(wire.rawValue)]
+        }
+        principals += shard.analyser.books.principals.dropFirst()
+        principals[0].counts.add(shard.analyser.books.principals[0].counts)
+        principals[0].account.add(shard.analyser.books.principals[0].account)
+        priceHits += shard.analyser.books.prices.hits
+        priceMisses += shard.analyser.books.prices.misses
+        patternOverflow += shard.analyser.books.patterns.overflow
+        for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
+            let record = shard.analyser.books.patterns.records[handle]
+            guard record.calls + record.errors > 0 || record.cost != 0 else { continue }
+            patterns.append(
+                PatternUsage(
+                    fingerprint: record.fingerprint,
+                    text: shard.analyser.books.patterns.texts[Int(handle)],
+                    database: record.database == 0
+                        ? nil : shard.analyser.books.databases[Int(record.database)],
+                    calls: record.calls,
+                    errors: record.errors,
+                    rows: record.rows,
+                    costLow: CostUnits(micro: record.costLow),
+                    cost: CostUnits(micro: record.cost),
+                    durations: record.durations,
+                    firstSeen: record.firstSeen
+                )
+            )
+        }
+    }
+
+    mutating func add(_ other: ReplayResult) {
+        reassembly.add(other.reassembly)
+        sessions.add(other.sessions)
+        byProtocol.merge(other.byProtocol, uniquingKeysWith: +)
+        principals += other.principals.dropFirst()
+        principals[0].counts.add(other.principals[0].counts)
+        principals[0].account.add(other.principals[0].account)
+        priceHits += other.priceHits
+        priceMisses += other.priceMisses
+        patternOverflow += other.patternOverflow
+        patterns += other.patterns
+    }
+
+    /// Brings everything into an order that does not depend on the workers, and judges the users.
+    mutating func settle() {
+        mergePrincipals()
+        mergePatterns()
+        var accounts: [String: Account] = [:]
+        for principal in principals {
+            if let user = principal.user { accounts[user, default: Account()].add(principal.account) }
+        }
+        for (user, account) in accounts {
+            let tier = policy.tier(of: user)
+            standings[user] = UserStanding(user: user, tier: tier, standing: Standing(account, tier: tier))
+        }
+    }
+
+    private mutating func mergePrincipals() {
+        var merged: [[String]: Principal] = [:]
+        for principal in principals.dropFirst() {
+            let key = [principal.user ?? "", principal.database ?? "", principal.client ?? ""]
+            if merged[key] == nil {
+                merged[key] = principal
+            } else {
+                merged[key]?.counts.add(principal.counts)
+                merged[key]?.account.add(principal.account)
+            }
+        }
+        principals = [principals[0]] + merged.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
+    }
+
+    private struct PatternKey: Hashable {
+        var fingerprint: Fingerprint
+        var database: String?
+    }
+
+    private mutating func mergePatterns() {
+        var merged: [PatternKey: PatternUsage] = [:]
+        for pattern in patterns {
+            let key = PatternKey(fingerprint: pattern.fingerprint, database: pattern.database)
+            guard var known = merged[key] else {
+                merged[key] = pattern
+                continue
+            }
+            if pattern.firstSeen < known.firstSeen {
+                known.text = pattern.text
+                known.firstSeen = pattern.firstSeen
+            }
+            known.calls += pattern.calls
+            known.errors += pattern.errors
+            known.rows += pattern.rows
+            known.cost = CostUnits(micro: known.cost.micro &+ pattern.cost.micro)
+            known.costLow = CostUnits(micro: known.costLow.micro &+ pattern.costLow.micro)
+            known.durations.add(pattern.durations)
+            merged[key] = known
+        }
+        patterns = merged.values.sorted { left, right in
+            if left.cost != right.cost { return left.cost > right.cost }
+            if left.calls != right.calls { return left.calls > right.calls }
+            if left.fingerprint != right.fingerprint { return left.fingerprint < right.fingerprint }
+            return (left.database ?? "") < (right.database ?? "")
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// What a session's name stands for: a prepared statement or a portal.
+struct NamedEntry: BitwiseCopyable {
+    /// The session's next entry of the same sort.
+    var next: Int32 = -1
+    var flow: FlowHandle = -1
+    var name: UInt64 = 0
+    var isPortal = false
+    /// For statements only `pattern` and `kind` matter.
+    var portal = Portal()
+}
+
+/// The named statements and portals of all sessions of a worker: one hash table, chained per session.
+struct NameTable: ~Copyable {
+    private var entries: SlotTable<NamedEntry>
+    private var places: [Int32] = Array(repeating: -1, count: 256)
+    private var mask = 255
+
+    init(limit: Int) {
+        entries = SlotTable(limit: limit, blank: NamedEntry())
+    }
+
+    subscript(entry: Int32) -> NamedEntry {
+        get { entries[entry] }
+        nonmutating set { entries[entry] = newValue }
+    }
+
+    @inline(__always)
+    private func home(_ flow: FlowHandle, _ name: UInt64, _ isPortal: Bool) -> Int {
+        let mixed = (name ^ UInt64(UInt32(bitPattern: flow)) &* 0x9E37_79B9_7F4A_7C15) &+ (isPortal ? 1 : 0)
+        return Int(truncatingIfNeeded: mixed ^ (mixed &>> 29)) & mask
+    }
+
+    func find(_ flow: FlowHandle, _ name: UInt64, isPortal: Bool) -> Int32? {
+        var place = home(flow, name, isPortal)
+        while true {
+            let entry = places[place]
+            if entry < 0 { return nil }
+            if entries[entry].name == name, entries[entry].flow == flow, entries[entry].isPortal == isPortal {
+                return entry
+            }
+            place = (place &+ 1) & mask
+        }
+    }
+
+    /// Adds a name at the head of its session's chain; `nil` when the table is full.
+    mutating func add(_ flow: FlowHandle, _ name: UInt64, isPortal: Bool, head: inout Int32) -> Int32? {
+        guard let entry = entries.take() else { return nil }
+        if entries.count * 2 > places.count { grow() }
+        entries[entry].flow = flow
+        entries[entry].name = name
+        entries[entry].isPortal = isPortal
+        entries[entry].next = head
+        head = entry
+        insert(entry)
+        return entry
+    }
+
+    /// Removes one name of a session.
+    mutating func remove(_ entry: Int32, head: inout Int32) {
+        if head == entry {
+            head = entries[entry].next
+        } else {
+            var previous = head
+            while previous >= 0, entries[previous].next != entry { previous = entries[previous].next }
+            if previous >= 0 { entries[previous].next = entries[entry].next }
+        }
+        unplace(entry)
+        entries.give(entry)
+    }
+
+    private mutating func insert(_ entry: Int32) {
+        var place = home(entries[entry].flow, entries[entry].name, entries[entry].isPortal)
+        while places[place] >= 0 { place = (place &+ 1) & mask }
+        places[place] = entry
+    }
+
+    private mutating func grow() {
+        let old = places
+        places = Array(repeating: -1, count: old.count * 2)
+        mask = places.count - 1
+        for entry in old where entry >= 0 { insert(entry) }
+    }
+
+    private mutating func unplace(_ entry: Int32) {
+        var hole = home(entries[entry].flow, entries[entry].name, entries[entry].isPortal)
+        while places[hole] != entry {
+            if places[hole] < 0 { return }
+            hole = (hole &+ 1) & mask
+        }
+        var place = hole
+        while true {
+            place = (place &+ 1) & mask
+            let other = places[place]
+            if other < 0 { break }
+            let wanted = home(entries[other].flow, entries[other].name, entries[other].isPortal)
+            if (place &- wanted) & mask >= (place &- hole) & mask {
+                places[hole] = other
+                hole = place
+            }
+        }
+        places[hole] = -1
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// How far one direction of a session is read.
+struct MessageReader: BitwiseCopyable {
+    /// Bytes of the current message still to pass over.
+    var skip: UInt32 = 0
+    /// Bytes of a message header seen so far, and how many.
+    var header: UInt64 = 0
+    var headerCount: UInt8 = 0
+    /// Set while the place of message boundaries is unknown.
+    var isLost = false
+    /// Whether the message being collected has lost bytes.
+    var isHoled = false
+    /// The message being collected: its type, its whole body length, and what of the body is kept.
+    var type: UInt8 = 0
+    var length: UInt32 = 0
+    var filled: UInt32 = 0
+    var wanted: UInt32 = 0
+    var block = Block.none
+}
+
+/// The protocol state of one connection. Times are those of packets.
+struct Session: BitwiseCopyable {
+    enum Phase: UInt8, BitwiseCopyable {
+        /// Nothing is known yet.
+        case fresh
+        /// The client asked for encryption; one byte of answer is awaited.
+        case negotiating
+        /// A StartupMessage was sent.
+        case authenticating
+        /// Queries may come.
+        case ready
+        /// Nothing more can be read or is of interest.
+        case opaque
+    }
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt16
+        /// Began before the capture.
+        static let midstream = Flags(rawValue: 1)
+        /// A walsender.
+        static let replication = Flags(rawValue: 2)
+        /// The server awaits COPY data: Flush and Sync are ignored.
+        static let copyIn = Flags(rawValue: 4)
+        /// After an error in the extended protocol: the server ignores all up to the next Sync.
+        static let skipping = Flags(rawValue: 8)
+        /// standard_conforming_strings is off.
+        static let backslashEscapes = Flags(rawValue: 16)
+        /// The transaction that ends next was rolled back.
+        static let rolledBack = Flags(rawValue: 32)
+        /// Counted as a session.
+        static let counted = Flags(rawValue: 64)
+        /// The last message of the server was ReadyForQuery, and all requests were answered.
+        static let idle = Flags(rawValue: 128)
+        /// A principal was found.
+        static let attributed = Flags(rawValue: 256)
+        /// Bytes of an answer were lost since the last ReadyForQuery.
+        static let doubtful = Flags(rawValue: 512)
+        /// The client asked to end the session.
+        static let terminated = Flags(rawValue: 1024)
+        /// The server reported a fatal error.
+        static let fatal = Flags(rawValue: 2048)
+    }
+
+    var phase = Phase.fresh
+    /// `I`, `T` or `E`, as ReadyForQuery says.
+    var transaction: UInt8 = 0x49
+    var flags = Flags(rawValue: 0)
+    var principal: PrincipalHandle = 0
+    /// Requests in the order sent; -1 when there is none.
+    var firstRequest: Int32 = -1
+    var lastRequest: Int32 = -1
+    var requestCount: Int32 = 0
+    /// Chains in the name table.
+    var statements: Int32 = -1
+    var portals: Int32 = -1
+    var portalSerial: UInt32 = 0
+    var unnamedStatement: PatternHandle = 0
+    var unnamedStatementKind = StatementKind.unknown
+    var unnamedPortal = Portal()
+    var client = MessageReader()
+    var server = MessageReader()
+    /// The end of the last statement's answer.
+    var lastCompletion = Timestamp.epoch
+    /// Bytes the server sent, and where the last statement's answer ended.
+    var serverBytes: UInt64 = 0
+    var answerStart: UInt64 = 0
+    /// The StartupMessage, kept until the server accepts the login.
+    var startup = Block.none
+    var startupLength: UInt32 = 0
+    /// The last error code.
+    var errorCode: UInt64 = 0
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// A user of a database, as the sink numbers them; 0 stands for "unattributed".
+public typealias PrincipalHandle = Int32
+/// A statement pattern in a database, as the sink numbers them; 0 stands for "text unknown".
+public typealias PatternHandle = Int32
+
+/// How a statement reached the server.
+public enum StatementProtocol: UInt8, Sendable, BitwiseCopyable, CaseIterable {
+    /// In a Query message.
+    case simple
+    /// By Parse, Bind and Execute.
+    case extended
+    /// By a FunctionCall message.
+    case functionCall
+}
+
+/// How a statement ended.
+public enum StatementOutcome: UInt8, Sendable, BitwiseCopyable {
+    /// The server said so.
+    case completed
+    /// The server reported an error in it.
+    case failed
+    /// The server never started it: it failed in parsing, was skipped up to a Sync, or stood behind an error.
+    case skipped
+    /// Packets with the answer are missing, or the session or the capture ended first.
+    case uncertain
+}
+
+/// One statement that was sent to a server, at its end.
+public struct StatementEvent: BitwiseCopyable, Sendable {
+    /// The session that sent it.
+    public var flow: FlowHandle = 0
+    /// Who pays.
+    public var principal: PrincipalHandle = 0
+    /// What ran.
+    public var pattern: PatternHandle = 0
+    /// What it does.
+    public var kind = StatementKind.unknown
+    /// How it was sent.
+    public var wire = StatementProtocol.simple
+    /// How it ended.
+    public var outcome = StatementOutcome.completed
+    /// The price that ``SessionSink/started(_:_:at:)`` gave for it, in micro-units.
+    public var price: Int64 = 0
+    /// When the request was seen.
+    public var started = Timestamp.epoch
+    /// The packet that ended it.
+    public var ended = Moment(time: .epoch, ordinal: 0)
+    /// How long the server took, ns: from the request, or the end of the statement before it, to the answer's end.
+    public var duration: Int64 = 0
+    /// Rows as the command tag counts them.
+    public var rows: UInt64 = 0
+    /// Bytes of the request's messages.
+    public var bytesSent: UInt32 = 0
+    /// Bytes of the answer.
+    public var bytesReceived: UInt64 = 0
+    /// The five characters of the error code, one byte each from the most significant of the low 40 bits; 0: none.
+    public var errorCode: UInt64 = 0
+
+    /// An empty event.
+    public init() {}
+}
+
+/// What the server acknowledged as done without error.
+public enum Acknowledgment: UInt8, Sendable, BitwiseCopyable {
+    /// A Query message.
+    case query
+    /// The first Execute of a portal.
+    case portal
+    /// A FunctionCall message.
+    case functionCall
+}
+
+/// A login that the server accepted.
+public struct Login: ~Escapable {
+    /// The role that logged in.
+    public let user: RawSpan
+    /// Its database.
+    public let database: RawSpan
+    /// The application's name, perhaps empty.
+    public let application: RawSpan
+
+    @_lifetime(copy user, copy database, copy application)
+    init(user: RawSpan, database: RawSpan, application: RawSpan) {
+        self.user = user
+        self.database = database
+        self.application = application
+    }
+}
+
+/// Receives what sessions do; the pipeline implements it.
+public protocol SessionSink: ~Copyable {
+    /// The statement at or after byte `start` of `text`, or `nil` when there is none left.
+    mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch?
+    /// The pattern of a sketched statement.
+    mutating func pattern(
+        _ sketch: StatementSketch,
+        of text: RawSpan,
+        for principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PatternHandle
+    /// The pattern of a function that is called by its OID.
+    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle
+    /// Who pays for a session from now on.
+    mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle
+    /// A statement was sent; returns its price in micro-units.
+    mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64
+    /// A statement ended.
+    mutating func ended(_ event: StatementEvent)
+    /// A message was done without error.
+    mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
+    /// The server reported an error to a session.
+    mutating func reported(_ principal: PrincipalHandle)
+}
