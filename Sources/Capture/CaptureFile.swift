@@ -21,7 +21,6 @@ public enum CaptureDefect: Sendable, Equatable {
     /// Bytes of a record that the last chunk could not hold whole.
     private var rest: [UInt8] = []
     private var isAtEnd = false
-    private var chunk: Chunk?
     private var offset = 0
     /// Where the records of the chunk end; behind it others may append.
     private var end = 0
@@ -49,14 +48,14 @@ public enum CaptureDefect: Sendable, Equatable {
     /// Bytes read of the file, and its size where it has one.
     public var progress: (consumed: UInt64, size: UInt64?) { (source.consumed, source.size) }
 
-    /// Fills `chunk` with the next records; false at the end. ``next(_:)`` then walks them.
+    /// Fills `chunk` with the next records; false at the end. ``next(_:in:)`` then walks them.
     public mutating func fill(_ chunk: Chunk) throws(CaptureError) -> Bool {
         chunk.filled = 0
         chunk.ensure(rest.count)
         _ = chunk.append(rest.rawSpan)
         rest.removeAll(keepingCapacity: true)
         offset = 0
-        self.chunk = nil
+        end = 0
         guard defect != .damaged else { return false }
         var wanted = Chunk.usualCapacity
         while true {
@@ -75,48 +74,43 @@ public enum CaptureDefect: Sendable, Equatable {
             }
             wanted = needed
         }
-        self.chunk = chunk
         end = chunk.filled
         return true
     }
 
-    /// The next record of the chunk filled last; false when it is used up.
-    public mutating func next(_ record: inout CaptureRecord) -> Bool {
-        guard let chunk else { return false }
-        let bytes = chunk.bytes
-        while true {
+    /// The next record of the chunk filled last, whose bytes are `bytes`; false when it is used up.
+    public mutating func next(_ record: inout CaptureRecord, in bytes: RawSpan) -> Bool {
+        while offset < end {
             let left = end &- offset
-            let needed = left == 0 ? 0 : format.recordLength(bytes, at: offset)
-            guard left > 0, needed <= left, needed > 0 else {
-                endChunk(chunk, needed: needed, left: left)
+            let needed = format.recordLength(bytes, at: offset)
+            guard needed <= left, needed > 0 else {
+                keepRest(bytes, needed: needed, left: left)
                 return false
             }
             let start = offset
-            offset += needed
+            offset &+= needed
             switch format.decode(bytes, at: start, length: needed, &record) {
             case .packet: return true
             case .other: continue
             case .damaged:
                 defect = .damaged
-                offset = start
-                self.chunk = nil
+                end = 0
                 return false
             }
         }
+        return false
     }
 
-    private mutating func endChunk(_ chunk: Chunk, needed: Int, left: Int) {
-        self.chunk = nil
-        if left > 0, needed <= 0 || needed > Self.largestRecord {
+    /// The last record of a chunk goes on in the next one, if there is one.
+    private mutating func keepRest(_ bytes: RawSpan, needed: Int, left: Int) {
+        end = 0
+        if needed <= 0 || needed > Self.largestRecord {
             defect = .damaged
-            return
-        }
-        let bytes = chunk.bytes
-        if isAtEnd, left > 0 {
+        } else if isAtEnd {
             defect = .cut
-            return
+        } else {
+            rest = (offset..<offset + left).map { bytes.byte(at: $0) }
         }
-        rest = (offset..<offset + left).map { bytes.byte(at: $0) }
     }
 
     private static func fill(

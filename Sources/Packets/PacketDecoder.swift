@@ -40,8 +40,9 @@ public struct PacketDecoder: ~Copyable {
         into segment: inout Segment
     ) -> IgnoredReason? {
         segment.time = time
-        isReassembled = false
         let wire = max(length, frame.byteCount)
+        if link == .ethernet, decodeUsual(frame, wire: wire, &segment) { return nil }
+        isReassembled = false
         switch link {
         case .ethernet: return ethernet(frame, at: 0, wire: wire, depth: 0, &segment)
         case .raw, .rawBSD, .rawOpenBSD, .ipv4, .ipv6: return internet(frame, at: 0, wire: wire, depth: 0, &segment)

@@ -152,6 +152,27 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         return price
     }
 
+    mutating func reattribute(
+        _ pattern: PatternHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        to principal: PrincipalHandle
+    ) -> PatternHandle {
+        for (who, sign) in [(0, Int64(-1)), (Int(principal), 1)] {
+            principals[who].counts.sent = sign < 0 ? principals[who].counts.sent &- 1 : principals[who].counts.sent &+ 1
+            principals[who].counts.cost &+= sign &* price
+            principals[who].account.charge(sign &* price, at: time)
+        }
+        guard pattern > 0 else { return 0 }
+        let database = principals[Int(principal)].databaseIndex
+        let record = patterns.records[pattern]
+        if let known = patterns.find(record.fingerprint, database) { return known }
+        let text = patterns.texts[Int(pattern)]
+        let handle = patterns.add(record.fingerprint, database, text: text, ordinal: record.firstSeen)
+        if handle > 0 { samples.append(samples[Int(pattern)]) }
+        return handle
+    }
+
     mutating func ended(_ event: StatementEvent) {
         let who = Int(event.principal)
         let price = event.price

@@ -12,6 +12,16 @@ final class Batch: @unchecked Sendable {
     init(workers: Int) {
         segments = Array(repeating: [], count: workers)
     }
+
+    func empty() {
+        for worker in segments.indices { segments[worker].removeAll(keepingCapacity: true) }
+    }
+
+    func takeSegments() -> [[Segment]] {
+        let taken = segments
+        segments = []
+        return taken
+    }
 }
 
 /// How far a replay has come.
@@ -66,7 +76,7 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
 
     /// Fills `batch` with the next chunk; false when there is none.
     mutating func produce(_ batch: Batch) throws(CaptureError) -> Bool {
-        for worker in batch.segments.indices { batch.segments[worker].removeAll(keepingCapacity: true) }
+        batch.empty()
         while true {
             if current == nil {
                 guard !paths.isEmpty else { return false }
@@ -84,15 +94,19 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
 
     private mutating func decode(_ batch: Batch) throws(CaptureError) {
         let chunk = batch.chunk
+        // The lists are worked on outside the object, where nobody else can be at them.
+        var lists = batch.takeSegments()
+        defer { batch.segments = lists }
         var record = CaptureRecord()
         var segment = Segment()
-        while current?.next(&record) == true {
+        var bytes = chunk.bytes
+        while current?.next(&record, in: bytes) == true {
             summary.note(record)
             guard let link = LinkType(rawValue: record.linkType) else {
                 summary.ignore(.linkType)
                 continue
             }
-            let frame = chunk.bytes.extracting(record.offset..<record.offset &+ record.captured)
+            let frame = bytes.extracting(record.offset..<record.offset &+ record.captured)
             if filter != nil, try !accepts(frame, record) {
                 summary.ignore(.filtered)
                 continue
@@ -104,11 +118,12 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
             segment.ordinal = summary.packets
             if segment.isFromFragments {
                 segment.payloadOffset += chunk.append(decoder.reassembled)
+                bytes = chunk.bytes
             } else {
                 segment.payloadOffset &+= record.offset
             }
             let owner = workers == 1 ? 0 : Int(segment.hash &>> 40) % workers
-            batch.segments[owner].append(segment)
+            lists[owner].append(segment)
         }
         summary.fragments = decoder.fragmentCounts.seen
     }

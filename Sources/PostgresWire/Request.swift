@@ -6,7 +6,11 @@ struct Request: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable {
         /// One statement of a Query message; the last one carries ``Flags/endsQuery``.
         case statement
-        case parse, bind, describe, execute, close, sync, functionCall
+        /// Parse of a named statement; that of the unnamed one, Bind and Describe leave nothing to take back.
+        case parse
+        /// Execute; a Sync right behind it is its ``Flags/endsQuery``.
+        case execute
+        case close, sync, functionCall
         /// CopyDone or CopyFail, sent before the server asked for data.
         case copyEnd
     }
@@ -39,15 +43,17 @@ struct Request: BitwiseCopyable {
     var previousKind = StatementKind.unknown
     var pattern: PatternHandle = 0
     var previousPattern: PatternHandle = 0
-    /// Parse and Close: the statement's name; Bind and Execute: the portal's.
+    /// Parse and Close: the statement's name; Execute: the portal's.
     var name: UInt64 = 0
     var price: Int64 = 0
     var sent = Timestamp.epoch
     var bytes: UInt32 = 0
     /// Execute: the row limit.
     var rowLimit: UInt32 = 0
-    /// Execute: the ``Portal/serial`` that it ran.
+    /// Execute: the ``Portal/serial`` that it ran; Parse: its own number; Query: that of the last Parse before it.
     var serial: UInt32 = 0
+    /// Query and Sync, also one that stands with its Execute: the number of the last Bind before it.
+    var syncSerial: UInt32 = 0
 }
 
 /// A bound statement: PostgreSQL documentation, "Extended Query".

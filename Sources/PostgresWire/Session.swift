@@ -61,6 +61,8 @@ struct Session: BitwiseCopyable {
         static let terminated = Flags(rawValue: 1024)
         /// The server reported a fatal error.
         static let fatal = Flags(rawValue: 2048)
+        /// Messages of the extended protocol were sent since the last Sync.
+        static let unsynced = Flags(rawValue: 4096)
     }
 
     var phase = Phase.fresh
@@ -75,7 +77,12 @@ struct Session: BitwiseCopyable {
     /// Chains in the name table.
     var statements: Int32 = -1
     var portals: Int32 = -1
+    /// Binds sent, and answered.
     var portalSerial: UInt32 = 0
+    var boundSerial: UInt32 = 0
+    /// Parses sent, and answered.
+    var parseSerial: UInt32 = 0
+    var parsedSerial: UInt32 = 0
     var unnamedStatement: PatternHandle = 0
     var unnamedStatementKind = StatementKind.unknown
     var unnamedPortal = Portal()

@@ -107,6 +107,13 @@ public protocol SessionSink: ~Copyable {
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle
     /// A statement was sent; returns its price in micro-units.
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64
+    /// A statement that was charged to nobody is found to be a principal's; returns its pattern in that database.
+    mutating func reattribute(
+        _ pattern: PatternHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        to principal: PrincipalHandle
+    ) -> PatternHandle
     /// A statement ended.
     mutating func ended(_ event: StatementEvent)
     /// A message was done without error.

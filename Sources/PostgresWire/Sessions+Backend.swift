@@ -14,10 +14,9 @@ extension Sessions {
         switch type {
         case 0x5A: readyForQuery(flow, body, moment, &sink)
         case 0x43: commandComplete(flow, body, moment, &sink)
-        case 0x31: answer(flow, .parse)
-        case 0x32: answer(flow, .bind)
+        case 0x31: parseComplete(flow)
+        case 0x32: table[flow].boundSerial &+= 1
         case 0x33: closeComplete(flow, moment, &sink)
-        case 0x54, 0x6E: answer(flow, .describe)
         case 0x49: emptyQuery(flow, moment)
         case 0x73: portalSuspended(flow, moment, &sink)
         case 0x45: errorResponse(flow, body, moment, &sink)
@@ -28,15 +27,10 @@ extension Sessions {
         }
     }
 
-    /// ParseComplete, BindComplete, or the answer to a Describe.
-    private mutating func answer(_ flow: FlowHandle, _ kind: Request.Kind) {
+    private mutating func parseComplete(_ flow: FlowHandle) {
+        table[flow].parsedSerial &+= 1
         let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == kind else {
-            // RowDescription also precedes the rows of a Query message.
-            if kind != .describe, table[flow].phase == .ready { noteUnexpected(flow) }
-            return
-        }
-        pop(flow)
+        if entry >= 0, requests[entry].kind == .parse, requests[entry].serial == table[flow].parsedSerial { pop(flow) }
     }
 
     private mutating func noteUnexpected(_ flow: FlowHandle) {
@@ -52,11 +46,11 @@ extension Sessions {
     ) {
         let entry = front(flow)
         guard entry >= 0, requests[entry].kind == .close else { return noteUnexpected(flow) }
-        let request = requests[entry]
+        let (kind, name) = (requests[entry].statementKind, requests[entry].name)
         pop(flow)
-        guard request.statementKind == .closeCursor, let portal = portal(flow, request.name) else { return }
+        guard kind == .closeCursor, let portal = portal(flow, name) else { return }
         endPortal(flow, portal, finished: true, moment, &sink)
-        removePortal(flow, request.name)
+        removePortal(flow, name)
     }
 
     private mutating func commandComplete(
@@ -75,8 +69,8 @@ extension Sessions {
         switch requests[entry].kind {
         case .statement where !requests[entry].flags.contains(.done):
             completeStatement(flow, entry, tag, moment, &sink)
-        case .execute:
-            completeExecute(flow, requests[entry], tag, moment, &sink)
+        case .execute where !requests[entry].flags.contains(.done):
+            completeExecute(flow, entry, tag, moment, &sink)
         default:
             if !requests[entry].flags.contains(.unmetered) { counters.orphanAnswers &+= 1 }
         }
@@ -89,50 +83,50 @@ extension Sessions {
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let request = requests[entry]
-        if !request.flags.contains(.unmetered) {
-            var event = event(flow, request, moment)
+        let flags = requests[entry].flags
+        if !flags.contains(.unmetered) {
+            var event = event(flow, entry, moment)
             event.rows = tag.rows
-            if request.flags.contains(.inDoubt) { event.outcome = .uncertain }
+            if flags.contains(.inDoubt) { event.outcome = .uncertain }
             sink.ended(event)
         }
         noteCompletion(flow, moment)
-        if request.statementKind == .deallocateAll || request.statementKind == .discardAll { forgetStatements(flow) }
-        if request.flags.contains(.endsQuery) { requests[entry].flags.insert(.done) } else { pop(flow) }
+        let kind = requests[entry].statementKind
+        if kind == .deallocateAll || kind == .discardAll { forgetStatements(flow) }
+        finish(flow, entry)
+    }
+
+    /// A request is answered; what ends in ReadyForQuery waits for that.
+    private mutating func finish(_ flow: FlowHandle, _ entry: Int32) {
+        if requests[entry].flags.contains(.endsQuery) { requests[entry].flags.insert(.done) } else { pop(flow) }
     }
 
     private mutating func completeExecute(
         _ flow: FlowHandle,
-        _ request: Request,
+        _ entry: Int32,
         _ tag: CommandTag,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        var event = event(flow, request, moment)
+        let flags = requests[entry].flags
+        let isFirst = flags.contains(.first)
+        var event = event(flow, entry, moment)
         event.rows = tag.rows
-        if request.flags.contains(.inDoubt) { event.outcome = .uncertain }
-        let isFirst = request.flags.contains(.first)
-        if request.name == 0, table[flow].unnamedPortal.serial == request.serial {
-            // The usual case, without a copy of the portal.
-            if isFirst {
-                sink.ended(event)
-            } else {
-                completeContinued(table[flow].unnamedPortal, &event, &sink)
-            }
-            table[flow].unnamedPortal.state.remove(.suspended)
-        } else if let portal = portal(flow, request.name), portal.serial == request.serial {
-            if isFirst { sink.ended(event) } else { completeContinued(portal, &event, &sink) }
+        if flags.contains(.inDoubt) { event.outcome = .uncertain }
+        let (name, serial) = (requests[entry].name, requests[entry].serial)
+        if isFirst {
+            sink.ended(event)
+            if event.outcome == .completed { sink.acknowledged(.portal, event.principal) }
+        } else if let portal = portal(flow, name), portal.serial == serial {
+            completeContinued(portal, &event, &sink)
             var done = portal
             done.state.remove(.suspended)
-            setPortal(flow, request.name, done)
-        } else if isFirst {
-            sink.ended(event)
+            setPortal(flow, name, done)
         }
-        if isFirst, event.outcome == .completed { sink.acknowledged(.portal, table[flow].principal) }
         noteCompletion(flow, moment)
-        let kind = request.statementKind
-        pop(flow)
+        let kind = requests[entry].statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(flow) }
+        finish(flow, entry)
     }
 
     /// The last part of a portal that was suspended before.
@@ -155,23 +149,24 @@ extension Sessions {
     ) {
         let entry = front(flow)
         guard entry >= 0, requests[entry].kind == .execute else { return noteUnexpected(flow) }
-        let request = requests[entry]
-        if request.flags.contains(.first), !request.flags.contains(.inDoubt) {
+        let flags = requests[entry].flags
+        let (name, serial, rowLimit) = (requests[entry].name, requests[entry].serial, requests[entry].rowLimit)
+        if flags.contains(.first), !flags.contains(.inDoubt) {
             sink.acknowledged(.portal, table[flow].principal)
         }
-        if var portal = portal(flow, request.name), portal.serial == request.serial {
-            portal.elapsed &+= duration(flow, request, moment)
-            portal.rowLimit = request.rowLimit
+        if var portal = portal(flow, name), portal.serial == serial {
+            portal.elapsed &+= duration(flow, since: requests[entry].sent, moment)
+            portal.rowLimit = rowLimit
             portal.state.insert(.suspended)
-            setPortal(flow, request.name, portal)
-        } else if request.flags.contains(.first) {
+            setPortal(flow, name, portal)
+        } else if flags.contains(.first) {
             // A Bind that was sent meanwhile takes its place: this is its end.
-            var event = event(flow, request, moment)
-            event.rows = UInt64(request.rowLimit)
+            var event = event(flow, entry, moment)
+            event.rows = UInt64(rowLimit)
             sink.ended(event)
         }
         noteCompletion(flow, moment)
-        pop(flow)
+        finish(flow, entry)
     }
 
     private mutating func emptyQuery(_ flow: FlowHandle, _ moment: Moment) {
@@ -180,7 +175,7 @@ extension Sessions {
         noteCompletion(flow, moment)
         switch requests[entry].kind {
         case .statement: requests[entry].flags.insert(.done)
-        case .execute: pop(flow)
+        case .execute: finish(flow, entry)
         default: noteUnexpected(flow)
         }
     }
@@ -192,7 +187,7 @@ extension Sessions {
     ) {
         let entry = front(flow)
         guard entry >= 0, requests[entry].kind == .functionCall else { return noteUnexpected(flow) }
-        sink.ended(event(flow, requests[entry], moment))
+        sink.ended(event(flow, entry, moment))
         noteCompletion(flow, moment)
         requests[entry].flags.insert(.done)
     }
@@ -218,31 +213,32 @@ extension Sessions {
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard table[flow].phase == .ready else {
+        if table[flow].phase != .ready {
+            // Where the answer to the login is missing, this one may belong to a query already.
+            let isQuery = table[flow].flags.contains(.doubtful) && front(flow) >= 0
             login(flow, moment, &sink)
-            table[flow].flags.insert(.idle)
-            return
+            guard isQuery else {
+                if front(flow) < 0 { table[flow].flags.insert(.idle) }
+                return
+            }
         }
         while front(flow) >= 0 {
-            let request = requests[front(flow)]
-            let isEnd = request.flags.contains(.endsQuery)
-            endUnanswered(flow, request, moment, &sink)
-            if isEnd, request.kind == .statement || request.kind == .functionCall,
-                request.flags.contains(.done), !request.flags.contains(.failed), !request.flags.contains(.inDoubt),
-                request.statementKind != .replication,
-                !(request.flags.contains(.unmetered) && request.statementKind == .show)
-            {
-                let what: Acknowledgment = request.kind == .statement ? .query : .functionCall
-                sink.acknowledged(what, table[flow].principal)
-            }
+            let entry = front(flow)
+            let flags = requests[entry].flags
+            let isEnd = flags.contains(.endsQuery)
+            if !flags.contains(.done) { endUnanswered(flow, entry, moment, &sink) }
+            if isEnd { acknowledge(flow, entry, &sink) }
             // After a loss, requests sent before it may have been answered in the bytes that are missing.
-            let goesOn = request.flags.contains(.inDoubt) && table[flow].flags.contains(.doubtful)
+            let goesOn = flags.contains(.inDoubt) && table[flow].flags.contains(.doubtful)
             pop(flow)
             if isEnd, !goesOn { break }
         }
         if front(flow) < 0 {
             table[flow].flags.insert(.idle)
             table[flow].flags.remove(.doubtful)
+            // Nothing is in flight: both sides agree again, whatever was lost before.
+            table[flow].boundSerial = table[flow].portalSerial
+            table[flow].parsedSerial = table[flow].parseSerial
         }
         let status = body.byteCount > 0 ? body.byte(at: 0) : table[flow].transaction
         table[flow].transaction = status
@@ -257,18 +253,34 @@ extension Sessions {
         table[flow].answerStart = table[flow].serverBytes
     }
 
+    /// The end of a Query, Sync or FunctionCall is reached.
+    private func acknowledge(_ flow: FlowHandle, _ entry: Int32, _ sink: inout some SessionSink & ~Copyable) {
+        let flags = requests[entry].flags
+        switch requests[entry].kind {
+        case .statement, .functionCall:
+            guard flags.contains(.done), !flags.contains(.failed), !flags.contains(.inDoubt) else { return }
+            let kind = requests[entry].statementKind
+            let isWalsender = flags.contains(.unmetered) && (kind == .replication || kind == .show)
+            guard !isWalsender else { return }
+            sink.acknowledged(requests[entry].kind == .statement ? .query : .functionCall, table[flow].principal)
+        default:
+            // Binds up to here were answered or skipped.
+            table[flow].boundSerial = max(table[flow].boundSerial, requests[entry].syncSerial)
+        }
+    }
+
     /// A request for which ReadyForQuery came without an answer of its own: the answer was lost, or the text was
     /// taken for more statements than the server saw in it.
     private func endUnanswered(
         _ flow: FlowHandle,
-        _ request: Request,
+        _ entry: Int32,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard isMetered(request), !request.flags.contains(.done) else { return }
-        guard request.kind != .execute || request.flags.contains(.first) else { return }
-        var event = event(flow, request, moment)
-        event.outcome = table[flow].flags.contains(.doubtful) || request.flags.contains(.inDoubt) ? .uncertain : .skipped
+        let flags = requests[entry].flags
+        guard isMetered(entry), requests[entry].kind != .execute || flags.contains(.first) else { return }
+        var event = event(flow, entry, moment)
+        event.outcome = table[flow].flags.contains(.doubtful) || flags.contains(.inDoubt) ? .uncertain : .skipped
         sink.ended(event)
     }
 }

@@ -12,37 +12,61 @@ extension Sessions {
         let fields = ErrorFields(body)
         table[flow].errorCode = fields.code
         if fields.isFatal { table[flow].flags.insert(.fatal) }
-        guard table[flow].phase == .ready else {
+        let isLogin = table[flow].phase != .ready && !(table[flow].flags.contains(.doubtful) && front(flow) >= 0)
+        guard !isLogin else {
             counters.authFailed &+= 1
+            skipToSync(flow, moment, &sink)
+            abandonRequests(flow, isKnown: true, moment, &sink)
             table[flow].phase = .opaque
             return
         }
         table[flow].flags.remove(.copyIn)
         table[flow].flags.insert(.rolledBack)
         let entry = front(flow)
-        // Without a request it is the server's own: a timeout, an administrator.
-        guard entry >= 0 else { return }
-        let request = requests[entry]
-        guard !request.flags.contains(.done) else { return }
+        guard entry >= 0 else {
+            // Of a Parse, Bind or Describe whose Sync is still to come; otherwise it is the server's own: a timeout,
+            // an administrator.
+            guard table[flow].flags.contains(.unsynced), !fields.isFatal else { return }
+            sink.reported(table[flow].principal)
+            skipToSync(flow, moment, &sink)
+            endPortals(flow, finished: false, moment, &sink)
+            return
+        }
+        let flags = requests[entry].flags
+        guard !flags.contains(.done) || requests[entry].kind == .execute else { return }
         sink.reported(table[flow].principal)
-        switch request.kind {
+        switch requests[entry].kind {
+        case .statement where isBehindUnanswered(flow, entry):
+            skipToSync(flow, moment, &sink)
         case .statement:
             failQuery(flow, entry, fields, moment, &sink)
         case .functionCall:
-            fail(flow, request, fields, moment, &sink)
+            fail(flow, entry, fields, moment, &sink)
             requests[entry].flags.formUnion([.done, .failed])
         case .sync:
-            // The implicit commit failed (a deferred constraint): ReadyForQuery follows.
+            // A Parse, Bind or Describe before it failed, or the implicit commit: ReadyForQuery follows.
+            forgetUnparsed(flow)
+        case .execute where flags.contains(.done):
+            // The implicit commit at its Sync failed, such as by a deferred constraint.
             break
         default:
-            if request.kind == .execute {
-                fail(flow, request, fields, moment, &sink)
+            let isBound = Int32(bitPattern: requests[entry].serial &- table[flow].boundSerial) <= 0
+            if requests[entry].kind == .execute, isBound || table[flow].flags.contains(.midstream) {
+                fail(flow, entry, fields, moment, &sink)
                 requests[entry].flags.insert(.done)
             }
             skipToSync(flow, moment, &sink)
         }
         endPortals(flow, finished: false, moment, &sink)
         noteCompletion(flow, moment)
+    }
+
+    /// Whether a Parse or Bind that was sent before a Query is still unanswered: then the error is its, and the
+    /// Query is skipped too.
+    private func isBehindUnanswered(_ flow: FlowHandle, _ entry: Int32) -> Bool {
+        guard requests[entry].flags.contains(.beginsQuery), !table[flow].flags.contains(.midstream) else { return false }
+        return Int32(bitPattern: requests[entry].serial &- table[flow].parsedSerial) > 0
+            || Int32(bitPattern: requests[entry].syncSerial &- table[flow].boundSerial) > 0
     }
 
     /// One statement of a Query message failed; those behind it never run.
@@ -58,19 +82,19 @@ extension Sessions {
         var isFailed = !isUnparsed
         while front(flow) >= 0 {
             let entry = front(flow)
-            let request = requests[entry]
-            guard request.kind == .statement else { return }
+            let flags = requests[entry].flags
+            guard requests[entry].kind == .statement else { return }
             if isFailed {
-                fail(flow, request, fields, moment, &sink)
+                fail(flow, entry, fields, moment, &sink)
                 isFailed = false
-            } else if isMetered(request) {
-                var event = event(flow, request, moment)
-                event.outcome = request.flags.contains(.inDoubt) ? .uncertain : .skipped
+            } else if isMetered(entry) {
+                var event = event(flow, entry, moment)
+                event.outcome = flags.contains(.inDoubt) ? .uncertain : .skipped
                 event.errorCode = isUnparsed ? fields.code : 0
                 sink.ended(event)
             }
-            undo(flow, request)
-            if request.flags.contains(.endsQuery) {
+            undo(flow, requests[entry])
+            if flags.contains(.endsQuery) {
                 requests[entry].flags.formUnion([.done, .failed])
                 return
             }
@@ -80,15 +104,14 @@ extension Sessions {
 
     private func fail(
         _ flow: FlowHandle,
-        _ request: Request,
+        _ entry: Int32,
         _ fields: ErrorFields,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard isMetered(request) else { return }
-        guard request.kind != .execute || request.flags.contains(.first) else { return }
-        var event = event(flow, request, moment)
-        event.outcome = request.flags.contains(.inDoubt) ? .uncertain : .failed
+        guard isMetered(entry), requests[entry].kind != .execute || requests[entry].flags.contains(.first) else { return }
+        var event = event(flow, entry, moment)
+        event.outcome = requests[entry].flags.contains(.inDoubt) ? .uncertain : .failed
         event.errorCode = fields.code
         sink.ended(event)
     }

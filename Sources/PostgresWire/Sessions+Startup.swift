@@ -212,6 +212,18 @@ extension Sessions {
         }
     }
 
+    /// Requests that a client sent without waiting for the server's consent are its own from now on.
+    private func attributeEarly(_ flow: FlowHandle, _ sink: inout some SessionSink & ~Copyable) {
+        var entry = table[flow].firstRequest
+        while entry >= 0 {
+            if isMetered(entry) {
+                let (pattern, price, sent) = (requests[entry].pattern, requests[entry].price, requests[entry].sent)
+                requests[entry].pattern = sink.reattribute(pattern, price, sentAt: sent, to: table[flow].principal)
+            }
+            entry = requests[entry].next
+        }
+    }
+
     /// The server accepted the login: from here on the session's statements are somebody's.
     mutating func login(_ flow: FlowHandle, _ moment: Moment, _ sink: inout some SessionSink & ~Copyable) {
         table[flow].phase = .ready
@@ -228,6 +240,7 @@ extension Sessions {
             table[flow].principal = sink.attribute(flow, login, at: moment)
             table[flow].flags.insert(.attributed)
             counters.attributed += 1
+            attributeEarly(flow, &sink)
         }
         pool.give(block)
         table[flow].startup = .none
