@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Glibc
-import Pipeline
-import Reports
 
+/// The command line: each command has a file of its own.
 @main
 struct Pgweir: ParsableCommand {
-    @Argument var files: [String]
-    @Option var workers = 1
-    @Option(name: [.short, .long]) var port: String?
-    mutating func run() throws {
-        var o = ReplayOptions(paths: files)
-        o.workers = workers
-        if let port { o.ports = port.split(separator: ",").compactMap { UInt16($0) } }
-        let r = try Replay.run(o)
-        let bytes = JSONReport(r, top: nil).render()
-        unsafe bytes.withUnsafeBytes { _ = unsafe write(1, $0.baseAddress, $0.count) }
-    }
+    static let configuration = CommandConfiguration(
+        commandName: "pgweir",
+        abstract: "Sees every PostgreSQL query without standing in its way.",
+        discussion: """
+            pgweir reads mirrored packets, never the database's data path: it reassembles connections, follows the \
+            PostgreSQL protocol, groups statements into patterns, prices them, and keeps every user's budget.
+            """,
+        version: Version.text,
+        subcommands: [ReplayCommand.self, FingerprintCommand.self]
+    )
+}
+
+/// The program's version.
+enum Version {
+    static let text = "0.1.0"
 }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+extension Lexer {
+    /// Moves to the next byte that is neither white space nor comment; `false`, at the end of the text, inside a comment
+    /// that nothing closes.
+    mutating func skipBlanks(_ sql: RawSpan) -> Bool {
+        while offset < end {
+            let byte = sql.byte(at: offset)
+            if ByteClass.isSpace(byte) {
+                offset &+= 1
+            } else if byte == UInt8(ascii: "-"), peek(sql, 1) == byte {
+                skipLine(sql)
+            } else if byte == UInt8(ascii: "/"), peek(sql, 1) == UInt8(ascii: "*") {
+                guard skipComment(sql) else { return false }
+            } else {
+                return true
+            }
+        }
+        return true
+    }
+
+    /// Moves to the newline that ends a `--` comment.
+    mutating func skipLine(_ sql: RawSpan) {
+        while offset < end, !ByteClass.isNewline(sql.byte(at: offset)) { offset &+= 1 }
+    }
+
+    /// Moves behind a `/* … */` comment, which may hold others; `false` if the text ends first.
+    mutating func skipComment(_ sql: RawSpan) -> Bool {
+        var depth = 1
+        offset &+= 2
+        while offset &+ 1 < end {
+            let byte = sql.byte(at: offset)
+            if byte == UInt8(ascii: "*"), sql.byte(at: offset &+ 1) == UInt8(ascii: "/") {
+                offset &+= 2
+                depth &-= 1
+                if depth == 0 { return true }
+            } else if byte == UInt8(ascii: "/"), sql.byte(at: offset &+ 1) == UInt8(ascii: "*") {
+                offset &+= 2
+                depth &+= 1
+            } else {
+                offset &+= 1
+            }
+        }
+        offset = end
+        return false
+    }
+
+    /// Whether white space with a newline and then a quote follow, which continues a string
+    /// (`quotecontinue` of `scan.l`); moves behind that quote.
+    mutating func takeContinuation(_ sql: RawSpan) -> Bool {
+        let saved = offset
+        var hasNewline = false
+        while offset < end {
+            let byte = sql.byte(at: offset)
+            if ByteClass.isSpace(byte) {
+                hasNewline = hasNewline || ByteClass.isNewline(byte)
+                offset &+= 1
+            } else if byte == UInt8(ascii: "-"), peek(sql, 1) == byte {
+                skipLine(sql)
+                if offset == end { break }
+                hasNewline = true
+            } else {
+                if byte == UInt8(ascii: "'"), hasNewline {
+                    offset &+= 1
+                    return true
+                }
+                break
+            }
+        }
+        offset = saved
+        return false
+    }
+}
