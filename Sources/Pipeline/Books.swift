@@ -211,6 +211,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         patterns.records[event.pattern].costLow &+= price
     }
 
+    mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {
+        if kind.isPlannable { principals[Int(principal)].counts.plannable &-= 1 }
+        patterns.records[pattern].calls &-= 1
+    }
+
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {
         switch what {
         case .query: principals[Int(principal)].counts.simpleOK &+= 1

@@ -78,5 +78,7 @@ struct Portal: BitwiseCopyable {
         static let executed = State(rawValue: 2)
         /// PortalSuspended was the last answer.
         static let suspended = State(rawValue: 4)
+        /// CommandComplete came; the portal stays until it is closed, replaced, or its transaction ends.
+        static let completed = State(rawValue: 8)
     }
 }

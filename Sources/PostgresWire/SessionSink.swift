@@ -116,6 +116,9 @@ public protocol SessionSink: ~Copyable {
     ) -> PatternHandle
     /// A statement ended.
     mutating func ended(_ event: StatementEvent)
+    /// A completed statement was lost with its session before its portal ended: it ran and is paid for, but
+    /// PostgreSQL does not count it as finished.
+    mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind)
     /// A message was done without error.
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
     /// The server reported an error to a session.

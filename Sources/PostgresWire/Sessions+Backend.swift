@@ -116,17 +116,31 @@ extension Sessions {
         let (name, serial) = (requests[entry].name, requests[entry].serial)
         if isFirst {
             sink.ended(event)
-            if event.outcome == .completed { sink.acknowledged(.portal, event.principal) }
+            if event.outcome == .completed {
+                sink.acknowledged(.portal, event.principal)
+                markCompleted(flow, name, serial)
+            }
         } else if let portal = portal(flow, name), portal.serial == serial {
             completeContinued(portal, &event, &sink)
             var done = portal
             done.state.remove(.suspended)
+            done.state.insert(.completed)
             setPortal(flow, name, done)
         }
         noteCompletion(flow, moment)
         let kind = requests[entry].statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(flow) }
         finish(flow, entry)
+    }
+
+    private mutating func markCompleted(_ flow: FlowHandle, _ name: UInt64, _ serial: UInt32) {
+        if name == 0 {
+            guard table[flow].unnamedPortal.serial == serial else { return }
+            table[flow].unnamedPortal.state.insert(.completed)
+        } else if var portal = portal(flow, name), portal.serial == serial {
+            portal.state.insert(.completed)
+            setPortal(flow, name, portal)
+        }
     }
 
     /// The last part of a portal that was suspended before.

@@ -126,6 +126,19 @@ extension Sessions {
         table[flow].portals = -1
     }
 
+    /// The session is gone, and with it portals that were completed but not ended.
+    func loseCompletedPortals(_ flow: FlowHandle, _ sink: inout some SessionSink & ~Copyable) {
+        let principal = table[flow].principal
+        let unnamed = table[flow].unnamedPortal
+        if unnamed.state.contains(.completed) { sink.vanished(principal, unnamed.pattern, unnamed.kind) }
+        var entry = table[flow].portals
+        while entry >= 0 {
+            let portal = names[entry].portal
+            if portal.state.contains(.completed) { sink.vanished(principal, portal.pattern, portal.kind) }
+            entry = names[entry].next
+        }
+    }
+
     /// Reports the statement of a portal that ends while it is suspended.
     mutating func endPortal(
         _ flow: FlowHandle,

@@ -119,6 +119,7 @@ public struct Sessions: ~Copyable {
     ) {
         guard Int(flow) < table.highWater else { return }
         abandonRequests(flow, isKnown: isKnown, moment, &sink)
+        if isKnown { loseCompletedPortals(flow, &sink) }
         endPortals(flow, finished: false, moment, &sink)
         forgetStatements(flow)
         let session = table[flow]
