@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Capture
 public import Costs
-import Dispatch
 public import Domain
 import Glibc
 public import Packets
 public import Quotas
-import Synchronization
 
 /// What to replay, and how.
 public struct ReplayOptions: Sendable {
@@ -44,8 +42,8 @@ public enum Replay {
     public static func run<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
         _ options: ReplayOptions,
         recorder: consuming Recorder,
-        onProgress: @Sendable (ReplayProgress) -> Void = { _ in },
-        isCancelled: @Sendable () -> Bool = { false }
+        onProgress: @escaping @Sendable (ReplayProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(CaptureError) -> ReplayResult {
         let began = now(CLOCK_MONOTONIC)
         let source = try open(options, workers: 1)
@@ -70,15 +68,15 @@ public enum Replay {
     /// Replays the captures with `options.workers` threads. The result does not depend on their number.
     public static func run(
         _ options: ReplayOptions,
-        onProgress: @Sendable (ReplayProgress) -> Void = { _ in },
-        isCancelled: @Sendable () -> Bool = { false }
+        onProgress: @escaping @Sendable (ReplayProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(CaptureError) -> ReplayResult {
         guard options.workers > 1 else {
             return try run(options, recorder: NoRecorder(), onProgress: onProgress, isCancelled: isCancelled)
         }
         let began = now(CLOCK_MONOTONIC)
         let exchange = Exchange(source: try open(options, workers: options.workers), workers: options.workers)
-        DispatchQueue.concurrentPerform(iterations: options.workers) { worker in
+        WorkerThreads.run(options.workers) { worker in
             var shard = makeShard(options, recorder: NoRecorder())
             exchange.run(worker, &shard, onProgress, isCancelled)
             exchange.deposit(worker, shard, cpu: now(CLOCK_THREAD_CPUTIME_ID))

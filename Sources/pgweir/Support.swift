@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Glibc
+import Pipeline
+import Settings
+import Synchronization
+
+/// ^C: asks the replay to stop and report; a second one ends the program at once.
+enum Interrupt {
+    private static let requests = Atomic<Int>(0)
+
+    static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }
+
+    static func install() {
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGINT) { _ in
+            if Interrupt.requests.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
+        }
+    }
+}
+
+/// A bar on standard error that is redrawn at most ten times a second.
+final class ProgressBar: Sendable {
+    private struct State {
+        var last = 0.0
+        var isDrawn = false
+    }
+
+    private let isShown: Bool
+    private let state = Mutex(State())
+    private static let width = 30
+
+    init(isShown: Bool) {
+        self.isShown = isShown
+    }
+
+    func show(_ progress: ReplayProgress) {
+        guard isShown else { return }
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        let now = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        let line: String? = state.withLock { state in
+            if state.last == 0 { state.last = now + 0.4 }  // short replays show none
+            guard now - state.last >= 0.1 else { return nil }
+            state.last = now
+            state.isDrawn = true
+            return Self.line(progress)
+        }
+        if let line { try? Output.write(Array(line.utf8), to: 2) }
+    }
+
+    func clear() {
+        guard state.withLock({ $0.isDrawn }) else { return }
+        try? Output.write(Array("\r\u{1B}[K".utf8), to: 2)
+    }
+
+    private static func line(_ progress: ReplayProgress) -> String {
+        let megabytes = "\(progress.consumed / 1_000_000) MB, \(progress.packets) packets"
+        guard let size = progress.size, size > 0 else { return "\r\u{1B}[K" + megabytes }
+        let share = min(1, Double(progress.consumed) / Double(size))
+        let filled = Int(share * Double(width))
+        let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: width - filled)
+        return "\r\u{1B}[K\(bar) \(Int(share * 100)) %  \(megabytes)"
+    }
+}
+
+/// The first failure to write, kept for the end of the replay.
+final class FailureBox: Sendable {
+    private let stored = Mutex<ExitCode?>(nil)
+
+    var code: ExitCode? {
+        get { stored.withLock { $0 } }
+        set { stored.withLock { $0 = newValue } }
+    }
+}
+
+/// Small files that are read whole.
+enum TextFile {
+    private static let largest = 16 << 20
+
+    static func read(_ path: String) throws(SettingsError) -> String {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while bytes.count < largest {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
+            if count == 0 { break }
+            bytes += buffer.prefix(count)
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw SettingsError(file: path, message: "is not UTF-8 text.")
+        }
+        return text
+    }
+
+    /// A path as another file names it: relative ones begin where that file is.
+    static func resolve(_ path: String, beside file: String) -> String {
+        guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
+        return String(file[...slash]) + path
+    }
+}
