@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import TestKit
+import Testing
+
+struct FingerprintTests {
+    @Test func `prints as 32 digits and reads them back`() {
+        let key = Fingerprint(high: 0x0123, low: UInt64.max)
+        #expect(key.description == "0000000000000123ffffffffffffffff")
+        #expect(Fingerprint(key.description) == key)
+        #expect(Fingerprint("+000000000000123ffffffffffffffff") == nil)
+        #expect(Fingerprint("select 1") == nil)
+    }
+}
+
+struct KeyedHashTests {
+    @Test func `every length and every byte changes the hash`() {
+        var seen: Set<Fingerprint> = []
+        for length in 0..<200 {
+            var bytes = [UInt8](repeating: 7, count: length)
+            #expect(seen.insert(KeyedHash.standard.hash(bytes.rawSpan)).inserted)
+            for index in bytes.indices {
+                bytes[index] = 8
+                #expect(seen.insert(KeyedHash.standard.hash(bytes.rawSpan)).inserted)
+                bytes[index] = 7
+            }
+        }
+    }
+
+    @Test func `another seed gives another hash`() {
+        let bytes = Array("select ?".utf8)
+        #expect(KeyedHash(seed: 1).hash(bytes.rawSpan) != KeyedHash(seed: 2).hash(bytes.rawSpan))
+    }
+}
+
+struct TimestampTests {
+    @Test(arguments: [
+        (0, "1970-01-01T00:00:00.000000Z"), (951_782_400_000_000_000, "2000-02-29T00:00:00.000000Z"),
+        (1_795_418_773_640_765_000, "2026-11-23T07:26:13.640765Z"), (-1, "1969-12-31T23:59:59.999999Z"),
+    ])
+    func `prints as RFC 3339`(_ nanoseconds: Int64, _ text: String) {
+        #expect(Timestamp(nanoseconds: nanoseconds).rfc3339 == text)
+    }
+
+    @Test func `a clock that steps back gives no negative duration`() {
+        #expect(Timestamp(nanoseconds: 5).nanoseconds(since: Timestamp(nanoseconds: 9)) == 0)
+        #expect(Timestamp(nanoseconds: .max).nanoseconds(since: Timestamp(nanoseconds: .min)) == 0)
+    }
+}
+
+struct EndpointTests {
+    @Test func `prints IPv4 and shortened IPv6`() {
+        #expect(Endpoint(ipv4: 0x0A00_0001, port: 5432).description == "10.0.0.1:5432")
+        #expect(Endpoint(high: 0x2001_0DB8_0000_0000, low: 1, port: 80).description == "[2001:db8::1]:80")
+        #expect(Endpoint(high: 0, low: 1, port: 1).description == "[::1]:1")
+    }
+
+    @Test func `both directions have one key and one hash`() {
+        let (first, second) = (Endpoint(ipv4: 9, port: 1), Endpoint(ipv4: 3, port: 2))
+        let (there, fromLower) = FlowKey.make(source: first, destination: second)
+        let (back, backFromLower) = FlowKey.make(source: second, destination: first)
+        #expect(there == back)
+        #expect(fromLower != backFromLower)
+        #expect(there.hash(.standard) == back.hash(.standard))
+    }
+}
+
+struct SlotTableTests {
+    @Test func `slots are recycled blank and the limit holds`() {
+        var table = SlotTable<Int>(limit: 1, blank: 42)
+        var handles: [Int32] = []
+        while let handle = table.take() { handles.append(handle) }
+        #expect(handles.count == 4096)
+        table[handles[5]] = 1
+        table.give(handles[5])
+        let again = table.take()
+        #expect(again == handles[5])
+        #expect(again.map { table[$0] } == 42)
+    }
+}
+
+struct BlockPoolTests {
+    @Test func `the budget is never exceeded and comes back`() {
+        var pool = BlockPool(budget: 4096)
+        let first = pool.take(3000)
+        #expect(first?.capacity == 4096)
+        #expect(pool.take(1) == nil)
+        if let first { pool.give(first) }
+        #expect(pool.used == 0)
+        #expect(pool.take(1)?.capacity == 64)
+    }
+
+    @Test func `bytes outside a block cannot be named`() {
+        var pool = BlockPool(budget: 4096)
+        guard let block = pool.take(64) else { return }
+        block.store([1, 2, 3].rawSpan, at: 0)
+        #expect(block.bytes(-5..<3).byteCount == 3)
+        #expect(block.bytes(60..<900).byteCount == 4)
+        #expect(block.store([9].rawSpan, at: 64) == 0)
+        pool.give(block)
+    }
+}

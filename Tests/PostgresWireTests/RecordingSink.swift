@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import PostgresWire
+
+/// A sink that splits at semicolons and writes down what happens, a line each.
+struct RecordingSink: SessionSink {
+    var log: [String] = []
+    var texts: [String] = ["?"]
+    var charged: Int64 = 0
+    var settled: Int64 = 0
+    var refunded: Int64 = 0
+
+    mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
+        var first = start
+        while first < text.byteCount, [0x20, 0x3B].contains(text.byte(at: first)) { first += 1 }
+        guard first < text.byteCount else { return nil }
+        var sketch = StatementSketch()
+        sketch.range = first..<(text.firstOffset(of: 0x3B, from: first) ?? text.byteCount)
+        let words = string(text, sketch.range).split(separator: " ")
+        sketch.fingerprint = Fingerprint(high: 1, low: UInt64(bitPattern: Int64(string(text, sketch.range).hashValue)))
+        switch words.first.map(String.init) {
+        case "select": sketch.kind = .select
+        case "prepare": (sketch.kind, sketch.name, sketch.body) = (.prepare, first + 8..<first + 9, first + 13)
+        case "execute": (sketch.kind, sketch.name) = (.execute, first + 8..<first + 9)
+        default: sketch.kind = .utility
+        }
+        return sketch
+    }
+
+    func string(_ text: RawSpan, _ range: Range<Int>) -> String {
+        String(decoding: range.map { text.byte(at: $0) }, as: UTF8.self)
+    }
+
+    mutating func pattern(
+        _ sketch: StatementSketch, of text: RawSpan, for principal: PrincipalHandle, at moment: Moment
+    ) -> PatternHandle {
+        let value = string(text, sketch.range)
+        if let known = texts.firstIndex(of: value) { return Int32(known) }
+        texts.append(value)
+        return Int32(texts.count - 1)
+    }
+
+    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle { 0 }
+
+    mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
+        log.append("login \(string(login.user, 0..<login.user.byteCount))@\(string(login.database, 0..<login.database.byteCount))")
+        return 1
+    }
+
+    mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
+        charged += 1
+        return 1
+    }
+
+    mutating func reattribute(
+        _ pattern: PatternHandle, _ price: Int64, sentAt time: Timestamp, to principal: PrincipalHandle
+    ) -> PatternHandle { pattern }
+
+    mutating func ended(_ event: StatementEvent) {
+        if event.outcome == .skipped { refunded += event.price } else { settled += event.price }
+        log.append("\(event.outcome) \(texts[Int(event.pattern)]) rows \(event.rows)")
+    }
+
+    mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {
+        log.append("vanished \(texts[Int(pattern)])")
+    }
+
+    mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) { log.append("ok \(what)") }
+    mutating func reported(_ principal: PrincipalHandle) { log.append("error") }
+}
+
+/// Runs one session; `+` is what the client says, `-` what the server says.
+struct Play: ~Copyable {
+    var sessions: Sessions
+    var sink = RecordingSink()
+    var ordinal: UInt64 = 0
+
+    init(isMidstream: Bool = false) {
+        var limits = SessionLimits()
+        limits.sessions = 16
+        limits.requests = 4096
+        limits.names = 4096
+        sessions = Sessions(hash: .standard, limits: limits)
+        sessions.opened(0, isMidstream: isMidstream)
+    }
+}
