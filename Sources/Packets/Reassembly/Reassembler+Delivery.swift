@@ -127,14 +127,20 @@ extension Reassembler {
         case (true, true):
             let first = lower.held < 0 ? UInt64.max : held[lower.held].moment.ordinal
             let second = upper.held < 0 ? UInt64.max : held[upper.held].moment.ordinal
-            return first <= second
+            // The earliest packet waits for its own stream, or for the other one that it acknowledges.
+            let isLower = first <= second
+            let stream = isLower ? lower : upper
+            guard stream.held >= 0 else { return isLower }
+            let hasHole = held[stream.held].sequence.distance(after: stream.next) > 0
+            return hasHole ? isLower : !isLower
         }
     }
 
     /// A direction that has waited for longer than a late packet can take.
     private func overdue(_ flow: FlowHandle, at moment: Moment) -> Bool? {
         guard let lower = missing(flow) else { return nil }
-        for side in [lower, !lower] {
+        for turn in 0..<2 {
+            let side = turn == 0 ? lower : !lower
             let stream = side ? flows[flow].fromLower : flows[flow].fromUpper
             guard lacks(stream, side ? flows[flow].fromUpper : flows[flow].fromLower) else { continue }
             let waited = stream.waitCount == 0 ? 0 : moment.time.nanoseconds(since: stream.waitSince)
