@@ -80,5 +80,7 @@ struct Portal: BitwiseCopyable {
         static let suspended = State(rawValue: 4)
         /// CommandComplete came; the portal stays until it is closed, replaced, or its transaction ends.
         static let completed = State(rawValue: 8)
+        /// The end of its statement was reported, one way or another.
+        static let settled = State(rawValue: 16)
     }
 }

@@ -17,7 +17,7 @@ extension Sessions {
         case 0x31: parseComplete(flow)
         case 0x32: table[flow].boundSerial &+= 1
         case 0x33: closeComplete(flow, moment, &sink)
-        case 0x49: emptyQuery(flow, moment)
+        case 0x49: emptyQuery(flow, moment, &sink)
         case 0x73: portalSuspended(flow, moment, &sink)
         case 0x45: errorResponse(flow, body, moment, &sink)
         case 0x56: functionResult(flow, moment, &sink)
@@ -116,15 +116,14 @@ extension Sessions {
         let (name, serial) = (requests[entry].name, requests[entry].serial)
         if isFirst {
             sink.ended(event)
-            if event.outcome == .completed {
-                sink.acknowledged(.portal, event.principal)
-                markCompleted(flow, name, serial)
-            }
+            let isCompleted = event.outcome == .completed
+            if isCompleted { sink.acknowledged(.portal, event.principal) }
+            mark(flow, name, serial, isCompleted ? [.settled, .completed] : .settled)
         } else if let portal = portal(flow, name), portal.serial == serial {
             completeContinued(portal, &event, &sink)
             var done = portal
             done.state.remove(.suspended)
-            done.state.insert(.completed)
+            done.state.formUnion([.settled, .completed])
             setPortal(flow, name, done)
         }
         noteCompletion(flow, moment)
@@ -133,12 +132,12 @@ extension Sessions {
         finish(flow, entry)
     }
 
-    private mutating func markCompleted(_ flow: FlowHandle, _ name: UInt64, _ serial: UInt32) {
+    private mutating func mark(_ flow: FlowHandle, _ name: UInt64, _ serial: UInt32, _ state: Portal.State) {
         if name == 0 {
             guard table[flow].unnamedPortal.serial == serial else { return }
-            table[flow].unnamedPortal.state.insert(.completed)
+            table[flow].unnamedPortal.state.formUnion(state)
         } else if var portal = portal(flow, name), portal.serial == serial {
-            portal.state.insert(.completed)
+            portal.state.formUnion(state)
             setPortal(flow, name, portal)
         }
     }
@@ -164,6 +163,7 @@ extension Sessions {
         let entry = front(flow)
         guard entry >= 0, requests[entry].kind == .execute else { return noteUnexpected(flow) }
         let flags = requests[entry].flags
+        guard !flags.contains(.done) else { return noteUnexpected(flow) }
         let (name, serial, rowLimit) = (requests[entry].name, requests[entry].serial, requests[entry].rowLimit)
         if flags.contains(.first), !flags.contains(.inDoubt) {
             sink.acknowledged(.portal, table[flow].principal)
@@ -171,7 +171,7 @@ extension Sessions {
         if var portal = portal(flow, name), portal.serial == serial {
             portal.elapsed &+= duration(flow, since: requests[entry].sent, moment)
             portal.rowLimit = rowLimit
-            portal.state.insert(.suspended)
+            if !portal.state.contains(.settled) { portal.state.insert(.suspended) }
             setPortal(flow, name, portal)
         } else if flags.contains(.first) {
             // A Bind that was sent meanwhile takes its place: this is its end.
@@ -183,15 +183,19 @@ extension Sessions {
         finish(flow, entry)
     }
 
-    private mutating func emptyQuery(_ flow: FlowHandle, _ moment: Moment) {
+    private mutating func emptyQuery(
+        _ flow: FlowHandle,
+        _ moment: Moment,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         let entry = front(flow)
-        guard entry >= 0 else { return noteUnexpected(flow) }
+        guard entry >= 0, requests[entry].kind == .statement || requests[entry].kind == .execute,
+            !requests[entry].flags.contains(.done)
+        else { return noteUnexpected(flow) }
+        // We saw a statement where the server saw none: it never ran.
+        endUnanswered(flow, entry, moment, &sink)
         noteCompletion(flow, moment)
-        switch requests[entry].kind {
-        case .statement: requests[entry].flags.insert(.done)
-        case .execute: finish(flow, entry)
-        default: noteUnexpected(flow)
-        }
+        finish(flow, entry)
     }
 
     private mutating func functionResult(
@@ -200,7 +204,9 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == .functionCall else { return noteUnexpected(flow) }
+        guard entry >= 0, requests[entry].kind == .functionCall, !requests[entry].flags.contains(.done) else {
+            return noteUnexpected(flow)
+        }
         sink.ended(event(flow, entry, moment))
         noteCompletion(flow, moment)
         requests[entry].flags.insert(.done)
@@ -285,7 +291,7 @@ extension Sessions {
 
     /// A request for which ReadyForQuery came without an answer of its own: the answer was lost, or the text was
     /// taken for more statements than the server saw in it.
-    private func endUnanswered(
+    private mutating func endUnanswered(
         _ flow: FlowHandle,
         _ entry: Int32,
         _ moment: Moment,
@@ -296,5 +302,6 @@ extension Sessions {
         var event = event(flow, entry, moment)
         event.outcome = table[flow].flags.contains(.doubtful) || flags.contains(.inDoubt) ? .uncertain : .skipped
         sink.ended(event)
+        if requests[entry].kind == .execute { mark(flow, requests[entry].name, requests[entry].serial, .settled) }
     }
 }

@@ -25,7 +25,7 @@ extension Sessions {
             parse(flow, body, moment, &sink)
         case 0x42:
             table[flow].flags.insert(.unsynced)
-            bind(flow, body)
+            bind(flow, body, moment, &sink)
         case 0x45:
             table[flow].flags.insert(.unsynced)
             execute(flow, body, length, moment, &sink)
@@ -196,7 +196,12 @@ extension Sessions {
         setStatement(flow, name, pattern, kind)
     }
 
-    private mutating func bind(_ flow: FlowHandle, _ body: RawSpan) {
+    private mutating func bind(
+        _ flow: FlowHandle,
+        _ body: RawSpan,
+        _ moment: Moment,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         table[flow].portalSerial &+= 1
         guard let portalEnd = body.firstOffset(of: 0, from: 0),
             let nameEnd = body.firstOffset(of: 0, from: portalEnd &+ 1)
@@ -211,7 +216,10 @@ extension Sessions {
         }
         portal.serial = table[flow].portalSerial
         portal.state = .exists
-        setPortal(flow, nameKey(body.extracting(0..<portalEnd)), portal)
+        let name = nameKey(body.extracting(0..<portalEnd))
+        // A suspended portal of this name is dropped, and with it its statement is done.
+        if let old = self.portal(flow, name) { endPortal(flow, old, finished: true, moment, &sink) }
+        setPortal(flow, name, portal)
     }
 
     private mutating func execute(

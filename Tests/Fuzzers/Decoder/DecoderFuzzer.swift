@@ -13,13 +13,13 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let links = LinkType.allCases
     let frame = Array(bytes.dropFirst())
     var segment = Segment()
-    clock += 1
-    let time = Timestamp(nanoseconds: clock)
+    unsafe clock += 1
+    let time = unsafe Timestamp(nanoseconds: clock)
     let length = frame.count + Int(bytes[0] >> 4)
-    let reason = decoder.decode(
-        frame.rawSpan, link: links[Int(bytes[0]) % links.count], length: length, at: time, into: &segment)
+    let link = links[Int(bytes[0]) % links.count]
+    let reason = unsafe decoder.decode(frame.rawSpan, link: link, length: length, at: time, into: &segment)
     guard reason == nil else { return 0 }
-    let room = segment.isFromFragments ? decoder.reassembled.byteCount : frame.count
+    let room = segment.isFromFragments ? unsafe decoder.reassembled.byteCount : frame.count
     precondition(segment.captured >= 0 && segment.captured <= segment.announced)
     precondition(segment.payloadOffset >= 0 && segment.payloadOffset + Int(segment.captured) <= room)
     return 0

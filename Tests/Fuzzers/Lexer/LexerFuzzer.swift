@@ -10,12 +10,12 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let data = unsafe data else { return 0 }
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     var start = 0
-    while let sketch = normalizer.sketch(bytes.rawSpan, from: start, backslashEscapes: count % 5 == 0) {
+    while let sketch = unsafe normalizer.sketch(bytes.rawSpan, from: start, backslashEscapes: count % 5 == 0) {
         precondition(sketch.range.lowerBound >= start && sketch.range.upperBound <= bytes.count)
         let alone = Array(bytes[sketch.range])
-        let again = normalizer.sketch(alone.rawSpan, from: 0, backslashEscapes: count % 5 == 0)
+        let again = unsafe normalizer.sketch(alone.rawSpan, from: 0, backslashEscapes: count % 5 == 0)
         precondition(again?.fingerprint == sketch.fingerprint, "a statement depends on what stands around it")
-        let text = normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: count % 5 == 0)
+        let text = unsafe normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: count % 5 == 0)
         precondition(text.count <= Normalizer.longestText)
         start = max(start + 1, sketch.range.upperBound)
     }
