@@ -48,7 +48,9 @@ public enum CaptureDefect: Sendable, Equatable {
     /// Bytes read of the file, and its size where it has one.
     public var progress: (consumed: UInt64, size: UInt64?) { (source.consumed, source.size) }
 
-    /// Fills `chunk` with the next records; false at the end. ``next(_:in:)`` then walks them.
+    /// Fills `chunk` with the next records; false at the end.
+    ///
+    /// ``next(_:in:)`` then walks them.
     public mutating func fill(_ chunk: Chunk) throws(CaptureError) -> Bool {
         chunk.filled = 0
         chunk.ensure(rest.count)

@@ -9,7 +9,9 @@ enum RecordKind {
     case damaged
 }
 
-/// The two file formats. Both tell a record's length from its first bytes.
+/// The two file formats.
+///
+/// Both tell a record's length from its first bytes.
 enum CaptureFormat {
     case pcap(Pcap)
     case pcapng(PcapNG)
@@ -33,6 +35,7 @@ enum CaptureFormat {
     }
 
     /// How many bytes the record at `offset` takes, as far as can be told: never more than is needed to tell more.
+    ///
     /// 0 or less: it cannot be a record.
     func recordLength(_ bytes: RawSpan, at offset: Int) -> Int {
         switch self {

@@ -17,7 +17,9 @@
     /// Whether this is no memory at all.
     public var isNone: Bool { unsafe base == nil }
 
-    /// Copies `bytes` to `offset`; what does not fit is left out. Returns the number of bytes copied.
+    /// Copies `bytes` to `offset`; what does not fit is left out.
+    ///
+    /// Returns the number of bytes copied.
     @discardableResult
     public func store(_ bytes: RawSpan, at offset: Int) -> Int {
         let count = min(bytes.byteCount, capacity - offset)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One end of a TCP connection. IPv4 addresses are kept as IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2).
+/// One end of a TCP connection.
+///
+/// IPv4 addresses are kept as IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2).
 public struct Endpoint: Hashable, Sendable, BitwiseCopyable {
     /// The first 8 bytes of the address.
     public var high: UInt64

@@ -17,7 +17,9 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         key1 = Self.fold(seed ^ 0x8EBC_6AF0_9C88_C6E3, 0x5899_65CC_7537_4CC3)
     }
 
-    /// The hash of `bytes`. No allocation; about 0.2 ns a byte.
+    /// The hash of `bytes`.
+    ///
+    /// No allocation; about 0.2 ns a byte.
     public func hash(_ bytes: RawSpan) -> Fingerprint {
         let count = bytes.byteCount
         var offset = 0
@@ -54,7 +56,10 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
             word0 |= UInt64(bytes.byte(at: count &- 1))
         }
         (high, low) = round(high, low, word0, word1, word2, word3)
-        return Fingerprint(high: Self.fold(high ^ key0, low ^ 0x5899_65CC_7537_4CC3), low: Self.fold(low ^ key1, high ^ 0xA076_1D64_78BD_642F))
+        return Fingerprint(
+            high: Self.fold(high ^ key0, low ^ 0x5899_65CC_7537_4CC3),
+            low: Self.fold(low ^ key1, high ^ 0xA076_1D64_78BD_642F)
+        )
     }
 
     /// The hash of a pair of words, such as the halves of a flow key.

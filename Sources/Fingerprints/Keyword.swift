@@ -7,16 +7,28 @@ enum Keyword: String, CaseIterable {
     case ordinary = ""
     case all, analyse, analyze, and, any, array, `as`, asc, asymmetric, authorization, between, bigint, binary, bit,
         boolean, both, `case`, cast, char, character, check, coalesce, collate, collation, column, concurrently,
-        constraint, create, cross, currentCatalog = "current_catalog", currentDate = "current_date",
-        currentRole = "current_role", currentSchema = "current_schema", currentTime = "current_time",
-        currentTimestamp = "current_timestamp", currentUser = "current_user", dec, decimal, `default`, deferrable,
+        constraint, create, cross
+    case currentCatalog = "current_catalog"
+    case currentDate = "current_date"
+    case
+        currentRole = "current_role"
+    case currentSchema = "current_schema"
+    case currentTime = "current_time"
+    case
+        currentTimestamp = "current_timestamp"
+    case currentUser = "current_user"
+    case dec, decimal, `default`, deferrable,
         desc, distinct, `do`, `else`, end, except, exists, extract, `false`, fetch, float, `for`, foreign, freeze,
         from, full, grant, greatest, group, grouping, having, ilike, `in`, initially, inner, `inout`, int, integer,
         intersect, interval, into, `is`, isnull, join, lateral, leading, least, left, like, limit, localtime,
         localtimestamp, national, natural, nchar, none, normalize, not, notnull, null, nullif, numeric, offset, on,
         only, or, order, out, outer, overlaps, overlay, placing, position, precision, primary, real, references,
-        returning, right, row, select, sessionUser = "session_user", setof, similar, smallint, some, substring,
-        symmetric, systemUser = "system_user", table, tablesample, then, time, timestamp, to, trailing, treat, trim,
+        returning, right, row, select
+    case sessionUser = "session_user"
+    case setof, similar, smallint, some, substring,
+        symmetric
+    case systemUser = "system_user"
+    case table, tablesample, then, time, timestamp, to, trailing, treat, trim,
         `true`, union, unique, user, using, values, varchar, variadic, verbose, when, `where`, window, with,
         xmlattributes, xmlconcat, xmlelement, xmlexists, xmlforest, xmlnamespaces, xmlparse, xmlpi, xmlroot,
         xmlserialize, xmltable
@@ -28,10 +40,18 @@ enum Keyword: String, CaseIterable {
         start, transaction, uescape, update, within, work, zone
 
     // Walsender commands (documentation, 55.4 "Streaming Replication Protocol").
-    case alterReplicationSlot = "alter_replication_slot", baseBackup = "base_backup",
-        createReplicationSlot = "create_replication_slot", dropReplicationSlot = "drop_replication_slot",
-        identifySystem = "identify_system", readReplicationSlot = "read_replication_slot",
-        startReplication = "start_replication", timelineHistory = "timeline_history",
+    case alterReplicationSlot = "alter_replication_slot"
+    case baseBackup = "base_backup"
+    case
+        createReplicationSlot = "create_replication_slot"
+    case dropReplicationSlot = "drop_replication_slot"
+    case
+        identifySystem = "identify_system"
+    case readReplicationSlot = "read_replication_slot"
+    case
+        startReplication = "start_replication"
+    case timelineHistory = "timeline_history"
+    case
         uploadManifest = "upload_manifest"
 }
 

@@ -106,7 +106,9 @@ extension Lexer {
             ByteClass.isDigit(sql.byte(at: sign &+ 1))
         else { return nil }
         for offset in run.lowerBound..<(sign &- 1) {
-            guard ByteClass.isDigit(sql.byte(at: offset)) || sql.byte(at: offset) == UInt8(ascii: "_") else { return nil }
+            guard ByteClass.isDigit(sql.byte(at: offset)) || sql.byte(at: offset) == UInt8(ascii: "_") else {
+                return nil
+            }
         }
         return sign &+ 1
     }

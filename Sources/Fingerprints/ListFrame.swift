@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the writer knows about one level of parentheses or brackets: enough to shorten the lists in it as they are
-/// written. Positions are those of ``PatternBuffer``.
+/// written.
+///
+/// Positions are those of ``PatternBuffer``.
 struct ListFrame: BitwiseCopyable {
     /// How the elements between the commas of this level are shortened.
     enum Shortening: UInt8, BitwiseCopyable {

@@ -12,17 +12,41 @@ public struct Normalizer: ~Copyable {
 
     let keywords = KeywordTable()
     var writer: PatternWriter
+    private var skeleton: Skeleton
+    private var memo = SketchMemo()
 
     /// A normalizer whose fingerprints are keyed by `hash`.
     public init(hash: KeyedHash) {
         writer = PatternWriter(hash: hash, keywords: keywords)
+        skeleton = Skeleton(hash: hash)
     }
 
     /// Sketches the statement at or after byte `start` of `sql`; `nil` when only white space, comments and semicolons
-    /// are left. The next statement is found from the upper bound of the sketch's range.
+    /// are left.
+    ///
+    /// The next statement is found from the upper bound of the sketch's range.
     ///
     /// - Parameter backslashEscapes: `standard_conforming_strings` is off for the session.
     public mutating func sketch(
+        _ sql: RawSpan,
+        from start: Int,
+        backslashEscapes: Bool = false
+    ) -> StatementSketch? {
+        guard start >= 0, start < sql.byteCount else { return nil }
+        guard start == 0, !backslashEscapes, let key = skeleton.key(sql) else {
+            return exactSketch(sql, from: start, backslashEscapes: backslashEscapes)
+        }
+        if var known = memo.find(key) {
+            known.range = skeleton.start..<skeleton.end
+            return known
+        }
+        let sketch = exactSketch(sql, from: 0)
+        if let sketch { memo.store(sketch, for: key) }
+        return sketch
+    }
+
+    /// ``sketch(_:from:backslashEscapes:)`` by the full rules every time; the same result.
+    public mutating func exactSketch(
         _ sql: RawSpan,
         from start: Int,
         backslashEscapes: Bool = false

@@ -61,7 +61,9 @@ struct PatternWriter: ~Copyable {
     /// Whether a number that comes next may swallow minus signs.
     var holdsSigns: Bool { heldSigns > 0 }
 
-    /// Writes one token. `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter.
+    /// Writes one token.
+    ///
+    /// `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter.
     mutating func write(_ token: Token, _ sql: RawSpan, isTight: Bool) {
         if heldSigns > 0 {
             if token.kind == .number, !isTight { heldSigns = 0 } else if !isMinus(token, sql) { releaseSigns() }

@@ -21,7 +21,9 @@ extension PacketDecoder {
         let ports = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 34, as: UInt32.self).bigEndian
         let source = UInt16(truncatingIfNeeded: ports &>> 16)
         let destination = UInt16(truncatingIfNeeded: ports)
-        guard self.ports.isEmpty || self.ports.contains(destination) || self.ports.contains(source) else { return false }
+        guard self.ports.isEmpty || self.ports.contains(destination) || self.ports.contains(source) else {
+            return false
+        }
         let numbers = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 38, as: UInt64.self).bigEndian
         let control = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 46, as: UInt16.self).bigEndian
         let headerLength = Int(control &>> 12) &* 4

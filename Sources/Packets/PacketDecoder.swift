@@ -29,7 +29,9 @@ public struct PacketDecoder: ~Copyable {
     /// Fragments seen, and datagrams given up for lack of room or time.
     public var fragmentCounts: (seen: UInt64, abandoned: UInt64) { (fragments.seen, fragments.abandoned) }
 
-    /// Decodes one frame. `length` is its length on the wire, which the snap length may have cut.
+    /// Decodes one frame.
+    ///
+    /// `length` is its length on the wire, which the snap length may have cut.
     ///
     /// - Returns: `nil` when `segment` was filled in, otherwise why it was not.
     public mutating func decode(

@@ -18,7 +18,9 @@ struct PatternRecord: BitwiseCopyable {
     var durations = DurationHistogram()
 }
 
-/// The patterns of one worker, by fingerprint and database. Handle 0 collects what has no pattern.
+/// The patterns of one worker, by fingerprint and database.
+///
+/// Handle 0 collects what has no pattern.
 struct PatternTable: ~Copyable {
     /// More patterns than this share handle 0.
     static let limit = 1 << 20

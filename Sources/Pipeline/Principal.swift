@@ -17,7 +17,9 @@ public struct Principal: Sendable {
     var databaseIndex: Int32 = 0
 }
 
-/// Counts of what a principal did. Plain numbers, added up with ``add(_:)``.
+/// Counts of what a principal did.
+///
+/// Plain numbers, added up with ``add(_:)``.
 public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
     /// Statements sent.
     public var sent: UInt64 = 0

@@ -65,7 +65,9 @@ public enum Replay {
         return result
     }
 
-    /// Replays the captures with `options.workers` threads. The result does not depend on their number.
+    /// Replays the captures with `options.workers` threads.
+    ///
+    /// The result does not depend on their number.
     public static func run(
         _ options: ReplayOptions,
         onProgress: @escaping @Sendable (ReplayProgress) -> Void = { _ in },

@@ -48,7 +48,9 @@ public struct ReplayResult: Sendable {
     public private(set) var sessions = SessionCounters()
     /// Statements by protocol, those that the server started.
     public private(set) var byProtocol: [StatementProtocol: UInt64] = [:]
-    /// Who did what; the first one is everybody who is not known. Sorted by user, database and client.
+    /// Who did what; the first one is everybody who is not known.
+    ///
+    /// Sorted by user, database and client.
     public private(set) var principals: [Principal] = [Principal()]
     /// Patterns, most costly first.
     public private(set) var patterns: [PatternUsage] = []

@@ -6,7 +6,9 @@ import Packets
 /// A chunk of the capture with its segments, sorted by the worker that owns their flow.
 final class Batch: @unchecked Sendable {
     let chunk = Chunk()
-    /// One list a worker. Written by the producer only; read after it was handed over.
+    /// One list a worker.
+    ///
+    /// Written by the producer only; read after it was handed over.
     var segments: [[Segment]]
 
     init(workers: Int) {

@@ -9,8 +9,9 @@ enum WorkerThreads {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Runs `body` once for each number below `count`, on a thread each; returns when all are done. A thread that the
-    /// system refuses is made up for by the caller's own.
+    /// Runs `body` once for each number below `count`, on a thread each; returns when all are done.
+    ///
+    /// A thread that the system refuses is made up for by the caller's own.
     static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
         var threads: [pthread_t] = []
         var refused: [Int] = []

@@ -20,7 +20,9 @@ struct MessageReader: BitwiseCopyable {
     var block = Block.none
 }
 
-/// The protocol state of one connection. Times are those of packets.
+/// The protocol state of one connection.
+///
+/// Times are those of packets.
 struct Session: BitwiseCopyable {
     enum Phase: UInt8, BitwiseCopyable {
         /// Nothing is known yet.

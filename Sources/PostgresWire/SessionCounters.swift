@@ -28,7 +28,9 @@ public enum Anomaly: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     }
 }
 
-/// What sessions were met. Plain numbers, added up over workers with ``add(_:)``.
+/// What sessions were met.
+///
+/// Plain numbers, added up over workers with ``add(_:)``.
 public struct SessionCounters: Sendable, BitwiseCopyable {
     /// Connections that spoke PostgreSQL.
     public var total: UInt64 = 0

@@ -214,7 +214,9 @@ extension Sessions {
 
     private func parameterStatus(_ flow: FlowHandle, _ body: RawSpan) {
         let name: StaticString = "standard_conforming_strings"
-        guard body.byteCount > name.utf8CodeUnitCount + 2, body.byte(at: 0) == 0x73, body.byte(at: 1) == 0x74 else { return }
+        guard body.byteCount > name.utf8CodeUnitCount + 2, body.byte(at: 0) == 0x73, body.byte(at: 1) == 0x74 else {
+            return
+        }
         for index in 0..<name.utf8CodeUnitCount {
             guard unsafe body.byte(at: index) == name.utf8Start[index] else { return }
         }

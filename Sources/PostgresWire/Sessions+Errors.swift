@@ -64,7 +64,9 @@ extension Sessions {
     /// Whether a Parse or Bind that was sent before a Query is still unanswered: then the error is its, and the
     /// Query is skipped too.
     private func isBehindUnanswered(_ flow: FlowHandle, _ entry: Int32) -> Bool {
-        guard requests[entry].flags.contains(.beginsQuery), !table[flow].flags.contains(.midstream) else { return false }
+        guard requests[entry].flags.contains(.beginsQuery), !table[flow].flags.contains(.midstream) else {
+            return false
+        }
         return Int32(bitPattern: requests[entry].serial &- table[flow].parsedSerial) > 0
             || Int32(bitPattern: requests[entry].syncSerial &- table[flow].boundSerial) > 0
     }
@@ -109,7 +111,9 @@ extension Sessions {
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard isMetered(entry), requests[entry].kind != .execute || requests[entry].flags.contains(.first) else { return }
+        guard isMetered(entry), requests[entry].kind != .execute || requests[entry].flags.contains(.first) else {
+            return
+        }
         var event = event(flow, entry, moment)
         event.outcome = requests[entry].flags.contains(.inDoubt) ? .uncertain : .failed
         event.errorCode = fields.code

@@ -209,11 +209,7 @@ extension Sessions {
         let needed = Int(reader.filled) + count
         if needed > reader.block.capacity {
             let size = min(Int(reader.wanted), max(needed, reader.block.capacity * 2))
-            if let larger = pool.take(size) {
-                larger.store(reader.block.bytes(0..<Int(reader.filled)), at: 0)
-                pool.give(reader.block)
-                reader.block = larger
-            } else {
+            guard let larger = pool.take(size) else {
                 // No room: the message is known by what is kept of it.
                 counters.note(.textCut)
                 reader.skip = reader.length &- reader.filled
@@ -221,6 +217,9 @@ extension Sessions {
                 if side == .client { table[flow].client = reader } else { table[flow].server = reader }
                 return 0
             }
+            larger.store(reader.block.bytes(0..<Int(reader.filled)), at: 0)
+            pool.give(reader.block)
+            reader.block = larger
         }
         reader.block.store(bytes.extracting(offset..<offset + count), at: Int(reader.filled))
         reader.filled &+= UInt32(count)

@@ -2,7 +2,9 @@
 import Domain
 
 extension Sessions {
-    /// The key of a protocol-level name; 0 is the unnamed one. PostgreSQL compares 63 bytes (`NAMEDATALEN` - 1).
+    /// The key of a protocol-level name; 0 is the unnamed one.
+    ///
+    /// PostgreSQL compares 63 bytes (`NAMEDATALEN` - 1).
     func nameKey(_ bytes: RawSpan) -> UInt64 {
         if bytes.byteCount == 0 { return 0 }
         let key = hash.hash(bytes.byteCount > 63 ? bytes.extracting(0..<63) : bytes).high
@@ -107,7 +109,9 @@ extension Sessions {
         table[flow].portals = head
     }
 
-    /// The transaction is over, and with it every portal. A portal that was suspended is done when it commits.
+    /// The transaction is over, and with it every portal.
+    ///
+    /// A portal that was suspended is done when it commits.
     mutating func endPortals(
         _ flow: FlowHandle,
         finished: Bool,

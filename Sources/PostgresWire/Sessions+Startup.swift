@@ -202,7 +202,8 @@ extension Sessions {
                 let text = parameters.extracting(value)
                 let first = text.byteCount > 0 ? text.byte(at: 0) | 0x20 : 0x66
                 // true, on, yes, 1, database — and not false, off, no, 0.
-                let isOff = first == 0x66 || first == 0x30 || first == 0x6E
+                let isOff =
+                    first == 0x66 || first == 0x30 || first == 0x6E
                     || (first == 0x6F && text.byteCount > 1 && text.byte(at: 1) | 0x20 == 0x66)
                 if !isOff {
                     table[flow].flags.insert(.replication)

@@ -110,7 +110,9 @@ public struct Sessions: ~Copyable {
         return .keep
     }
 
-    /// The connection ended. `isKnown`: it was closed, not merely out of sight.
+    /// The connection ended.
+    ///
+    /// `isKnown`: it was closed, not merely out of sight.
     public mutating func closed(
         _ flow: FlowHandle,
         isKnown: Bool,

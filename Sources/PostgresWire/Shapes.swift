@@ -11,7 +11,9 @@ enum FrontendShape {
     }
 
     /// Whether `bytes` are messages from their first byte to their last, one of them of a shape that does not come
-    /// about by chance. The last one may go on behind the end.
+    /// about by chance.
+    ///
+    /// The last one may go on behind the end.
     static func proves(_ bytes: RawSpan) -> Bool {
         var offset = 0
         var isStrong = false

@@ -27,7 +27,9 @@ public struct QuotaPolicy: Sendable {
     /// The tier of everybody else.
     public var fallback: String
 
-    /// A policy. A user whose tier is not among `tiers` has no limits.
+    /// A policy.
+    ///
+    /// A user whose tier is not among `tiers` has no limits.
     public init(tiers: [Tier], users: [String: String] = [:], fallback: String) {
         self.tiers = Dictionary(tiers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.users = users

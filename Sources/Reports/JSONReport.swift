@@ -146,7 +146,11 @@ public struct JSONReport {
             for pattern in result.patterns.prefix(top ?? .max) {
                 json.object { json in
                     json.field("fingerprint", pattern.fingerprint.description)
-                    if pattern.text.isEmpty { json.field("text", nil as String?) } else { json.field("text", text: pattern.text) }
+                    if pattern.text.isEmpty {
+                        json.field("text", nil as String?)
+                    } else {
+                        json.field("text", text: pattern.text)
+                    }
                     json.field("database", pattern.database)
                     json.field("calls", pattern.calls)
                     json.field("rows", pattern.rows)
@@ -174,7 +178,11 @@ public struct JSONReport {
         json.array(name) { json in
             for group in result.groups(by: grouping) {
                 json.object { json in
-                    if grouping == .client { json.field("client", group.client) } else { json.field("database", group.database) }
+                    if grouping == .client {
+                        json.field("client", group.client)
+                    } else {
+                        json.field("database", group.database)
+                    }
                     counts(group.counts, &json)
                 }
             }

@@ -3,8 +3,10 @@ import Domain
 public import Pipeline
 import PostgresWire
 
-/// Writes one JSON object a line for every statement, named after OpenTelemetry's database conventions where they
-/// have a name; see `Documentation/report.md`. Pattern text yes, literals never.
+/// Writes one JSON object a line for every statement, named after OpenTelemetry's database conventions where they have
+/// a name; see `Documentation/report.md`.
+///
+/// Pattern text yes, literals never.
 public struct NDJSONRecorder: StatementRecorder {
     /// Always active.
     public static let isActive = true

@@ -47,7 +47,7 @@ enum Column {
 
 /// Numbers as people read them.
 enum Quantity {
-    /// `1,234,567`
+    /// Such as `1,234,567`.
     static func grouped(_ value: some BinaryInteger) -> String {
         let digits = String(value.magnitude)
         var result = ""
@@ -58,7 +58,7 @@ enum Quantity {
         return (value < 0 ? "-" : "") + result
     }
 
-    /// `950`, `12.3k`, `4.56M`
+    /// Such as `950`, `12.3k`, `4.56M`.
     static func short(_ value: Double) -> String {
         for (scale, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where abs(value) >= scale * 0.9995 {
             return significant(value / scale) + suffix
@@ -66,7 +66,7 @@ enum Quantity {
         return value == value.rounded() ? String(Int(value)) : significant(value)
     }
 
-    /// `17 µs`, `3.2 ms`, `1.5 s`, `12 min`
+    /// Such as `17 µs`, `3.2 ms`, `1.5 s`, `12 min`.
     static func duration(_ nanoseconds: UInt64) -> String {
         let value = Double(nanoseconds)
         switch value {
@@ -79,12 +79,12 @@ enum Quantity {
         }
     }
 
-    /// `1.2 MB`
+    /// Such as `1.2 MB`.
     static func bytes(_ value: UInt64) -> String {
         value < 1000 ? "\(value) B" : short(Double(value)).replacingSuffix() + "B"
     }
 
-    /// `12.3 %`
+    /// Such as `12.3 %`.
     static func percent(_ share: Double) -> String {
         JSONWriter.decimal(share * 100, abs(share) < 0.0995 ? 1 : 0) + " %"
     }

@@ -2,7 +2,9 @@
 public import Domain
 public import Quotas
 
-/// The configuration file: tiers, users, prices, the key of fingerprints. Strict: what it does not know is an error.
+/// The configuration file: tiers, users, prices, the key of fingerprints.
+///
+/// Strict: what it does not know is an error.
 public struct Settings: Sendable {
     /// Who may spend what.
     public var policy: QuotaPolicy
@@ -37,7 +39,10 @@ public struct Settings: Sendable {
     }
 
     /// Reads a price file: a mapping of fingerprints (32 hexadecimal digits) or statements to units.
-    public static func prices(yaml: String, file: String) throws(SettingsError) -> [(statement: String, price: CostUnits)] {
+    public static func prices(
+        yaml: String,
+        file: String
+    ) throws(SettingsError) -> [(statement: String, price: CostUnits)] {
         guard let root = try StrictNode.read(yaml, file: file) else { return [] }
         var result: [(statement: String, price: CostUnits)] = []
         for entry in try root.entries("a price file") {

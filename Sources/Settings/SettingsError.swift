@@ -17,7 +17,7 @@ public struct SettingsError: Error, Equatable, CustomStringConvertible {
         self.message = message
     }
 
-    /// `file:line:column: message`
+    /// Such as `file:line:column: message`.
     public var description: String {
         line == 0 ? "\(file): \(message)" : "\(file):\(line):\(column): \(message)"
     }

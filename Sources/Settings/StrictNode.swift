@@ -80,7 +80,12 @@ struct StrictNode {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
-            return SettingsError(file: file, line: mark.line, column: mark.column, message: "not valid YAML: \(problem)")
+            return SettingsError(
+                file: file,
+                line: mark.line,
+                column: mark.column,
+                message: "not valid YAML: \(problem)"
+            )
         case .duplicatedKeysInMapping(let duplicates, let context):
             return SettingsError(
                 file: file,

@@ -13,7 +13,9 @@ enum Sysexit {
 
 /// The program's own files: data to standard output, everything else to standard error.
 enum Output {
-    /// Writes all of `bytes`. A reader that went away ends the program quietly, as with other filters.
+    /// Writes all of `bytes`.
+    ///
+    /// A reader that went away ends the program quietly, as with other filters.
     static func write(_ bytes: [UInt8], to descriptor: Int32 = 1) throws(ExitCode) {
         var offset = 0
         while offset < bytes.count {

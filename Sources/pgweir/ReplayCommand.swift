@@ -146,7 +146,7 @@ struct ReplayCommand: ParsableCommand {
 
 extension Grouping: ExpressibleByArgument {}
 
-/// `5432,6432`
+/// Such as `5432,6432`.
 struct PortList: ExpressibleByArgument {
     var ports: [UInt16]
 

@@ -7,7 +7,9 @@ import Testing
 
 struct CaptureTests {
     /// Every record of a file, and what is wrong with it.
-    static func read(_ path: String) throws -> (records: [(time: Int64, bytes: [UInt8], length: Int)], defect: CaptureDefect?) {
+    static func read(
+        _ path: String
+    ) throws -> (records: [(time: Int64, bytes: [UInt8], length: Int)], defect: CaptureDefect?) {
         var file = try CaptureFile.open(path: path)
         let chunk = Chunk()
         var records: [(time: Int64, bytes: [UInt8], length: Int)] = []
@@ -28,7 +30,11 @@ struct CaptureTests {
         return path
     }
 
-    static func pcap(isBig: Bool, isNano: Bool, _ packets: [(seconds: UInt32, fraction: UInt32, bytes: [UInt8])]) -> [UInt8] {
+    static func pcap(
+        isBig: Bool,
+        isNano: Bool,
+        _ packets: [(seconds: UInt32, fraction: UInt32, bytes: [UInt8])]
+    ) -> [UInt8] {
         let number = { (value: UInt32) in isBig ? Frames.big(value) : Frames.big(value).reversed() }
         var file = number(isNano ? 0xA1B2_3C4D : 0xA1B2_C3D4) + number(isBig ? 0x0002_0004 : 0x0004_0002)
         file += number(0) + number(0) + number(65_535) + number(1)
@@ -52,7 +58,10 @@ struct CaptureTests {
 
     @Test func `records larger than a chunk and records across chunks are whole`() throws {
         let packets = (0..<30).map { number in
-            (seconds: UInt32(number), fraction: UInt32(0), bytes: [UInt8](repeating: UInt8(number), count: number * 30_000))
+            (
+                seconds: UInt32(number), fraction: UInt32(0),
+                bytes: [UInt8](repeating: UInt8(number), count: number * 30_000)
+            )
         }
         let path = try Self.temporary(Self.pcap(isBig: false, isNano: false, packets))
         defer { try? FileManager.default.removeItem(atPath: path) }

@@ -4,7 +4,9 @@ import Domain
 import Testing
 
 struct PriceCacheTests {
-    private func key(_ number: Int) -> Fingerprint { Fingerprint(high: UInt64(number), low: UInt64(number) &* 0x9E37_79B9) }
+    private func key(_ number: Int) -> Fingerprint {
+        Fingerprint(high: UInt64(number), low: UInt64(number) &* 0x9E37_79B9)
+    }
 
     @Test func `a price is found until its time is over`() {
         var cache = PriceCache(capacity: 64, lifetime: 100)

@@ -11,7 +11,9 @@ struct NormalizerTests {
         let bytes = Array(sql.utf8)
         guard let sketch = normalizer.sketch(bytes.rawSpan, from: 0, backslashEscapes: escapes) else { return "" }
         return String(
-            decoding: normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: escapes), as: UTF8.self)
+            decoding: normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: escapes),
+            as: UTF8.self
+        )
     }
 
     static func sketches(_ bytes: [UInt8]) -> [StatementSketch] {
@@ -27,7 +29,9 @@ struct NormalizerTests {
 
     static func sketch(_ sql: String) -> StatementSketch? { sketches(Array(sql.utf8)).first }
 
-    /// `Fixtures/Golden/normalizer.tsv`: statement, tab, pattern; `\n` and `\t` stand for themselves. UPDATE_GOLDEN=1 rewrites it.
+    /// `Fixtures/Golden/normalizer.tsv`: statement, tab, pattern; `\n` and `\t` stand for themselves.
+    ///
+    /// UPDATE_GOLDEN=1 rewrites it.
     @Test func `gives the patterns of the golden file`() throws {
         let path = Repository.root + "/Fixtures/Golden/normalizer.tsv"
         let lines = String(decoding: try Repository.read(path), as: UTF8.self).split(separator: "\n")
@@ -48,22 +52,28 @@ struct NormalizerTests {
     }
 
     @Test(arguments: [
-        ("select 1", StatementKind.select), ("  /* x */ (((select 1)))", .select), ("with a as (select 1) update t set b=1", .update),
+        ("select 1", StatementKind.select), ("  /* x */ (((select 1)))", .select),
+        ("with a as (select 1) update t set b=1", .update),
         ("with recursive a(n) as (values (1)) select * from a", .select), ("VALUES (1)", .values), ("table t", .table),
         ("begin", .begin), ("start transaction", .begin), ("end", .commit), ("abort", .rollback),
-        ("rollback to savepoint a", .savepoint), ("commit prepared 'x'", .utility), ("prepare transaction 'x'", .utility),
+        ("rollback to savepoint a", .savepoint), ("commit prepared 'x'", .utility),
+        ("prepare transaction 'x'", .utility),
         ("prepare p(int) as select $1", .prepare), ("execute p(1)", .execute), ("deallocate all", .deallocateAll),
         ("deallocate prepare p", .deallocate), ("discard all", .discardAll), ("discard plans", .utility),
-        ("explain analyze select 1", .explain), ("START_REPLICATION SLOT s LOGICAL 0/0", .replication), ("do $$begin end$$", .utility),
-        ("fetch 5 in c", .fetch), ("copy t from stdin", .copy), ("merge into t using s on true when matched then delete", .merge),
+        ("explain analyze select 1", .explain), ("START_REPLICATION SLOT s LOGICAL 0/0", .replication),
+        ("do $$begin end$$", .utility),
+        ("fetch 5 in c", .fetch), ("copy t from stdin", .copy),
+        ("merge into t using s on true when matched then delete", .merge),
     ])
     func `tells what a statement does`(_ sql: String, _ kind: StatementKind) {
         #expect(Self.sketch(sql)?.kind == kind)
     }
 
     @Test(arguments: [
-        ("select 1", Decade.absent, Decade.absent), ("select 1 limit 10", .upTo10, .absent), ("select 1 limit 11 offset 0", .upTo100, .zero),
-        ("select 1 limit $1 offset 2000000", .parameter, .over1000000), ("select (select 1 limit 5) from t", .absent, .absent),
+        ("select 1", Decade.absent, Decade.absent), ("select 1 limit 10", .upTo10, .absent),
+        ("select 1 limit 11 offset 0", .upTo100, .zero),
+        ("select 1 limit $1 offset 2000000", .parameter, .over1000000),
+        ("select (select 1 limit 5) from t", .absent, .absent),
         ("select 1 fetch first 500 rows only", .upTo1000, .absent), ("select 1 limit all", .absent, .absent),
         ("select 1 fetch next row only", .upTo10, .absent),
     ])
@@ -75,7 +85,8 @@ struct NormalizerTests {
     }
 
     @Test func `splits a text at its semicolons and nowhere else`() {
-        let sql = "select ';'; -- ;\n select $a$;$a$ ;; /* ; */ create rule r as on insert to t do also (select 1; select 2);"
+        let sql =
+            "select ';'; -- ;\n select $a$;$a$ ;; /* ; */ create rule r as on insert to t do also (select 1; select 2);"
             + "create function f() returns int begin atomic select case when true then 1 end; select 2; end; select 3"
         let parts = Self.sketches(Array(sql.utf8))
         #expect(parts.map(\.kind) == [.select, .select, .utility, .utility, .select])
@@ -121,8 +132,10 @@ struct NormalizerTests {
     }
 
     @Test(arguments: [
-        "select 'CANARY'", "select 'CANARY", "select E'a\\'CANARY'", "select $x$CANARY$x$", "select $x$CANARY", "select U&'CANARY' uescape '!'",
-        "select B'CANARY'", "select 'a'\n'CANARY'", "insert into t values (1,'CANARY'),(2,'x')", "/* CANARY */ select 1 -- CANARY",
+        "select 'CANARY'", "select 'CANARY", "select E'a\\'CANARY'", "select $x$CANARY$x$", "select $x$CANARY",
+        "select U&'CANARY' uescape '!'",
+        "select B'CANARY'", "select 'a'\n'CANARY'", "insert into t values (1,'CANARY'),(2,'x')",
+        "/* CANARY */ select 1 -- CANARY",
         "select 'it''s CANARY'", "/* CANARY", "set password = 'CANARY'", "select N'CANARY', x'CANARY'",
     ])
     func `no literal reaches a pattern`(_ sql: String) {
@@ -137,7 +150,10 @@ struct NormalizerTests {
     @Test(arguments: 0..<400)
     func `any bytes at all are survived, and equal patterns have equal fingerprints`(_ seed: Int) {
         var random = SplitMix64(seed: UInt64(seed))
-        let pieces = ["'", "\"", "$$", "$a$", "/*", "*/", "--", "\n", "(", ")", "[", "]", ";", "E'", "U&'", "\\", "1e5", ".", "..", "-", "+-", "select ", "in ", "values ", "limit ", ",", "::", "begin atomic ", "\u{0}", "é"]
+        let pieces = [
+            "'", "\"", "$$", "$a$", "/*", "*/", "--", "\n", "(", ")", "[", "]", ";", "E'", "U&'", "\\", "1e5", ".",
+            "..", "-", "+-", "select ", "in ", "values ", "limit ", ",", "::", "begin atomic ", "\u{0}", "é",
+        ]
         var bytes: [UInt8] = []
         for _ in 0..<Int.random(in: 0...60, using: &random) {
             if Int.random(in: 0..<8, using: &random) == 0 { bytes.append(UInt8.random(in: 0...255, using: &random)) }

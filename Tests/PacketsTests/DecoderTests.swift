@@ -16,7 +16,12 @@ struct DecoderTests {
         var decoder = PacketDecoder(ports: PortSet(ports), hash: .standard)
         var segment = Segment()
         let reason = decoder.decode(
-            frame.rawSpan, link: link, length: length ?? frame.count, at: .epoch, into: &segment)
+            frame.rawSpan,
+            link: link,
+            length: length ?? frame.count,
+            at: .epoch,
+            into: &segment
+        )
         return (reason, segment)
     }
 
@@ -29,21 +34,36 @@ struct DecoderTests {
         ("raw IP", .raw, packet), ("null", .null, [2, 0, 0, 0] + packet), ("loop", .loop, [0, 0, 0, 2] + packet),
         ("cooked", .linuxCooked, [UInt8](repeating: 0, count: 14) + [8, 0] + packet),
         ("cooked v2", .linuxCooked2, [8, 0] + [UInt8](repeating: 0, count: 18) + packet),
-        ("NFLOG", .nflog, [2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 3, 0, 4, 0, 9, 0].dropLast(4) + [UInt8(packet.count + 4), 0, 9, 0] + packet),
+        (
+            "NFLOG", .nflog,
+            [2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 3, 0, 4, 0, 9, 0].dropLast(4) + [UInt8(packet.count + 4), 0, 9, 0] + packet
+        ),
         ("IPIP", .raw, Frames.ipv4(protocol: 4, packet)),
         ("GRE", .raw, Frames.ipv4(protocol: 47, [0, 0, 8, 0] + packet)),
-        ("GRE with key and sequence", .raw, Frames.ipv4(protocol: 47, [0x30, 0, 8, 0, 0, 0, 0, 1, 0, 0, 0, 2] + packet)),
+        (
+            "GRE with key and sequence", .raw,
+            Frames.ipv4(protocol: 47, [0x30, 0, 8, 0, 0, 0, 0, 1, 0, 0, 0, 2] + packet)
+        ),
         (
             "ERSPAN II", .raw,
-            Frames.ipv4(protocol: 47, [0x10, 0, 0x88, 0xBE, 0, 0, 0, 1] + [UInt8](repeating: 0x10, count: 8) + Frames.ethernet(packet))
+            Frames.ipv4(
+                protocol: 47,
+                [0x10, 0, 0x88, 0xBE, 0, 0, 0, 1] + [UInt8](repeating: 0x10, count: 8) + Frames.ethernet(packet)
+            )
         ),
         (
             "VXLAN", .raw,
-            Frames.ipv4(protocol: 17, [0x99, 0x99, 0x12, 0xB5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 9, 0] + Frames.ethernet(packet))
+            Frames.ipv4(
+                protocol: 17,
+                [0x99, 0x99, 0x12, 0xB5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 9, 0] + Frames.ethernet(packet)
+            )
         ),
         (
             "GENEVE", .raw,
-            Frames.ipv4(protocol: 17, [0x99, 0x99, 0x17, 0xC1, 0, 0, 0, 0, 1, 0, 0x65, 0x58, 0, 0, 9, 0, 1, 2, 3, 4] + Frames.ethernet(packet))
+            Frames.ipv4(
+                protocol: 17,
+                [0x99, 0x99, 0x17, 0xC1, 0, 0, 0, 0, 1, 0, 0x65, 0x58, 0, 0, 9, 0, 1, 2, 3, 4] + Frames.ethernet(packet)
+            )
         ),
         ("two tunnels", .raw, Frames.ipv4(protocol: 47, [0, 0, 8, 0] + Frames.ipv4(protocol: 4, packet))),
     ]
@@ -58,7 +78,8 @@ struct DecoderTests {
     }
 
     @Test(arguments: wrapped)
-    func `a frame cut anywhere is survived and never invents bytes`(_ name: String, _ link: LinkType, _ frame: [UInt8]) {
+    func `a frame cut anywhere is survived and never invents bytes`(_ name: String, _ link: LinkType, _ frame: [UInt8])
+    {
         for count in 0..<frame.count {
             let (reason, segment) = Self.decode(Array(frame.prefix(count)), link, length: frame.count)
             guard reason == nil else { continue }
@@ -73,7 +94,8 @@ struct DecoderTests {
 
     @Test func `an IP length of 0 reaches to the end of the frame`() {
         let frame = Frames.ethernet(
-            Frames.ipv4(from: (1, 9), to: (2, 5432), payload: [UInt8](repeating: 1, count: 99), totalLength: 0))
+            Frames.ipv4(from: (1, 9), to: (2, 5432), payload: [UInt8](repeating: 1, count: 99), totalLength: 0)
+        )
         #expect(Self.decode(frame).1.announced == 99)
     }
 
@@ -108,7 +130,9 @@ struct DecoderTests {
                     [0x45, 0] + Frames.big(UInt16(20 + cuts[index].count)) + [0, 7]
                     + Frames.big(more | UInt16(cuts[index].lowerBound / 8)) + [64, 6, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
                 let frame = header + body[cuts[index]]
-                reasons.append(decoder.decode(frame.rawSpan, link: .raw, length: frame.count, at: .epoch, into: &segment))
+                reasons.append(
+                    decoder.decode(frame.rawSpan, link: .raw, length: frame.count, at: .epoch, into: &segment)
+                )
             }
             #expect(reasons == [.fragment, .fragment, nil])
             #expect(segment.isFromFragments)

@@ -94,7 +94,9 @@ struct Conversation {
         talk.open()
         var said: ([UInt8], [UInt8]) = ([], [])
         for turn in 0..<turns {
-            let bytes = (0..<Int.random(in: 1...60, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 1...60, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             talk.send(turn % 2 == 0 ? .client : .server, bytes)
             if turn % 2 == 0 { said.0 += bytes } else { said.1 += bytes }
         }
@@ -232,7 +234,9 @@ struct ReassemblerTests {
         for number in 0..<20_000 as Range<UInt32> {
             var segment = Segment()
             (segment.key, segment.fromLower) = FlowKey.make(
-                source: Endpoint(ipv4: number, port: 1), destination: Conversation.server)
+                source: Endpoint(ipv4: number, port: 1),
+                destination: Conversation.server
+            )
             segment.hash = segment.key.hash(.standard)
             segment.flags = .syn
             reassembler.process(segment, RawSpan(), into: &collector)

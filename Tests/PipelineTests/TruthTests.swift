@@ -33,7 +33,8 @@ struct Truth {
     /// Texts of which pg_stat_statements counts executions; told by their first word, not by our lexer.
     private static func isPlannable(_ query: String) -> Bool {
         var text = Substring(query.lowercased())
-        while let first = text.first, first.isWhitespace || first == "(" || text.hasPrefix("/*") || text.hasPrefix("--") {
+        while let first = text.first, first.isWhitespace || first == "(" || text.hasPrefix("/*") || text.hasPrefix("--")
+        {
             if text.hasPrefix("/*") {
                 var depth = 0
                 repeat {
@@ -209,7 +210,10 @@ struct TruthTests {
         }
     }
 
-    @Test(arguments: cases.filter { ["mix_a", "d_worst_a", "d_lossy_a", "pooled_apps_a"].contains($0.name) }, [2, 3, 5])
+    @Test(
+        arguments: cases.filter { ["mix_a", "d_worst_a", "d_lossy_a", "pooled_apps_a"].contains($0.name) },
+        [2, 3, 5]
+    )
     func `the number of workers changes nothing`(_ one: Case, _ workers: Int) throws {
         let truth = try Truth(one.folder + "/" + one.name + ".truth.json")
         let alone = try Self.replay(one, truth)
@@ -217,7 +221,10 @@ struct TruthTests {
         #expect(Self.counts(alone) == Self.counts(shared))
         #expect(alone.totals == shared.totals)
         #expect(alone.patterns.map(\.fingerprint) == shared.patterns.map(\.fingerprint))
-        #expect(alone.patterns.map { $0.durations.percentile(0.95) } == shared.patterns.map { $0.durations.percentile(0.95) })
+        #expect(
+            alone.patterns.map { $0.durations.percentile(0.95) }
+                == shared.patterns.map { $0.durations.percentile(0.95) }
+        )
         #expect(alone.reassembly.segments == shared.reassembly.segments)
     }
 }
@@ -225,7 +232,9 @@ struct TruthTests {
 struct MalformedTests {
     /// Captures that crashed other programs; they lie beside the checkout and are not shipped.
     static let files: [String] = ["malformed/tcpdump/pcap", "malformed/gopacket-fuzz", "public"].flatMap { folder in
-        Repository.files(Repository.sharedCaptures + "/" + folder).map { Repository.sharedCaptures + "/" + folder + "/" + $0 }
+        Repository.files(Repository.sharedCaptures + "/" + folder).map {
+            Repository.sharedCaptures + "/" + folder + "/" + $0
+        }
     }
 
     @Test func `every damaged capture is read to its end or refused, twice the same`() throws {

@@ -32,7 +32,10 @@ struct RecordingSink: SessionSink {
     }
 
     mutating func pattern(
-        _ sketch: StatementSketch, of text: RawSpan, for principal: PrincipalHandle, at moment: Moment
+        _ sketch: StatementSketch,
+        of text: RawSpan,
+        for principal: PrincipalHandle,
+        at moment: Moment
     ) -> PatternHandle {
         let value = string(text, sketch.range)
         if let known = texts.firstIndex(of: value) { return Int32(known) }
@@ -40,10 +43,14 @@ struct RecordingSink: SessionSink {
         return Int32(texts.count - 1)
     }
 
-    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle { 0 }
+    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
+        0
+    }
 
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
-        log.append("login \(string(login.user, 0..<login.user.byteCount))@\(string(login.database, 0..<login.database.byteCount))")
+        log.append(
+            "login \(string(login.user, 0..<login.user.byteCount))@\(string(login.database, 0..<login.database.byteCount))"
+        )
         return 1
     }
 
@@ -53,7 +60,10 @@ struct RecordingSink: SessionSink {
     }
 
     mutating func reattribute(
-        _ pattern: PatternHandle, _ price: Int64, sentAt time: Timestamp, to principal: PrincipalHandle
+        _ pattern: PatternHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        to principal: PrincipalHandle
     ) -> PatternHandle { pattern }
 
     mutating func ended(_ event: StatementEvent) {

@@ -19,12 +19,17 @@ func play(_ turns: [Turn], cut: Int = .max, isMidstream: Bool = false, closes: B
         switch turn {
         case .client(let bytes): say(&play, .client, bytes, cut)
         case .server(let bytes): say(&play, .server, bytes, cut)
-        case .clientGap(let count): _ = play.sessions.gap(0, from: .client, count: count, at: moment(&play), into: &play.sink)
-        case .serverGap(let count): _ = play.sessions.gap(0, from: .server, count: count, at: moment(&play), into: &play.sink)
+        case .clientGap(let count):
+            _ = play.sessions.gap(0, from: .client, count: count, at: moment(&play), into: &play.sink)
+        case .serverGap(let count):
+            _ = play.sessions.gap(0, from: .server, count: count, at: moment(&play), into: &play.sink)
         }
     }
     if closes { play.sessions.closed(0, isKnown: true, at: moment(&play), into: &play.sink) }
-    #expect(!closes || play.sink.charged == play.sink.settled + play.sink.refunded, "every charge is settled or refunded")
+    #expect(
+        !closes || play.sink.charged == play.sink.settled + play.sink.refunded,
+        "every charge is settled or refunded"
+    )
     return play.sink.log
 }
 
@@ -115,7 +120,8 @@ struct SessionTests {
                 .server(M.complete("COMMIT") + M.ready()),
             ],
             [
-                "completed begin rows 0", "ok query", "ok portal", "completed select 9 rows 1", "completed commit rows 0",
+                "completed begin rows 0", "ok query", "ok portal", "completed select 9 rows 1",
+                "completed commit rows 0",
                 "ok query",
             ]
         ),
@@ -206,7 +212,8 @@ struct SessionTests {
         ]
         #expect(
             play(Self.login + turns)
-                == ["login alice@shop", "uncertain select 1 rows 0", "completed select 2 rows 1", "ok query"])
+                == ["login alice@shop", "uncertain select 1 rows 0", "completed select 2 rows 1", "ok query"]
+        )
     }
 
     @Test func `after a lost request its answer is nobody's`() {
@@ -220,7 +227,8 @@ struct SessionTests {
     @Test func `bytes lost inside a row do not lose the session`() {
         let row = M.message("D", [UInt8](repeating: 7, count: 1000))
         let turns: [Turn] = [
-            .client(M.query("select 1")), .server(Array(row.prefix(300))), .serverGap(500), .server(Array(row.suffix(205))),
+            .client(M.query("select 1")), .server(Array(row.prefix(300))), .serverGap(500),
+            .server(Array(row.suffix(205))),
             .server(M.complete("SELECT 1") + M.ready()),
         ]
         #expect(play(Self.login + turns) == ["login alice@shop", "completed select 1 rows 1", "ok query"])
@@ -228,7 +236,10 @@ struct SessionTests {
 
     @Test func `a session joined mid-stream counts what began after a proven boundary, for nobody`() {
         let turns: [Turn] = [
-            .server(Array(M.message("D", [UInt8](repeating: 0x5A, count: 50)).suffix(20)) + M.complete("SELECT 9") + M.ready()),
+            .server(
+                Array(M.message("D", [UInt8](repeating: 0x5A, count: 50)).suffix(20)) + M.complete("SELECT 9")
+                    + M.ready()
+            ),
             .client(M.query("select 1")), .server(M.complete("SELECT 1") + M.ready()),
         ]
         #expect(play(turns, isMidstream: true) == ["completed select 1 rows 1", "ok query"])
@@ -239,13 +250,14 @@ struct SessionTests {
         var random = SplitMix64(seed: UInt64(seed))
         var turns = seed % 2 == 0 ? Self.login : []
         for _ in 0..<40 {
-            var bytes = Self.cases.randomElement(using: &random).map { one in
-                one.1.compactMap { turn -> [UInt8]? in
-                    if case .client(let bytes) = turn { return bytes }
-                    if case .server(let bytes) = turn { return bytes }
-                    return nil
-                }.flatMap { $0 }
-            } ?? []
+            var bytes =
+                Self.cases.randomElement(using: &random).map { one in
+                    one.1.compactMap { turn -> [UInt8]? in
+                        if case .client(let bytes) = turn { return bytes }
+                        if case .server(let bytes) = turn { return bytes }
+                        return nil
+                    }.flatMap { $0 }
+                } ?? []
             for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }

@@ -8,7 +8,8 @@ struct QuotaTests {
     private static let tier = Tier(name: "t", hourly: CostUnits(units: 100), daily: CostUnits(units: 150))
 
     @Test(arguments: [
-        (0.0, Verdict.ok), (0.79, .ok), (0.8, .warning), (0.99, .warning), (1.0, .limited), (1.49, .limited), (1.5, .severe), (9, .severe),
+        (0.0, Verdict.ok), (0.79, .ok), (0.8, .warning), (0.99, .warning), (1.0, .limited), (1.49, .limited),
+        (1.5, .severe), (9, .severe),
     ])
     func `the ladder`(_ utilization: Double, _ verdict: Verdict) {
         #expect(Verdict(utilization: utilization) == verdict)

@@ -23,8 +23,10 @@ struct ReportTests {
     @Test func `JSON is well-formed and has what is documented`() throws {
         let data = Data(JSONReport(try Self.result(), top: 3).render())
         let object = try JSONSerialization.jsonObject(with: data) as? [String: Any]
-        let schema = try JSONSerialization.jsonObject(
-            with: try Repository.read(Repository.root + "/Documentation/report.schema.json")) as? [String: Any]
+        let schema =
+            try JSONSerialization.jsonObject(
+                with: try Repository.read(Repository.root + "/Documentation/report.schema.json")
+            ) as? [String: Any]
         let required = schema?["required"] as? [String] ?? []
         #expect(required.count >= 8)
         for key in required { #expect(object?[key] != nil, "\(key)") }
@@ -44,7 +46,10 @@ struct ReportTests {
     @Test(arguments: Grouping.allCases)
     func `text fits the terminal and has no colours unless asked`(_ grouping: Grouping) throws {
         let style = TerminalStyle(width: 120, isColored: false)
-        let text = String(decoding: TextReport(try Self.result(), top: 5, by: grouping, style: style).render(), as: UTF8.self)
+        let text = String(
+            decoding: TextReport(try Self.result(), top: 5, by: grouping, style: style).render(),
+            as: UTF8.self
+        )
         #expect(!text.contains("\u{1B}"))
         for line in text.split(separator: "\n") { #expect(line.count <= 130, "\(line)") }
     }

@@ -17,7 +17,9 @@ struct SettingsTests {
                   users: {alice: big}
                 pricing: {default: 10, file: prices.yaml}
                 fingerprint: {seed: 0xff}
-                """, file: "c.yaml")
+                """,
+            file: "c.yaml"
+        )
         #expect(settings.policy.tier(of: "alice")?.daily?.units == 1e9)
         #expect(settings.policy.tier(of: "alice")?.hourly == nil)
         #expect(settings.policy.tier(of: "bob")?.daily?.units == 2500)
@@ -29,9 +31,12 @@ struct SettingsTests {
     @Test(arguments: [
         ("qouta: {}", "c.yaml:1:1: unknown key 'qouta'"), ("quota:\n  tires: {}", "c.yaml:2:3: unknown key 'tires'"),
         ("quota:\n  tiers:\n    free: {hourly: lots}", "c.yaml:3:20: 'hourly' must be a number"),
-        ("quota:\n  tiers:\n    free: {hourly: -5}", "above 0"), ("quota:\n  users: {a: gold}", "c.yaml:2:14: the user 'a' names the tier 'gold'"),
-        ("quota:\n  tiers: {a: {hourly: 1}}", "'quota.default_tier' is missing"), ("quota: [", "c.yaml:2:1: not valid YAML"), ("quota: 5", "must be a mapping"),
-        ("pricing: {default: nan}", "above 0"), ("fingerprint: {seed: x}", "whole number"), ("quota: {}\nquota: {}", "stands there twice"),
+        ("quota:\n  tiers:\n    free: {hourly: -5}", "above 0"),
+        ("quota:\n  users: {a: gold}", "c.yaml:2:14: the user 'a' names the tier 'gold'"),
+        ("quota:\n  tiers: {a: {hourly: 1}}", "'quota.default_tier' is missing"),
+        ("quota: [", "c.yaml:2:1: not valid YAML"), ("quota: 5", "must be a mapping"),
+        ("pricing: {default: nan}", "above 0"), ("fingerprint: {seed: x}", "whole number"),
+        ("quota: {}\nquota: {}", "stands there twice"),
     ])
     func `a mistake is told with its place and what to write instead`(_ yaml: String, _ text: String) {
         #expect { try Settings(yaml: yaml, file: "c.yaml") } throws: { "\($0)".contains(text) }

@@ -92,6 +92,9 @@ public enum Messages {
     }
     /// An ErrorResponse.
     public static func error(_ code: String, severity: String = "ERROR") -> [UInt8] {
-        message("E", [0x53] + text(severity) + [0x56] + text(severity) + [0x43] + text(code) + [0x4D] + text("no") + [0])
+        message(
+            "E",
+            [0x53] + text(severity) + [0x56] + text(severity) + [0x43] + text(code) + [0x4D] + text("no") + [0]
+        )
     }
 }

@@ -2,8 +2,9 @@
 import Domain
 
 extension PacketDecoder {
-    /// BSD and OpenBSD loopback. The address family's byte order and its number for IPv6 vary by system, so the
-    /// version in the IP header decides.
+    /// BSD and OpenBSD loopback.
+    ///
+    /// The address family's byte order and its number for IPv6 vary by system, so the version in the IP header decides.
     mutating func loopback(_ frame: RawSpan, wire: Int, _ segment: inout Segment) -> IgnoredReason? {
         guard frame.byteCount > 4 else { return .badHeader }
         let family = max(frame.bigEndian32(at: 0), frame.bigEndian32(at: 0).byteSwapped)

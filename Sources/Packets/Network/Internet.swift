@@ -48,7 +48,9 @@ extension PacketDecoder {
         }
     }
 
-    /// IPv4 (RFC 791). A total length of 0 means "up to the end of the frame": segmentation offload leaves it so.
+    /// IPv4 (RFC 791).
+    ///
+    /// A total length of 0 means "up to the end of the frame": segmentation offload leaves it so.
     mutating func ipv4(
         _ frame: RawSpan,
         at offset: Int,

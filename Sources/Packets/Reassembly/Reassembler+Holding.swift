@@ -33,7 +33,8 @@ extension Reassembler {
             guard current >= 0, place < announced else { break }
             let end = start + Int(held[current].announced)
             if end > place {
-                differs = differs || conflicts(current, start, payload, place..<min(end, announced), Int(segment.captured))
+                differs =
+                    differs || conflicts(current, start, payload, place..<min(end, announced), Int(segment.captured))
                 place = end
             }
             previous = current
@@ -86,7 +87,13 @@ extension Reassembler {
     }
 
     /// Whether the second copy of some held bytes differs from the first.
-    private func conflicts(_ entry: Int32, _ start: Int, _ payload: RawSpan, _ part: Range<Int>, _ captured: Int) -> Bool {
+    private func conflicts(
+        _ entry: Int32,
+        _ start: Int,
+        _ payload: RawSpan,
+        _ part: Range<Int>,
+        _ captured: Int
+    ) -> Bool {
         let block = held[entry].block
         let first = block.bytes(0..<Int(held[entry].captured))
         for place in part {

@@ -45,8 +45,10 @@ extension Reassembler {
         return fromClient && segment.announced > 0 && segment.sequence == flows[flow].candidate &+ 1
     }
 
-    /// A SYN; false when it was only remembered. A SYN inside a live connection ends that connection only once the
-    /// server agreed (RFC 9293 §3.10.7.4: a receiver answers it with a challenge).
+    /// A SYN; false when it was only remembered.
+    ///
+    /// A SYN inside a live connection ends that connection only once the server agreed (RFC 9293 §3.10.7.4: a receiver
+    /// answers it with a challenge).
     private mutating func handshake(
         _ flow: FlowHandle,
         _ segment: Segment,
@@ -89,7 +91,8 @@ extension Reassembler {
             }
             return false
         }
-        let isCopy = stream.next.distance(after: segment.sequence &+ 1) >= 0
+        let isCopy =
+            stream.next.distance(after: segment.sequence &+ 1) >= 0
             && stream.next.distance(after: segment.sequence &+ 1) < Self.window && flows[flow].state.contains(.hasSYN)
             && !flows[flow].state.contains(.hasCandidate) && stream.next == segment.sequence &+ 1
         guard !isCopy else { return false }
@@ -108,8 +111,10 @@ extension Reassembler {
         }
     }
 
-    /// Whether a receiver would take this RST: at the next expected byte, or behind bytes still to come
-    /// (RFC 5961 §3.2). Out-of-window resets are somebody's noise.
+    /// Whether a receiver would take this RST: at the next expected byte, or behind bytes still to come (RFC 5961
+    /// §3.2).
+    ///
+    /// Out-of-window resets are somebody's noise.
     private func reset(_ flow: FlowHandle, _ segment: Segment) -> Bool {
         let fromLower = segment.fromLower
         let stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
@@ -119,7 +124,11 @@ extension Reassembler {
             guard segment.flags.contains(.ack), peer.state.contains(.synchronized) else { return false }
             guard segment.acknowledgment == peer.next else { return false }
             finish(flow, lower: fromLower, at: stream.next, isReset: true)
-            if fromLower { flows[flow].fromLower.state.insert(.synchronized) } else { flows[flow].fromUpper.state.insert(.synchronized) }
+            if fromLower {
+                flows[flow].fromLower.state.insert(.synchronized)
+            } else {
+                flows[flow].fromUpper.state.insert(.synchronized)
+            }
             return true
         }
         let distance = segment.sequence.distance(after: stream.next)
@@ -164,7 +173,9 @@ extension Reassembler {
         guard peer.state.contains(.synchronized) else { return }
         let ahead = segment.acknowledgment.distance(after: peer.next)
         guard ahead > 0, ahead < Self.window else { return }
-        if peer.state.contains(.hasAcknowledged), segment.acknowledgment.distance(after: peer.acknowledged) <= 0 { return }
+        if peer.state.contains(.hasAcknowledged), segment.acknowledgment.distance(after: peer.acknowledged) <= 0 {
+            return
+        }
         peer.acknowledged = segment.acknowledgment
         peer.state.insert(.hasAcknowledged)
         if fromLower { flows[flow].fromUpper = peer } else { flows[flow].fromLower = peer }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What reassembly met; every doubt has a counter. Plain numbers, added up over workers with ``add(_:)``.
+/// What reassembly met; every doubt has a counter.
+///
+/// Plain numbers, added up over workers with ``add(_:)``.
 public struct ReassemblyCounters: Sendable, BitwiseCopyable {
     /// TCP segments looked at.
     public var segments: UInt64 = 0

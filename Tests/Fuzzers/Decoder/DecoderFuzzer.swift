@@ -6,6 +6,7 @@ import Packets
 nonisolated(unsafe) private var decoder = PacketDecoder(ports: PortSet([]), hash: .standard)
 nonisolated(unsafe) private var clock: Int64 = 0
 
+/// Decodes one frame.
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let data = unsafe data, count > 1 else { return 0 }

@@ -9,6 +9,11 @@ nonisolated(unsafe) private var normalizer = Normalizer(hash: .standard)
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let data = unsafe data else { return 0 }
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
+    // What is remembered of other texts never changes a sketch.
+    let quick = unsafe normalizer.sketch(bytes.rawSpan, from: 0)
+    let exact = unsafe normalizer.exactSketch(bytes.rawSpan, from: 0)
+    precondition(quick?.fingerprint == exact?.fingerprint && quick?.kind == exact?.kind)
+    precondition(quick?.limit == exact?.limit && quick?.offset == exact?.offset && quick?.range == exact?.range)
     var start = 0
     while let sketch = unsafe normalizer.sketch(bytes.rawSpan, from: start, backslashEscapes: count % 5 == 0) {
         precondition(sketch.range.lowerBound >= start && sketch.range.upperBound <= bytes.count)

@@ -17,16 +17,24 @@ private struct Balance: SessionSink {
         return sketch
     }
     mutating func pattern(
-        _ sketch: StatementSketch, of text: RawSpan, for principal: PrincipalHandle, at moment: Moment
+        _ sketch: StatementSketch,
+        of text: RawSpan,
+        for principal: PrincipalHandle,
+        at moment: Moment
     ) -> PatternHandle { 1 }
-    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle { 1 }
+    mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
+        1
+    }
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle { 1 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         charged += 1
         return 1
     }
     mutating func reattribute(
-        _ pattern: PatternHandle, _ price: Int64, sentAt time: Timestamp, to principal: PrincipalHandle
+        _ pattern: PatternHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        to principal: PrincipalHandle
     ) -> PatternHandle { pattern }
     mutating func ended(_ event: StatementEvent) { ended += event.price }
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {}

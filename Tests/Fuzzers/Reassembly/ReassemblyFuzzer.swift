@@ -5,7 +5,8 @@ import Packets
 /// Counts what it gets; what was delivered and lost can never be more than what was announced.
 private struct Counter: StreamSink {
     var delivered = 0
-    mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, isMidstream: Bool, at moment: Moment) {}
+    mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, isMidstream: Bool, at moment: Moment) {
+    }
     func sender(of bytes: RawSpan) -> Direction? { bytes.byteCount % 2 == 0 ? .client : nil }
     mutating func bytes(_ flow: FlowHandle, from side: Direction, _ bytes: RawSpan, at moment: Moment) -> Interest {
         delivered += bytes.byteCount
