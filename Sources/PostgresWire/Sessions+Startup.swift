@@ -86,8 +86,14 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard table[flow].phase == .negotiating else {
-            // The server speaks first: MySQL, SSH, or nonsense.
-            refuse(flow)
+            if BackendShape.proof(bytes) == 0 {
+                // The client's direction is not captured.
+                join(flow)
+                startMidstream(flow, from: .server, bytes, moment, &sink)
+            } else {
+                // The server speaks first: MySQL, SSH, or nonsense.
+                refuse(flow)
+            }
             return
         }
         guard bytes.byteCount > 0 else { return }

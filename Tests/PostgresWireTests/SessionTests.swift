@@ -192,6 +192,10 @@ struct SessionTests {
         #expect(play([.server(Array("SSH-2.0-OpenSSH\r\n".utf8))]).isEmpty)
     }
 
+    @Test func `with the server's direction alone nothing is invented and nobody pays`() {
+        #expect(play([.server(M.loginAccepted), .server(M.complete("SELECT 1") + M.ready())]).isEmpty)
+    }
+
     @Test func `TLS refused goes on in the clear`() {
         let request = Frames.big(UInt32(8)) + Frames.big(UInt32(80_877_103))
         #expect(play([.client(request), .server([0x4E])] + Self.login) == ["login alice@shop"])
