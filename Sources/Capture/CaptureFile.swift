@@ -111,7 +111,8 @@ public enum CaptureDefect: Sendable, Equatable {
         } else if isAtEnd {
             defect = .cut
         } else {
-            rest = (offset..<offset + left).map { bytes.byte(at: $0) }
+            rest.reserveCapacity(left)
+            for place in offset..<offset + left { rest.append(bytes.byte(at: place)) }
         }
     }
 

@@ -27,11 +27,17 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
+    private var knownLogins: [Fingerprint: KnownLogin] = [:]
     private var principalIndex: [PrincipalKey: PrincipalHandle] = [:]
     private var databaseIndex: [String: Int32] = [:]
     private(set) var databases: [String] = [""]
     private var applicationIndex: [String: Int32] = ["": 0]
     private var applications: [String] = [""]
+
+    private struct KnownLogin {
+        var principal: PrincipalHandle
+        var application: Int32
+    }
 
     private struct PrincipalKey: Hashable {
         var user: String
@@ -102,20 +108,35 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
         let note = Int(flow) < flows.highWater ? flows[flow] : FlowNote()
-        let user = Self.text(login.user)
-        let database = Self.text(login.database)
-        let application = Self.text(login.application)
-        if Int(flow) < flows.highWater { flows[flow].application = applicationNumber(application) }
+        // Pools log in over and over: the same login again costs no allocation.
+        let (user, database) = (hash.hash(login.user), hash.hash(login.database))
+        let application = hash.hash(login.application)
+        let key = Fingerprint(
+            high: hash.hash(user.high ^ database.low, note.client.high ^ application.low),
+            low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
+        )
+        let known = knownLogins[key] ?? newLogin(login, note)
+        if knownLogins.count < Self.mostNames { knownLogins[key] = known }
+        if Int(flow) < flows.highWater { flows[flow].application = known.application }
+        return known.principal
+    }
+
+    private mutating func newLogin(_ login: borrowing Login, _ note: FlowNote) -> KnownLogin {
+        let (user, database) = (Self.text(login.user), Self.text(login.database))
+        var result = KnownLogin(principal: 0, application: applicationNumber(Self.text(login.application)))
         let key = PrincipalKey(user: user, database: database, high: note.client.high, low: note.client.low)
-        if let known = principalIndex[key] { return known }
-        guard principals.count < Self.mostNames else { return 0 }
-        let handle = PrincipalHandle(principals.count)
+        if let known = principalIndex[key] {
+            result.principal = known
+            return result
+        }
+        guard principals.count < Self.mostNames else { return result }
+        result.principal = PrincipalHandle(principals.count)
         let address = Endpoint(high: note.client.high, low: note.client.low, port: 0).description.dropLast(2)
         var principal = Principal(user: user, database: database, client: String(address))
         principal.databaseIndex = databaseNumber(database)
         principals.append(principal)
-        principalIndex[key] = handle
-        return handle
+        principalIndex[key] = result.principal
+        return result
     }
 
     private mutating func databaseNumber(_ name: String) -> Int32 {

@@ -11,7 +11,7 @@ extension Reassembler {
         }
         noteWaiting(flow)
         let ends = (flows[flow].fromLower.state, flows[flow].fromUpper.state)
-        let isReset = [ends.0, ends.1].contains { $0.contains([.finished, .endIsReset]) }
+        let isReset = ends.0.contains([.finished, .endIsReset]) || ends.1.contains([.finished, .endIsReset])
         if isReset || (ends.0.contains(.finished) && ends.1.contains(.finished)) {
             end(flow, at: moment, into: &sink)
         }
