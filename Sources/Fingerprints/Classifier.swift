@@ -143,7 +143,6 @@ struct Classifier {
         case .word where token.keyword == .all || token.keyword == .null: decade = .absent
         // FETCH FIRST ROW ONLY means one row.
         case .word where clause == .fetch: decade = .upTo10
-        case .open: return
         default: decade = .parameter
         }
         if clause == .offset { sketch.offset = decade } else { sketch.limit = decade }

@@ -75,7 +75,7 @@ struct NormalizerTests {
         ("select 1 limit $1 offset 2000000", .parameter, .over1000000),
         ("select (select 1 limit 5) from t", .absent, .absent),
         ("select 1 fetch first 500 rows only", .upTo1000, .absent), ("select 1 limit all", .absent, .absent),
-        ("select 1 fetch next row only", .upTo10, .absent),
+        ("select 1 fetch next row only", .upTo10, .absent), ("select 1 offset (5)", .absent, .parameter),
     ])
     func `sorts LIMIT and OFFSET into decades`(_ sql: String, _ limit: Decade, _ offset: Decade) {
         let sketch = Self.sketch(sql)
