@@ -77,14 +77,15 @@ import Glibc
 
     /// Takes back everything from `position` on, which is at most ``window`` bytes.
     mutating func truncate(to position: Int) {
-        precondition(position >= dropped && position <= self.position)
+        guard position >= dropped, position <= self.position else { return }
         count = position &- dropped
     }
 
     /// Whether two stretches of the text, both within the window, are the same.
     func isEqual(_ first: Int, _ second: Int, length: Int) -> Bool {
-        precondition(length >= 0 && first >= dropped && second >= dropped)
-        precondition(first &+ length <= position && second &+ length <= position)
+        // What a row that was taken back leaves behind may lie outside the text: it equals nothing.
+        guard length >= 0, first >= dropped, second >= dropped else { return false }
+        guard first &+ length <= position, second &+ length <= position else { return false }
         // In range: both stretches lie between `dropped` and `position`.
         let base = unsafe memory + Self.header
         return unsafe memcmp(base + (first &- dropped), base + (second &- dropped), length) == 0
@@ -92,7 +93,7 @@ import Glibc
 
     /// The hash of the text from `start`, which is within the window, to its end.
     func hashOfTail(from start: Int) -> UInt64 {
-        precondition(start >= dropped && start <= position)
+        guard start >= dropped, start <= position else { return 0 }
         let offset = Self.header &+ start &- dropped
         return hash.hash(bytes(offset..<(Self.header &+ count))).low
     }
