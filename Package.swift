@@ -18,9 +18,8 @@ let common: [SwiftSetting] = [
 
 /// A stage: pure, synchronous, imports nothing but `Domain`.
 func stage(_ name: String) -> [Target] {
-    let c: [Target.Dependency] = name == "Fingerprints" ? ["CVector"] : []
-    return [
-        .target(name: name, dependencies: (name == "Domain" ? [] : ["Domain"]) + c, swiftSettings: common),
+    [
+        .target(name: name, dependencies: name == "Domain" ? [] : ["Domain"], swiftSettings: common),
         .testTarget(
             name: name + "Tests",
             dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]),
@@ -76,7 +75,6 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CVector"),  // sixteen bytes at once: masks that Swift cannot spell
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
     ]
         + stage("Domain")

@@ -92,7 +92,7 @@ extension Keyword {
     /// Whether a pattern has a blank between the word and `(`, as in `IN (` but not in `count(`.
     var isSpacedFromParenthesis: Bool {
         switch self {
-        case .analyse, .analyze, .and, .as, .asc, .asymmetric, .between, .both, .by, .case, .check, .collate,
+        case .all, .analyse, .analyze, .and, .as, .asc, .asymmetric, .between, .both, .by, .case, .check, .collate,
             .column, .constraint, .create, .cross, .deferrable, .desc, .distinct, .do, .else, .end, .escape,
             .except, .exists, .explain, .fetch, .filter, .for, .foreign, .freeze, .from, .full, .grant, .group,
             .having, .ilike, .in, .initially, .inner, .intersect, .into, .is, .isnull, .join, .lateral, .leading,

@@ -20,6 +20,15 @@ extension Lexer {
         return true
     }
 
+    /// Moves to the first token that is no semicolon; `false` if there is none, or a comment without end.
+    mutating func skipToStatement(_ sql: RawSpan) -> Bool {
+        while skipBlanks(sql), offset < end {
+            guard sql.byte(at: offset) == UInt8(ascii: ";") else { return true }
+            offset &+= 1
+        }
+        return false
+    }
+
     /// Moves to the newline that ends a `--` comment.
     mutating func skipLine(_ sql: RawSpan) {
         while offset < end, !ByteClass.isNewline(sql.byte(at: offset)) { offset &+= 1 }

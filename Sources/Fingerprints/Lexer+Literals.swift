@@ -46,7 +46,7 @@ extension Lexer {
         offset &+= 1
         if ByteClass.isDigit(peek(sql, 0)) {
             while ByteClass.isDigit(peek(sql, 0)) { offset &+= 1 }
-            if ByteClass.isWordStart(peek(sql, 0)) { skipWord(sql) }
+            skipNumberWord(sql)
             return Token(kind: .parameter, start: start, end: offset)
         }
         while offset < end, sql.byte(at: offset) != UInt8(ascii: "$"), ByteClass.isWord(sql.byte(at: offset)) {
@@ -114,14 +114,35 @@ extension Lexer {
     }
 
     /// Moves behind the word characters that follow, but not behind a dollar sign.
-    private mutating func skipNumberWord(_ sql: RawSpan) {
+    mutating func skipNumberWord(_ sql: RawSpan) {
         while offset < end, sql.byte(at: offset) != UInt8(ascii: "$"), ByteClass.isWord(sql.byte(at: offset)) {
             offset &+= 1
         }
     }
 
-    /// Moves behind the word characters that follow.
-    private mutating func skipWord(_ sql: RawSpan) {
-        while offset < end, ByteClass.isWord(sql.byte(at: offset)) { offset &+= 1 }
+    /// Moves behind a run of further elements `, 123` of a list, each followed by another comma or the list's end.
+    ///
+    /// A short cut for lists of a million numbers; what is not that simple is left to ``next(_:_:)``.
+    mutating func skipRepeatedNumbers(_ sql: RawSpan) {
+        while true {
+            var ahead = self
+            ahead.skipSpaces(sql)
+            guard ahead.peek(sql, 0) == UInt8(ascii: ",") else { return }
+            ahead.offset &+= 1
+            ahead.skipSpaces(sql)
+            let digits = ahead.offset
+            while ByteClass.isDigit(ahead.peek(sql, 0)) { ahead.offset &+= 1 }
+            guard ahead.offset > digits else { return }
+            let numberEnd = ahead.offset
+            ahead.skipSpaces(sql)
+            switch ahead.peek(sql, 0) {
+            case UInt8(ascii: ","), UInt8(ascii: ")"), UInt8(ascii: "]"): offset = numberEnd
+            default: return
+            }
+        }
+    }
+
+    private mutating func skipSpaces(_ sql: RawSpan) {
+        while offset < end, ByteClass.isSpace(sql.byte(at: offset)) { offset &+= 1 }
     }
 }

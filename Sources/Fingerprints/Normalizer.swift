@@ -6,19 +6,23 @@ public import Domain
 /// The lexical rules are PostgreSQL's (documentation, 4.1 "Lexical Structure"; `scan.l`). Literals and parameters
 /// become `?`, words are folded, lists of literals shortened; whatever the bytes are, nothing traps, and no literal
 /// reaches a pattern's text. One for each worker: it owns fixed scratch memory and allocates nothing per statement.
+///
+/// The exact rules are applied token by token, but only once for each *skeleton* (see ``SkeletonScanner``) that keeps
+/// coming back: what they told is remembered.
 public struct Normalizer: ~Copyable {
     /// The longest pattern text, in bytes; longer ones end in `…`.
     public static let longestText = 16 * 1024
 
-    let keywords = KeywordTable()
-    var writer: PatternWriter
-    private var skeleton: Skeleton
+    private let keywords = KeywordTable()
+    private let hash: KeyedHash
+    private var writer: PatternWriter
+    private var scanner = SkeletonScanner()
     private var memo = SketchMemo()
 
     /// A normalizer whose fingerprints are keyed by `hash`.
     public init(hash: KeyedHash) {
+        self.hash = hash
         writer = PatternWriter(hash: hash, keywords: keywords)
-        skeleton = Skeleton(hash: hash)
     }
 
     /// Sketches the statement at or after byte `start` of `sql`; `nil` when only white space, comments and semicolons
@@ -33,26 +37,26 @@ public struct Normalizer: ~Copyable {
         backslashEscapes: Bool = false
     ) -> StatementSketch? {
         guard start >= 0, start < sql.byteCount else { return nil }
-        guard start == 0, !backslashEscapes, let key = skeleton.key(sql) else {
-            return exactSketch(sql, from: start, backslashEscapes: backslashEscapes)
+        var lexer = Lexer(start..<sql.byteCount, backslashEscapes: backslashEscapes)
+        guard !backslashEscapes, lexer.skipToStatement(sql), scanner.scan(sql, from: lexer.offset) else {
+            return read(sql, start..<sql.byteCount, backslashEscapes, headLimit: 0)?.sketch
         }
-        if var known = memo.find(key) {
-            known.range = skeleton.start..<skeleton.end
-            return known
-        }
-        let sketch = exactSketch(sql, from: 0)
-        if let sketch { memo.store(sketch, for: key) }
-        return sketch
+        let first = lexer.offset
+        let key = scanner.skeleton.fingerprint(hash)
+        if let entry = memo.find(key) { return recall(entry, sql, first) }
+        guard let findings = read(sql, first..<sql.byteCount, backslashEscapes, headLimit: 0) else { return nil }
+        if let entry = entry(of: findings) { memo.insert(key, entry) }
+        return findings.sketch
     }
 
-    /// ``sketch(_:from:backslashEscapes:)`` by the full rules every time; the same result.
+    /// ``sketch(_:from:backslashEscapes:)`` by the exact rules every time; the same result.
     public mutating func exactSketch(
         _ sql: RawSpan,
         from start: Int,
         backslashEscapes: Bool = false
     ) -> StatementSketch? {
         guard start >= 0, start < sql.byteCount else { return nil }
-        return read(sql, start..<sql.byteCount, backslashEscapes, headLimit: 0)
+        return read(sql, start..<sql.byteCount, backslashEscapes, headLimit: 0)?.sketch
     }
 
     /// The pattern text of a statement that was sketched, such as `select a from t where b = ?`.
@@ -64,42 +68,106 @@ public struct Normalizer: ~Copyable {
         let clamped = range.clamped(to: 0..<sql.byteCount)
         guard read(sql, clamped, backslashEscapes, headLimit: Self.longestText) != nil else { return [] }
         var text = writer.buffer.text(limit: Self.longestText)
-        if writer.buffer.position > Self.longestText {
-            text.removeLast(min(3, text.count))
-            text += Array("…".utf8)
-        }
+        guard writer.buffer.position > Self.longestText else { return text }
+        text.removeLast(min(3, text.count))
+        // Not in the middle of a character.
+        while let last = text.last, last & 0xC0 == 0x80 { text.removeLast() }
+        if let last = text.last, last >= 0xC0 { text.removeLast() }
+        text += Array("…".utf8)
         return text
     }
 
-    /// Reads one statement of `range`: its tokens go to the writer and to the classifier.
+    /// What the exact rules tell of a statement.
+    private struct Findings {
+        var sketch = StatementSketch()
+        /// Where the literals of LIMIT and OFFSET stand, or -1.
+        var limitLiteral = -1
+        var offsetLiteral = -1
+    }
+
+    /// Applies the exact rules to the first statement of `range`: its tokens go to the writer and to the classifiers.
     private mutating func read(
         _ sql: RawSpan,
         _ range: Range<Int>,
         _ backslashEscapes: Bool,
         headLimit: Int
-    ) -> StatementSketch? {
+    ) -> Findings? {
         var lexer = Lexer(range, backslashEscapes: backslashEscapes)
         var token = lexer.next(sql, keywords)
         while token.kind == .semicolon { token = lexer.next(sql, keywords) }
         guard token.kind != .end else { return nil }
         writer.clear(headLimit: headLimit)
-        var classifier = Classifier()
+        var classifier = StatementClassifier()
+        var limits = RowLimits()
         let first = token.start
-        var end = range.upperBound
         while token.kind != .end {
-            if token.kind == .semicolon, writer.depth == 0, !classifier.isInBody {
-                end = token.start
-                break
-            }
-            classifier.take(token, sql, depth: writer.depth)
+            let depth = writer.depth
+            if token.kind == .semicolon, depth == 0, !classifier.isInBody { break }
+            classifier.accept(token, depth: depth)
+            limits.accept(token, depth: depth, sql)
             let isTight = token.kind == .number && writer.holdsSigns && lexer.isBeforeTightOperator(sql)
             writer.write(token, sql, isTight: isTight)
+            if token.kind == .number, writer.dropsNextLiteral { lexer.skipRepeatedNumbers(sql) }
             token = lexer.next(sql, keywords)
         }
         writer.releaseSigns()
-        var sketch = classifier.sketch
-        sketch.fingerprint = writer.buffer.fingerprint
-        sketch.range = first..<max(first, end)
+        var findings = Findings()
+        findings.sketch.fingerprint = writer.buffer.fingerprint
+        findings.sketch.kind = classifier.kind
+        findings.sketch.limit = limits.limit
+        findings.sketch.offset = limits.offset
+        findings.sketch.range = first..<max(first, token.start)
+        findings.sketch.name = classifier.name
+        findings.sketch.body = classifier.body
+        findings.limitLiteral = limits.limitLiteral
+        findings.offsetLiteral = limits.offsetLiteral
+        return findings
+    }
+
+    /// The sketch of a statement that begins at `first` and whose skeleton was seen before.
+    private func recall(_ entry: SketchMemo.Entry, _ sql: RawSpan, _ first: Int) -> StatementSketch {
+        var sketch = StatementSketch()
+        sketch.fingerprint = entry.fingerprint
+        sketch.kind = entry.kind
+        sketch.limit = decade(entry.limitLiteral, sql) ?? entry.limit
+        sketch.offset = decade(entry.offsetLiteral, sql) ?? entry.offset
+        sketch.range = first..<scanner.end
+        if entry.nameLength > 0 {
+            let start = first &+ Int(entry.nameStart)
+            sketch.name = start..<(start &+ Int(entry.nameLength))
+        }
+        if entry.body > 0 { sketch.body = first &+ Int(entry.body) }
         return sketch
+    }
+
+    private func decade(_ literal: Int32, _ sql: RawSpan) -> Decade? {
+        literal < 0 ? nil : Decade(literalAt: scanner.skeleton.literal(Int(literal)), in: sql)
+    }
+
+    /// What to remember of a statement whose skeleton was just built; `nil` if the skeleton does not tell all.
+    private func entry(of findings: Findings) -> SketchMemo.Entry? {
+        let sketch = findings.sketch
+        let first = sketch.range.lowerBound
+        guard sketch.range.upperBound == scanner.end, max(sketch.name.upperBound, sketch.body) <= scanner.verbatimEnd,
+            let limit = number(findings.limitLiteral), let offset = number(findings.offsetLiteral)
+        else { return nil }
+        var entry = SketchMemo.Entry()
+        entry.fingerprint = sketch.fingerprint
+        entry.kind = sketch.kind
+        entry.limit = sketch.limit
+        entry.offset = sketch.offset
+        entry.limitLiteral = limit
+        entry.offsetLiteral = offset
+        if !sketch.name.isEmpty {
+            entry.nameStart = Int32(truncatingIfNeeded: sketch.name.lowerBound &- first)
+            entry.nameLength = Int32(truncatingIfNeeded: sketch.name.count)
+        }
+        if sketch.body > 0 { entry.body = Int32(truncatingIfNeeded: sketch.body &- first) }
+        return entry
+    }
+
+    /// The number of the literal at `offset` in the skeleton; -1 for none, `nil` if it is not there.
+    private func number(_ offset: Int) -> Int32? {
+        offset < 0 ? -1 : scanner.skeleton.number(ofLiteralAt: offset).map { Int32(truncatingIfNeeded: $0) }
     }
 }

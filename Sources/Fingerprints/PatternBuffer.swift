@@ -57,6 +57,16 @@ import Glibc
         for index in 0..<text.utf8CodeUnitCount { unsafe append(text.utf8Start[index]) }
     }
 
+    /// Appends the two hexadecimal digits of a byte.
+    mutating func appendHexadecimal(_ byte: UInt8) {
+        append(Self.hexadecimal(byte &>> 4))
+        append(Self.hexadecimal(byte & 15))
+    }
+
+    private static func hexadecimal(_ digit: UInt8) -> UInt8 {
+        digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "A") &+ digit &- 10
+    }
+
     /// Appends the bytes of `range`, in lower case if asked to.
     mutating func append(_ sql: RawSpan, _ range: Range<Int>, lowercase: Bool) {
         var offset = range.lowerBound
@@ -75,7 +85,7 @@ import Glibc
         }
     }
 
-    /// Takes back everything from `position` on, which is at most ``window`` bytes.
+    /// Takes back everything from `position` on; nothing if that is no longer in memory.
     mutating func truncate(to position: Int) {
         guard position >= dropped, position <= self.position else { return }
         count = position &- dropped
@@ -83,18 +93,20 @@ import Glibc
 
     /// Whether two stretches of the text, both within the window, are the same.
     func isEqual(_ first: Int, _ second: Int, length: Int) -> Bool {
-        // What a row that was taken back leaves behind may lie outside the text: it equals nothing.
-        guard length >= 0, first >= dropped, second >= dropped else { return false }
-        guard first &+ length <= position, second &+ length <= position else { return false }
+        guard length >= 0, first >= dropped, second >= dropped, first &+ length <= position,
+            second &+ length <= position
+        else { return false }
         // In range: both stretches lie between `dropped` and `position`.
-        let base = unsafe memory + Self.header
-        return unsafe memcmp(base + (first &- dropped), base + (second &- dropped), length) == 0
+        return unsafe memcmp(
+            memory + Self.header + (first &- dropped),
+            memory + Self.header + (second &- dropped),
+            length
+        ) == 0
     }
 
     /// The hash of the text from `start`, which is within the window, to its end.
     func hashOfTail(from start: Int) -> UInt64 {
-        guard start >= dropped, start <= position else { return 0 }
-        let offset = Self.header &+ start &- dropped
+        let offset = Self.header &+ min(max(start, dropped), position) &- dropped
         return hash.hash(bytes(offset..<(Self.header &+ count))).low
     }
 

@@ -4,8 +4,8 @@ import Domain
 /// Lists: `IN (1, 2, 3)` and `VALUES (1, 2), (3, 4)` have one pattern, whatever their lengths.
 extension PatternWriter {
     /// Keeps the books of the innermost list when a token other than a parenthesis or comma is written.
-    mutating func noteInList(_ shape: Mark.Shape) {
-        switch shape {
+    mutating func noteInList(_ mark: Mark) {
+        switch mark.shape {
         case .open, .close, .comma: return
         default: break
         }
@@ -14,7 +14,8 @@ extension PatternWriter {
         if frame.isAtElement {
             frame.elementStart = buffer.position
             frame.isAtElement = false
-            frame.isLiteral = frame.isLiteral && shape == .literal
+            frame.isLiteral = frame.isLiteral && mark.shape == .literal
+            if previous.shape == .open, mark.keyword.beginsSubquery { frame.shortening = .none }
         } else {
             frame.isLiteral = false
         }
@@ -28,7 +29,7 @@ extension PatternWriter {
         } else if previous.keyword == .in {
             inner.shortening = .equalElements
         } else if previous.shape == .none || previous.shape == .comma || previous.keyword == .values
-            || previous.shape == .open && !isAfterBracket
+            || previous.shape == .open
         {
             inner.shortening = .literalRow
         }
@@ -42,7 +43,6 @@ extension PatternWriter {
         frame.rows = isRow ? .open : .none
         frame.rowStart = buffer.position
         buffer.append(byte)
-        isAfterBracket = byte == UInt8(ascii: "[")
         if depth < Self.maximumDepth { frames[depth] = frame }
         depth &+= 1
         frame = inner
@@ -76,11 +76,21 @@ extension PatternWriter {
         }
     }
 
+    /// Whether a literal was written that is a whole element so far, of a list that drops another like it.
+    var dropsNextLiteral: Bool {
+        frame.shortening != .none && frame.shortening != .literalRow && previous.shape == .literal && !frame.isAtElement
+            && buffer.position &- frame.elementStart == 1
+    }
+
     /// Writes a comma, which ends an element.
     mutating func writeComma() {
         finishElement()
         if frame.rows == .closed { frame.rows = .expected } else { frame.rows = .none }
-        if frame.isAtElement { frame.isLiteral = false }
+        if frame.isAtElement {
+            // Nothing stands between two commas: no list to shorten.
+            frame.isLiteral = false
+            frame.previousEnd = -1
+        }
         frame.isAtElement = true
         writePunctuation(.comma, ",")
     }

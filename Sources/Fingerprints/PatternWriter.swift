@@ -36,9 +36,7 @@ struct PatternWriter: ~Copyable {
     /// Whether NULL, TRUE and FALSE are values here and not parts of a definition.
     private var foldsConstants = false
     private var isDefinition = false
-    /// Whether the parenthesis opened last was a bracket.
-    var isAfterBracket = false
-    private let keywords: KeywordTable
+    let keywords: KeywordTable
 
     init(hash: KeyedHash, keywords: KeywordTable) {
         buffer = PatternBuffer(hash: hash)
@@ -55,7 +53,6 @@ struct PatternWriter: ~Copyable {
         heldSigns = 0
         foldsConstants = false
         isDefinition = false
-        isAfterBracket = false
     }
 
     /// Whether a number that comes next may swallow minus signs.
@@ -117,6 +114,8 @@ struct PatternWriter: ~Copyable {
         begin(Mark(shape: .word, keyword: keyword))
         buffer.append(sql, token.start..<token.end, lowercase: true)
         if keyword == .values {
+            // Rows are dropped as rows; the commas between them end no elements.
+            frame.shortening = .none
             frame.expectRows()
             frame.rowBoundary = buffer.position
         }
@@ -130,37 +129,6 @@ struct PatternWriter: ~Copyable {
         case .on, .set, .or: return keyword != .null
         default: return previous.shape != .dot
         }
-    }
-
-    /// A quoted identifier, without its quotes where they change nothing.
-    private mutating func writeQuoted(_ token: Token, _ sql: RawSpan) {
-        let body = token.start &+ 1..<token.end &- 1
-        if isPlain(sql, body) {
-            begin(Mark(shape: .word))
-            buffer.append(sql, body, lowercase: false)
-        } else {
-            begin(Mark(shape: .quoted))
-            buffer.append(sql, token.start..<token.end, lowercase: false)
-        }
-    }
-
-    private mutating func writeUnicodeQuoted(_ token: Token, _ sql: RawSpan) {
-        begin(Mark(shape: .quoted))
-        buffer.append("U")
-        buffer.append(sql, token.start &+ 1..<token.end, lowercase: false)
-    }
-
-    /// Whether an identifier means the same with and without quotes.
-    private func isPlain(_ sql: RawSpan, _ body: Range<Int>) -> Bool {
-        guard let first = body.first, ByteClass.isWordStart(sql.byte(at: first)), sql.byte(at: first) < 0x80 else {
-            return false
-        }
-        for offset in body {
-            let byte = sql.byte(at: offset)
-            guard ByteClass.isWord(byte), byte < 0x80, ByteClass.lowercased(byte) == byte else { return false }
-        }
-        guard body.count <= KeywordTable.maximumLength else { return true }
-        return !keywords.find(KeywordText(sql, body.lowerBound, body.count)).needsQuotes
     }
 
     private mutating func writeSymbol(_ token: Token, _ sql: RawSpan) {
@@ -201,18 +169,13 @@ struct PatternWriter: ~Copyable {
         begin(Mark(shape: .other))
         guard byte < 0x20 || byte >= 0x7F else { return buffer.append(byte) }
         buffer.append("\\x")
-        buffer.append(Self.hexadecimal(byte &>> 4))
-        buffer.append(Self.hexadecimal(byte & 15))
-    }
-
-    static func hexadecimal(_ digit: UInt8) -> UInt8 {
-        digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "A") &+ digit &- 10
+        buffer.appendHexadecimal(byte)
     }
 
     /// Writes the blank before a token, if it has one, and notes the token.
     mutating func begin(_ mark: Mark) {
         if isSpaced(mark.shape) { buffer.append(UInt8(ascii: " ")) }
-        noteInList(mark.shape)
+        noteInList(mark)
         beforePrevious = previous
         previous = mark
     }
@@ -236,6 +199,14 @@ struct PatternWriter: ~Copyable {
 }
 
 extension Keyword {
+    /// Whether a parenthesis that begins so holds a subquery and no list.
+    var beginsSubquery: Bool {
+        switch self {
+        case .select, .with, .values, .table: true
+        default: false
+        }
+    }
+
     /// Whether NULL, TRUE and FALSE in a statement that begins so are values.
     var leadsQuery: Bool {
         switch self {

@@ -1,52 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 
-/// Sketches by skeleton: four ways, the least recently used goes; fixed memory, no allocation.
+/// What the exact rules told of the skeletons seen lately: a fixed table, four entries to a set.
 struct SketchMemo: ~Copyable {
-    private struct Entry: BitwiseCopyable {
-        var key = Fingerprint.unknown
+    /// A finished sketch, places relative to the statement's first byte.
+    struct Entry: BitwiseCopyable {
         var fingerprint = Fingerprint.unknown
         var kind = StatementKind.unknown
         var limit = Decade.absent
         var offset = Decade.absent
-        var used: UInt32 = 0
+        /// The numbers of the literals of LIMIT and OFFSET in the skeleton, or -1.
+        var limitLiteral: Int32 = -1
+        var offsetLiteral: Int32 = -1
+        var nameStart: Int32 = 0
+        var nameLength: Int32 = 0
+        var body: Int32 = 0
     }
 
     private static let ways = 4
-    private var entries = [Entry](repeating: Entry(), count: 16_384)
-    private var clock: UInt32 = 0
+    private static let sets = 4096
 
-    /// The sketch of a skeleton, without its range.
-    mutating func find(_ key: Fingerprint) -> StatementSketch? {
-        let first = (Int(truncatingIfNeeded: key.low) & 4095) &* Self.ways
-        for index in first..<first &+ Self.ways where entries[index].key == key {
-            clock &+= 1
-            entries[index].used = clock
-            var sketch = StatementSketch()
-            sketch.fingerprint = entries[index].fingerprint
-            sketch.kind = entries[index].kind
-            sketch.limit = entries[index].limit
-            sketch.offset = entries[index].offset
-            return sketch
+    private var keys = [Fingerprint](repeating: .unknown, count: ways * sets)
+    private var entries = [Entry](repeating: Entry(), count: ways * sets)
+
+    init() {}
+
+    /// The entry of a skeleton.
+    mutating func find(_ key: Fingerprint) -> Entry? {
+        let first = Self.set(key)
+        for index in first..<(first &+ Self.ways) where keys[index].low == key.low && keys[index].high == key.high {
+            guard index > first else { return entries[index] }
+            // Moves up one place, so that the last place holds what is asked for least.
+            keys.swapAt(index, index &- 1)
+            entries.swapAt(index, index &- 1)
+            return entries[index &- 1]
         }
         return nil
     }
 
-    /// Keeps a sketch; those with names in them are made anew each time.
-    mutating func store(_ sketch: StatementSketch, for key: Fingerprint) {
-        guard sketch.name.isEmpty, sketch.body == 0 else { return }
-        let first = (Int(truncatingIfNeeded: key.low) & 4095) &* Self.ways
-        var victim = first
-        for index in first..<first &+ Self.ways
-        where clock &- entries[index].used > clock &- entries[victim].used { victim = index }
-        clock &+= 1
-        entries[victim] = Entry(
-            key: key,
-            fingerprint: sketch.fingerprint,
-            kind: sketch.kind,
-            limit: sketch.limit,
-            offset: sketch.offset,
-            used: clock
-        )
+    /// Remembers an entry in place of the set's last one.
+    mutating func insert(_ key: Fingerprint, _ entry: Entry) {
+        let last = Self.set(key) &+ Self.ways &- 1
+        keys[last] = key
+        entries[last] = entry
     }
+
+    private static func set(_ key: Fingerprint) -> Int { Int(truncatingIfNeeded: key.high) & (sets &- 1) &* ways }
 }
