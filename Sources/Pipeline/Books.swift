@@ -27,6 +27,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
+    /// How the text sketched last is to be read: its pattern's text must hide the same literals.
+    private var escapes = false
     private var knownLogins: [Fingerprint: KnownLogin] = [:]
     private var principalIndex: [PrincipalKey: PrincipalHandle] = [:]
     private var databaseIndex: [String: Int32] = [:]
@@ -66,7 +68,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
-        normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes)
+        escapes = backslashEscapes
+        return normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes)
     }
 
     mutating func pattern(
@@ -87,7 +90,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ database: Int32,
         _ moment: Moment
     ) -> PatternHandle {
-        let normalized = normalizer.patternText(text, sketch.range)
+        let normalized = normalizer.patternText(text, sketch.range, backslashEscapes: escapes)
         let handle = patterns.add(sketch.fingerprint, database, text: normalized, ordinal: moment.ordinal)
         if handle > 0 {
             let end = min(sketch.range.upperBound, sketch.range.lowerBound + Self.longestSample)
