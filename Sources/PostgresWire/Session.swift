@@ -59,10 +59,6 @@ struct Session: BitwiseCopyable {
         static let attributed = Flags(rawValue: 256)
         /// Bytes of an answer were lost since the last ReadyForQuery.
         static let doubtful = Flags(rawValue: 512)
-        /// The client asked to end the session.
-        static let terminated = Flags(rawValue: 1024)
-        /// The server reported a fatal error.
-        static let fatal = Flags(rawValue: 2048)
         /// Messages of the extended protocol were sent since the last Sync.
         static let unsynced = Flags(rawValue: 4096)
     }
@@ -98,6 +94,4 @@ struct Session: BitwiseCopyable {
     /// The StartupMessage, kept until the server accepts the login.
     var startup = Block.none
     var startupLength: UInt32 = 0
-    /// The last error code.
-    var errorCode: UInt64 = 0
 }

@@ -10,8 +10,6 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let fields = ErrorFields(body)
-        table[flow].errorCode = fields.code
-        if fields.isFatal { table[flow].flags.insert(.fatal) }
         let isLogin = table[flow].phase != .ready && !(table[flow].flags.contains(.doubtful) && front(flow) >= 0)
         guard !isLogin else {
             counters.authFailed &+= 1

@@ -41,7 +41,6 @@ extension Sessions {
             } else {
                 _ = push(flow, .copyEnd, sent: moment.time)
             }
-        case 0x58: table[flow].flags.insert(.terminated)
         default: break
         }
     }
