@@ -81,7 +81,24 @@ public enum CaptureDefect: Sendable, Equatable {
     }
 
     /// The next record of the chunk filled last, whose bytes are `bytes`; false when it is used up.
+    @inline(__always)
     public mutating func next(_ record: inout CaptureRecord, in bytes: RawSpan) -> Bool {
+        if let pcap = format.pcap {
+            let after = pcap.read(bytes, at: offset, end: end, &record)
+            guard after == 0 else {
+                offset = after
+                return true
+            }
+            if offset < end {
+                keepRest(bytes, needed: pcap.recordLength(bytes, at: offset), left: end &- offset)
+            }
+            return false
+        }
+        return nextBlock(&record, bytes)
+    }
+
+    @inline(never)
+    private mutating func nextBlock(_ record: inout CaptureRecord, _ bytes: RawSpan) -> Bool {
         while offset < end {
             let left = end &- offset
             let needed = format.recordLength(bytes, at: offset)

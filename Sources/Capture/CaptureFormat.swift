@@ -9,51 +9,39 @@ enum RecordKind {
     case damaged
 }
 
-/// The two file formats.
-///
-/// Both tell a record's length from its first bytes.
-enum CaptureFormat {
-    case pcap(Pcap)
-    case pcapng(PcapNG)
+/// A file's format, one of two; both tell a record's length from its first bytes.
+struct CaptureFormat {
+    // Not an enum: taking the pcapng reader out of one would count references for every packet.
+    /// The classic format's reader, if the file has that.
+    let pcap: Pcap?
+    private var pcapng = PcapNG()
 
     /// Tells the format from the first 24 bytes of a file; `nil` when it is none.
     init?(header: RawSpan) {
         if header.byteCount >= 12, header.bigEndian32(at: 0) == 0x0A0D_0D0A {
             let order = header.bigEndian32(at: 8)
             guard order == 0x1A2B_3C4D || order == 0x4D3C_2B1A else { return nil }
-            self = .pcapng(PcapNG())
+            pcap = nil
             return
         }
         guard let pcap = Pcap(header: header) else { return nil }
-        self = .pcap(pcap)
+        self.pcap = pcap
     }
 
     /// Bytes of the file header that are no record; pcapng has none.
-    var headerLength: Int {
-        if case .pcap = self { return 24 }
-        return 0
-    }
+    var headerLength: Int { pcap == nil ? 0 : 24 }
 
     /// How many bytes the record at `offset` takes, as far as can be told: never more than is needed to tell more.
     ///
     /// 0 or less: it cannot be a record.
     func recordLength(_ bytes: RawSpan, at offset: Int) -> Int {
-        switch self {
-        case .pcap(let format): format.recordLength(bytes, at: offset)
-        case .pcapng(let format): format.blockLength(bytes, at: offset)
-        }
+        if let pcap { return pcap.recordLength(bytes, at: offset) }
+        return pcapng.blockLength(bytes, at: offset)
     }
 
+    /// The pcapng block at `offset`.
     mutating func decode(_ bytes: RawSpan, at offset: Int, length: Int, _ record: inout CaptureRecord) -> RecordKind {
-        switch self {
-        case .pcap(let format):
-            return format.decode(bytes, at: offset, length: length, &record)
-        case .pcapng(var format):
-            self = .pcapng(PcapNG())  // leave no second reference behind
-            let kind = format.decode(bytes, at: offset, length: length, &record)
-            self = .pcapng(format)
-            return kind
-        }
+        pcapng.decode(bytes, at: offset, length: length, &record)
     }
 }
 
@@ -82,24 +70,36 @@ struct Pcap {
         )
     }
 
-    @inline(__always)
-    private func number(_ bytes: RawSpan, at offset: Int) -> UInt32 {
-        isBig ? bytes.bigEndian32(at: offset) : bytes.littleEndian32(at: offset)
-    }
-
     func recordLength(_ bytes: RawSpan, at offset: Int) -> Int {
         guard bytes.byteCount &- offset >= recordHeader else { return recordHeader }
-        return recordHeader &+ Int(number(bytes, at: offset &+ 8))
+        let field = offset &+ 8
+        return recordHeader &+ Int(isBig ? bytes.bigEndian32(at: field) : bytes.littleEndian32(at: field))
     }
 
-    func decode(_ bytes: RawSpan, at offset: Int, length: Int, _ record: inout CaptureRecord) -> RecordKind {
-        let seconds = Int64(number(bytes, at: offset))
-        let fraction = Int64(number(bytes, at: offset &+ 4))
-        record.time = Timestamp(nanoseconds: seconds &* 1_000_000_000 &+ fraction &* nanosecondsPerUnit)
+    /// Reads the record at `offset`, which may use the bytes before `end`; returns where the next one begins, or 0 if
+    /// this one is not whole.
+    ///
+    /// The reads are not checked one by one: the first line makes sure of the whole header.
+    @inline(__always)
+    func read(_ bytes: RawSpan, at offset: Int, end: Int, _ record: inout CaptureRecord) -> Int {
+        guard offset >= 0, end <= bytes.byteCount, end &- offset >= recordHeader else { return 0 }
+        let times = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
+        let lengths = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt64.self)
+        let (seconds, fraction) = halves(times)
+        let (captured, length) = halves(lengths)
         record.offset = offset &+ recordHeader
-        record.captured = length &- recordHeader
-        record.length = max(Int(number(bytes, at: offset &+ 12)), record.captured)
+        record.captured = captured
+        record.length = max(length, captured)
+        record.time = Timestamp(nanoseconds: Int64(seconds) &* 1_000_000_000 &+ Int64(fraction) &* nanosecondsPerUnit)
         record.linkType = linkType
-        return .packet
+        let next = record.offset &+ captured
+        return next <= end ? next : 0
+    }
+
+    /// The two numbers of a field of eight bytes.
+    @inline(__always)
+    private func halves(_ word: UInt64) -> (Int, Int) {
+        let ordered = isBig ? word.bigEndian : word.littleEndian &>> 32 | word.littleEndian &<< 32
+        return (Int(ordered &>> 32), Int(ordered & 0xFFFF_FFFF))
     }
 }

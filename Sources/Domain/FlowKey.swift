@@ -26,15 +26,31 @@ public struct Endpoint: Hashable, Sendable, BitwiseCopyable {
 
 /// The two ends of a TCP connection in an order that does not depend on who sent a packet.
 public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
+    // Five words without padding, so that comparing and storing a key is a handful of instructions.
+    private var lowerHigh: UInt64
+    private var lowerLow: UInt64
+    private var upperHigh: UInt64
+    private var upperLow: UInt64
+    /// The lower end's port above the upper end's.
+    private var ports: UInt64
+
     /// The numerically lower end.
-    public var lower: Endpoint
+    public var lower: Endpoint {
+        Endpoint(high: lowerHigh, low: lowerLow, port: UInt16(truncatingIfNeeded: ports &>> 16))
+    }
     /// The numerically higher end.
-    public var upper: Endpoint
+    public var upper: Endpoint {
+        Endpoint(high: upperHigh, low: upperLow, port: UInt16(truncatingIfNeeded: ports))
+    }
+
+    /// A key of nothing.
+    public init() { (lowerHigh, lowerLow, upperHigh, upperLow, ports) = (0, 0, 0, 0, 0) }
 
     /// A key of two ends that are already in order.
     public init(lower: Endpoint, upper: Endpoint) {
-        self.lower = lower
-        self.upper = upper
+        (lowerHigh, lowerLow) = (lower.high, lower.low)
+        (upperHigh, upperLow) = (upper.high, upper.low)
+        ports = UInt64(lower.port) &<< 16 | UInt64(upper.port)
     }
 
     /// The key of a packet, and whether its sender is the lower end.
@@ -45,11 +61,36 @@ public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
         return (FlowKey(lower: destination, upper: source), false)
     }
 
+    /// A key of two IPv4 ends, and whether the first is the lower one.
+    ///
+    /// - Parameters:
+    ///   - addresses: the source address above the destination's, as they stand in the IPv4 header (RFC 791 §3.1).
+    ///   - ports: the source port above the destination's, as they stand in the TCP header (RFC 9293 §3.1).
+    @inline(__always)
+    public static func make(ipv4 addresses: UInt64, ports: UInt32) -> (key: FlowKey, fromLower: Bool) {
+        let source = addresses &>> 32
+        let destination = addresses & 0xFFFF_FFFF
+        // The same order as that of whole ends: the addresses first, then the ports.
+        let isLower = source == destination ? ports &>> 16 <= ports & 0xFFFF : source < destination
+        var key = FlowKey()
+        key.lowerLow = 0xFFFF_0000_0000 | (isLower ? source : destination)
+        key.upperLow = 0xFFFF_0000_0000 | (isLower ? destination : source)
+        key.ports = UInt64(isLower ? ports : ports &>> 16 | ports &<< 16)
+        return (key, isLower)
+    }
+
     /// A hash that is the same for both directions.
+    @inline(__always)
     public func hash(_ hash: KeyedHash) -> UInt64 {
-        let addresses = hash.hash(lower.high ^ (upper.high &* 0x9E37_79B9_7F4A_7C15), lower.low)
-        let ports = UInt64(lower.port) &<< 16 | UInt64(upper.port)
-        return hash.hash(addresses ^ upper.low, ports)
+        let addresses = hash.hash(lowerHigh ^ (upperHigh &* 0x9E37_79B9_7F4A_7C15), lowerLow)
+        return hash.hash(addresses ^ upperLow, ports)
+    }
+
+    /// Whether both are keys of one connection.
+    @inline(__always)
+    public static func == (left: FlowKey, right: FlowKey) -> Bool {
+        (left.lowerLow ^ right.lowerLow) | (left.upperLow ^ right.upperLow) | (left.ports ^ right.ports)
+            | (left.lowerHigh ^ right.lowerHigh) | (left.upperHigh ^ right.upperHigh) == 0
     }
 }
 

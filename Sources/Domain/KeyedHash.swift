@@ -63,10 +63,12 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
     }
 
     /// The hash of a pair of words, such as the halves of a flow key.
+    @inline(__always)
     public func hash(_ first: UInt64, _ second: UInt64) -> UInt64 {
         Self.fold(first ^ key0, second ^ key1)
     }
 
+    @inline(__always)
     private func round(
         _ high: UInt64,
         _ low: UInt64,
@@ -80,6 +82,7 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         return (newHigh, newLow)
     }
 
+    @inline(__always)
     private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.low ^ product.high

@@ -125,7 +125,7 @@ public struct Normalizer: ~Copyable {
     }
 
     /// The sketch of a statement that begins at `first` and whose skeleton was seen before.
-    private func recall(_ entry: SketchMemo.Entry, _ sql: RawSpan, _ first: Int) -> StatementSketch {
+    private mutating func recall(_ entry: SketchMemo.Entry, _ sql: RawSpan, _ first: Int) -> StatementSketch {
         var sketch = StatementSketch()
         sketch.fingerprint = entry.fingerprint
         sketch.kind = entry.kind
@@ -140,12 +140,12 @@ public struct Normalizer: ~Copyable {
         return sketch
     }
 
-    private func decade(_ literal: Int32, _ sql: RawSpan) -> Decade? {
+    private mutating func decade(_ literal: Int32, _ sql: RawSpan) -> Decade? {
         literal < 0 ? nil : Decade(literalAt: scanner.skeleton.literal(Int(literal)), in: sql)
     }
 
     /// What to remember of a statement whose skeleton was just built; `nil` if the skeleton does not tell all.
-    private func entry(of findings: Findings) -> SketchMemo.Entry? {
+    private mutating func entry(of findings: Findings) -> SketchMemo.Entry? {
         let sketch = findings.sketch
         let first = sketch.range.lowerBound
         guard sketch.range.upperBound == scanner.end, max(sketch.name.upperBound, sketch.body) <= scanner.verbatimEnd,
@@ -167,7 +167,7 @@ public struct Normalizer: ~Copyable {
     }
 
     /// The number of the literal at `offset` in the skeleton; -1 for none, `nil` if it is not there.
-    private func number(_ offset: Int) -> Int32? {
+    private mutating func number(_ offset: Int) -> Int32? {
         offset < 0 ? -1 : scanner.skeleton.number(ofLiteralAt: offset).map { Int32(truncatingIfNeeded: $0) }
     }
 }

@@ -19,24 +19,13 @@ extension PacketDecoder {
         guard lengths & 0x3FFF_00FF == 0x0000_0006, totalLength >= 40, totalLength &+ 14 <= wire else { return false }
         let addresses = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 26, as: UInt64.self).bigEndian
         let ports = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 34, as: UInt32.self).bigEndian
-        let source = UInt16(truncatingIfNeeded: ports &>> 16)
-        let destination = UInt16(truncatingIfNeeded: ports)
-        guard self.ports.isEmpty || self.ports.contains(destination) || self.ports.contains(source) else {
-            return false
-        }
+        guard self.ports.containsEither(of: ports) else { return false }
         let numbers = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 38, as: UInt64.self).bigEndian
         let control = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 46, as: UInt16.self).bigEndian
         let headerLength = Int(control &>> 12) &* 4
         let announced = totalLength &- 20 &- headerLength
         guard headerLength >= 20, announced >= 0 else { return false }
-        let sourceAddress = 0xFFFF_0000_0000 | addresses &>> 32
-        let destinationAddress = 0xFFFF_0000_0000 | addresses & 0xFFFF_FFFF
-        let fromLower =
-            sourceAddress == destinationAddress ? source <= destination : sourceAddress < destinationAddress
-        let first = Endpoint(high: 0, low: sourceAddress, port: source)
-        let second = Endpoint(high: 0, low: destinationAddress, port: destination)
-        segment.key = fromLower ? FlowKey(lower: first, upper: second) : FlowKey(lower: second, upper: first)
-        segment.fromLower = fromLower
+        (segment.key, segment.fromLower) = FlowKey.make(ipv4: addresses, ports: ports)
         segment.hash = segment.key.hash(hash)
         segment.sequence = UInt32(truncatingIfNeeded: numbers &>> 32)
         segment.acknowledgment = UInt32(truncatingIfNeeded: numbers)

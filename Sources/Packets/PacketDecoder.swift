@@ -34,6 +34,7 @@ public struct PacketDecoder: ~Copyable {
     /// `length` is its length on the wire, which the snap length may have cut.
     ///
     /// - Returns: `nil` when `segment` was filled in, otherwise why it was not.
+    @inline(__always)
     public mutating func decode(
         _ frame: RawSpan,
         link: LinkType,
@@ -44,6 +45,16 @@ public struct PacketDecoder: ~Copyable {
         segment.time = time
         let wire = max(length, frame.byteCount)
         if link == .ethernet, decodeUsual(frame, wire: wire, &segment) { return nil }
+        return decodeUnusual(frame, link: link, wire: wire, into: &segment)
+    }
+
+    @inline(never)
+    private mutating func decodeUnusual(
+        _ frame: RawSpan,
+        link: LinkType,
+        wire: Int,
+        into segment: inout Segment
+    ) -> IgnoredReason? {
         isReassembled = false
         switch link {
         case .ethernet: return ethernet(frame, at: 0, wire: wire, depth: 0, &segment)

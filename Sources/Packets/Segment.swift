@@ -4,7 +4,7 @@ public import Domain
 /// The TCP part of one captured packet (RFC 9293 §3.1), with its payload by reference.
 public struct Segment: BitwiseCopyable, Sendable {
     /// The connection it belongs to.
-    public var key = FlowKey(lower: Endpoint(high: 0, low: 0, port: 0), upper: Endpoint(high: 0, low: 0, port: 0))
+    public var key = FlowKey()
     /// ``FlowKey/hash(_:)`` of the key.
     public var hash: UInt64 = 0
     /// When it was captured.

@@ -9,13 +9,13 @@ public struct DurationHistogram: BitwiseCopyable, Sendable {
     private static let lowestShift = 10  // 1.024 µs
     private static let bucketCount = 256
 
-    private var counts: [256 of UInt32] = .init(repeating: 0)
     /// How many durations were recorded.
     public private(set) var count: UInt64 = 0
     /// Their sum, ns.
     public private(set) var sum: UInt64 = 0
     /// The longest, ns.
     public private(set) var longest: UInt64 = 0
+    private var counts: [256 of UInt32] = .init(repeating: 0)
 
     /// An empty histogram.
     public init() {}
@@ -42,7 +42,9 @@ public struct DurationHistogram: BitwiseCopyable, Sendable {
         guard count > 0 else { return 0 }
         let wanted = max(1, UInt64((rank * Double(count)).rounded(.up)))
         var seen: UInt64 = 0
-        for index in 0..<Self.bucketCount {
+        // Not by subscript: that copies the whole array for each element.
+        let counts = self.counts.span
+        for index in counts.indices {
             seen &+= UInt64(counts[index])
             if seen >= wanted { return min(Self.middle(index), longest) }
         }

@@ -43,8 +43,7 @@ final class Exchange: Sendable {
     ) {
         while true {
             if let batch = take(worker) {
-                let chunk = batch.chunk
-                shard.process(batch.segments[worker], chunk.bytes)
+                shard.process(batch, worker)
                 release(batch)
                 continue
             }
@@ -86,7 +85,12 @@ final class Exchange: Sendable {
         var hasMore = false
         var failure: CaptureError?
         do throws(CaptureError) {
-            hasMore = isCancelled() ? false : try source.produce(batch)
+            hasMore = isCancelled() ? false : try source.fill(batch.chunk)
+            if hasMore {
+                var sorter = batch.sorter()
+                try source.decode(batch.chunk, into: &sorter)
+                sorter.finish()
+            }
         } catch {
             failure = error
         }

@@ -38,7 +38,7 @@ struct PatternTable: ~Copyable {
         _ = records.take()
     }
 
-    func find(_ fingerprint: Fingerprint, _ database: Int32) -> PatternHandle? {
+    mutating func find(_ fingerprint: Fingerprint, _ database: Int32) -> PatternHandle? {
         var place = home(fingerprint, database)
         while true {
             let handle = places[place]

@@ -46,13 +46,12 @@ public enum Replay {
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(CaptureError) -> ReplayResult {
         let began = now(CLOCK_MONOTONIC)
-        let source = try open(options, workers: 1)
+        var feed = try open(options)
         var shard = makeShard(options, recorder: recorder)
-        let batch = Batch(workers: 1)
-        let chunk = batch.chunk
-        var feed = source
-        while !isCancelled(), try feed.produce(batch) {
-            shard.process(batch.segments[0], chunk.bytes)
+        let chunk = Chunk()
+        while !isCancelled(), try feed.fill(chunk) {
+            try feed.decode(chunk, into: &shard)
+            shard.analyser.books.recorder.flush()
             onProgress(feed.progress)
         }
         shard.finish(at: feed.end)
@@ -77,7 +76,7 @@ public enum Replay {
             return try run(options, recorder: NoRecorder(), onProgress: onProgress, isCancelled: isCancelled)
         }
         let began = now(CLOCK_MONOTONIC)
-        let exchange = Exchange(source: try open(options, workers: options.workers), workers: options.workers)
+        let exchange = Exchange(source: try open(options), workers: options.workers)
         WorkerThreads.run(options.workers) { worker in
             var shard = makeShard(options, recorder: NoRecorder())
             exchange.run(worker, &shard, onProgress, isCancelled)
@@ -90,7 +89,7 @@ public enum Replay {
         return result
     }
 
-    private static func open(_ options: ReplayOptions, workers: Int) throws(CaptureError) -> ReplaySource {
+    private static func open(_ options: ReplayOptions) throws(CaptureError) -> ReplaySource {
         let first = try CaptureFile.open(path: options.paths.first ?? "-")
         var filter: PacketFilter?
         if let expression = options.filter { filter = try PacketFilter(expression) }
@@ -108,8 +107,7 @@ public enum Replay {
             others: Array(options.paths.dropFirst()),
             totalSize: sizes,
             decoder: PacketDecoder(ports: PortSet(options.ports), hash: options.hash),
-            filter: filter,
-            workers: workers
+            filter: filter
         )
     }
 

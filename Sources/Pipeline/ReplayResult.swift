@@ -154,36 +154,50 @@ public struct ReplayResult: Sendable {
         principals = [principals[0]] + merged.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
     }
 
-    private struct PatternKey: Hashable {
-        var fingerprint: Fingerprint
-        var database: String?
+    private mutating func mergePatterns() {
+        // By index: a pattern's histogram makes it costly to move.
+        var places: [PatternKey: Int] = [:]
+        for index in patterns.indices {
+            let key = PatternKey(fingerprint: patterns[index].fingerprint, database: patterns[index].database)
+            if let known = places[key] { merge(index, into: known) } else { places[key] = index }
+        }
+        let ranks = places.map { key, index in
+            PatternRank(cost: patterns[index].cost, calls: patterns[index].calls, key: key, index: index)
+        }
+        patterns = ranks.sorted(by: PatternRank.precedes).map { patterns[$0.index] }
     }
 
-    private mutating func mergePatterns() {
-        var merged: [PatternKey: PatternUsage] = [:]
-        for pattern in patterns {
-            let key = PatternKey(fingerprint: pattern.fingerprint, database: pattern.database)
-            guard var known = merged[key] else {
-                merged[key] = pattern
-                continue
-            }
-            if pattern.firstSeen < known.firstSeen {
-                known.text = pattern.text
-                known.firstSeen = pattern.firstSeen
-            }
-            known.calls += pattern.calls
-            known.errors += pattern.errors
-            known.rows += pattern.rows
-            known.cost = CostUnits(micro: known.cost.micro &+ pattern.cost.micro)
-            known.costLow = CostUnits(micro: known.costLow.micro &+ pattern.costLow.micro)
-            known.durations.add(pattern.durations)
-            merged[key] = known
+    private mutating func merge(_ index: Int, into known: Int) {
+        let other = patterns[index]
+        if other.firstSeen < patterns[known].firstSeen {
+            patterns[known].text = other.text
+            patterns[known].firstSeen = other.firstSeen
         }
-        patterns = merged.values.sorted { left, right in
-            if left.cost != right.cost { return left.cost > right.cost }
-            if left.calls != right.calls { return left.calls > right.calls }
-            if left.fingerprint != right.fingerprint { return left.fingerprint < right.fingerprint }
-            return (left.database ?? "") < (right.database ?? "")
-        }
+        patterns[known].calls += other.calls
+        patterns[known].errors += other.errors
+        patterns[known].rows += other.rows
+        patterns[known].cost = CostUnits(micro: patterns[known].cost.micro &+ other.cost.micro)
+        patterns[known].costLow = CostUnits(micro: patterns[known].costLow.micro &+ other.costLow.micro)
+        patterns[known].durations.add(other.durations)
+    }
+}
+
+private struct PatternKey: Hashable {
+    var fingerprint: Fingerprint
+    var database: String?
+}
+
+/// What orders a pattern among the others: the most costly first.
+private struct PatternRank {
+    var cost: CostUnits
+    var calls: UInt64
+    var key: PatternKey
+    var index: Int
+
+    static func precedes(_ left: PatternRank, _ right: PatternRank) -> Bool {
+        if left.cost != right.cost { return left.cost > right.cost }
+        if left.calls != right.calls { return left.calls > right.calls }
+        if left.key.fingerprint != right.key.fingerprint { return left.key.fingerprint < right.key.fingerprint }
+        return (left.key.database ?? "") < (right.key.database ?? "")
     }
 }

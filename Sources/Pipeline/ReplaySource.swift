@@ -3,27 +3,11 @@ import Capture
 import Domain
 import Packets
 
-/// A chunk of the capture with its segments, sorted by the worker that owns their flow.
-final class Batch: @unchecked Sendable {
-    let chunk = Chunk()
-    /// One list a worker.
-    ///
-    /// Written by the producer only; read after it was handed over.
-    var segments: [[Segment]]
-
-    init(workers: Int) {
-        segments = Array(repeating: [], count: workers)
-    }
-
-    func empty() {
-        for worker in segments.indices { segments[worker].removeAll(keepingCapacity: true) }
-    }
-
-    func takeSegments() -> [[Segment]] {
-        let taken = segments
-        segments = []
-        return taken
-    }
+/// Takes the segments of a chunk, one by one and in order.
+protocol SegmentReceiver: ~Copyable {
+    /// `payload` holds the captured bytes of `segment`: they lie in the chunk, or with the decoder if the segment
+    /// says `isFromFragments`.
+    mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan)
 }
 
 /// How far a replay has come.
@@ -42,7 +26,6 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
     private var current: CaptureFile?
     private var decoder: PacketDecoder
     private var filter: PacketFilter?
-    private let workers: Int
     private var finishedBytes: UInt64 = 0
     private let totalSize: UInt64?
     private(set) var summary = CaptureSummary()
@@ -52,15 +35,13 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         others: [String],
         totalSize: UInt64?,
         decoder: consuming PacketDecoder,
-        filter: consuming PacketFilter?,
-        workers: Int
+        filter: consuming PacketFilter?
     ) {
         current = .some(consume first)
         paths = others
         self.totalSize = totalSize
         self.decoder = decoder
         self.filter = filter
-        self.workers = workers
     }
 
     var progress: ReplayProgress {
@@ -76,58 +57,67 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
 
     var end: Moment { Moment(time: summary.last, ordinal: summary.packets + 1) }
 
-    /// Fills `batch` with the next chunk; false when there is none.
-    mutating func produce(_ batch: Batch) throws(CaptureError) -> Bool {
-        batch.empty()
+    /// Fills `chunk` with the next bytes of the capture; false when there are none.
+    mutating func fill(_ chunk: Chunk) throws(CaptureError) -> Bool {
         while true {
             if current == nil {
                 guard !paths.isEmpty else { return false }
                 current = try CaptureFile.open(path: paths.removeFirst())
             }
-            if try current?.fill(batch.chunk) == true {
-                try decode(batch)
-                return true
-            }
+            if try current?.fill(chunk) == true { return true }
             finishedBytes += currentBytes
             if let defect = current?.defect { summary.note(defect) }
             current = nil
         }
     }
 
-    private mutating func decode(_ batch: Batch) throws(CaptureError) {
-        let chunk = batch.chunk
-        // The lists are worked on outside the object, where nobody else can be at them.
-        var lists = batch.takeSegments()
-        defer { batch.segments = lists }
+    /// Decodes the packets of the chunk that was filled last.
+    mutating func decode(
+        _ chunk: Chunk,
+        into receiver: inout some SegmentReceiver & ~Copyable
+    ) throws(CaptureError) {
+        guard var file = current.take() else { return }
+        // Packet by packet this would be looked up in vain.
+        let hasFilter = filter != nil
         var record = CaptureRecord()
         var segment = Segment()
-        var bytes = chunk.bytes
-        while current?.next(&record, in: bytes) == true {
+        let bytes = chunk.bytes
+        var failure: CaptureError?
+        while file.next(&record, in: bytes) {
             summary.note(record)
             guard let link = LinkType(rawValue: record.linkType) else {
                 summary.ignore(.linkType)
                 continue
             }
             let frame = bytes.extracting(record.offset..<record.offset &+ record.captured)
-            if filter != nil, try !accepts(frame, record) {
-                summary.ignore(.filtered)
-                continue
+            if hasFilter {
+                do throws(CaptureError) {
+                    if try !accepts(frame, record) {
+                        summary.ignore(.filtered)
+                        continue
+                    }
+                } catch {
+                    failure = error
+                    break
+                }
             }
             if let reason = decoder.decode(frame, link: link, length: record.length, at: record.time, into: &segment) {
                 summary.ignore(reason)
                 continue
             }
             segment.ordinal = summary.packets
+            let start = segment.payloadOffset
+            let end = start &+ Int(segment.captured)
             if segment.isFromFragments {
-                segment.payloadOffset += chunk.append(decoder.reassembled)
-                bytes = chunk.bytes
+                receiver.receive(segment, decoder.reassembled.extracting(start..<end))
             } else {
                 segment.payloadOffset &+= record.offset
+                receiver.receive(segment, frame.extracting(start..<end))
             }
-            let owner = workers == 1 ? 0 : Int(segment.hash &>> 40) % workers
-            lists[owner].append(segment)
         }
+        current = consume file
         summary.fragments = decoder.fragmentCounts.seen
+        if let failure { throw failure }
     }
 
     private mutating func accepts(_ frame: RawSpan, _ record: CaptureRecord) throws(CaptureError) -> Bool {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import Capture
 import Costs
 import Domain
 import Packets
 import PostgresWire
 
 /// One worker's whole state: segment → stream → message → statement → charge, without a lock or a hand-over.
-struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
+struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceiver {
     var reassembler: Reassembler
     var analyser: Analyser<Recorder>
 
@@ -25,14 +26,24 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         )
     }
 
-    /// Takes the segments of one batch; `bytes` is the memory that their payloads lie in.
-    mutating func process(_ segments: borrowing [Segment], _ bytes: RawSpan) {
+    mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan) {
+        reassembler.process(segment, payload, into: &analyser)
+    }
+
+    /// Takes the segments of one batch that are this worker's.
+    mutating func process(_ batch: Batch, _ worker: Int) {
+        let segments = batch.segments[worker]
+        let chunk = batch.chunk
+        let reassembled = batch.reassembled
         for index in segments.indices {
             let start = segments[index].payloadOffset
-            let payload = bytes.extracting(start..<start &+ Int(segments[index].captured))
-            reassembler.process(segments[index], payload, into: &analyser)
+            let range = start..<start &+ Int(segments[index].captured)
+            if segments[index].isFromFragments {
+                receive(segments[index], reassembled.rawSpan.extracting(range))
+            } else {
+                receive(segments[index], chunk.bytes.extracting(range))
+            }
         }
-        analyser.books.recorder.flush()
     }
 
     /// The capture is over.

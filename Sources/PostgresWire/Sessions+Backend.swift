@@ -4,7 +4,7 @@ import Domain
 extension Sessions {
     /// One message of the server; `body` is as much of it as was wanted.
     mutating func serverMessage(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ type: UInt8,
         _ body: RawSpan,
         _ moment: Moment,
@@ -12,138 +12,135 @@ extension Sessions {
     ) {
         counters.messages &+= 1
         switch type {
-        case 0x5A: readyForQuery(flow, body, moment, &sink)
-        case 0x43: commandComplete(flow, body, moment, &sink)
-        case 0x31: parseComplete(flow)
-        case 0x32: table[flow].boundSerial &+= 1
-        case 0x33: closeComplete(flow, moment, &sink)
-        case 0x49: emptyQuery(flow, moment, &sink)
-        case 0x73: portalSuspended(flow, moment, &sink)
-        case 0x45: errorResponse(flow, body, moment, &sink)
-        case 0x56: functionResult(flow, moment, &sink)
-        case 0x47: ignoreSyncs(flow)
-        case 0x53: parameterStatus(flow, body)
+        case 0x5A: readyForQuery(session, body, moment, &sink)
+        case 0x43: commandComplete(session, body, moment, &sink)
+        case 0x31: parseComplete(session)
+        case 0x32: session.value.boundSerial &+= 1
+        case 0x33: closeComplete(session, moment, &sink)
+        case 0x49: emptyQuery(session, moment, &sink)
+        case 0x73: portalSuspended(session, moment, &sink)
+        case 0x45: errorResponse(session, body, moment, &sink)
+        case 0x56: functionResult(session, moment, &sink)
+        case 0x47: ignoreSyncs(session)
+        case 0x53: parameterStatus(session, body)
         default: break
         }
     }
 
-    private mutating func parseComplete(_ flow: FlowHandle) {
-        table[flow].parsedSerial &+= 1
-        let entry = front(flow)
-        if entry >= 0, requests[entry].kind == .parse, requests[entry].serial == table[flow].parsedSerial { pop(flow) }
+    private mutating func parseComplete(_ session: Slot<Session>) {
+        session.value.parsedSerial &+= 1
+        if let request = front(session), request.value.kind == .parse, request.value.serial == session.value.parsedSerial { pop(session) }
     }
 
-    private mutating func noteUnexpected(_ flow: FlowHandle) {
-        if !table[flow].flags.contains(.doubtful), !table[flow].flags.contains(.midstream) {
+    private mutating func noteUnexpected(_ session: Slot<Session>) {
+        if !session.value.flags.contains(.doubtful), !session.value.flags.contains(.midstream) {
             counters.note(.unexpectedAnswer)
         }
     }
 
     private mutating func closeComplete(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == .close else { return noteUnexpected(flow) }
-        let (kind, name) = (requests[entry].statementKind, requests[entry].name)
-        pop(flow)
-        guard kind == .closeCursor, let portal = portal(flow, name) else { return }
-        endPortal(flow, portal, finished: true, moment, &sink)
-        removePortal(flow, name)
+        guard let request = front(session), request.value.kind == .close else { return noteUnexpected(session) }
+        let (kind, name) = (request.value.statementKind, request.value.name)
+        pop(session)
+        guard kind == .closeCursor, let portal = portal(session, name) else { return }
+        endPortal(session, portal, finished: true, moment, &sink)
+        removePortal(session, name)
     }
 
     private mutating func commandComplete(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let tag = CommandTag(body)
-        if tag.isRollback { table[flow].flags.insert(.rolledBack) }
-        let entry = front(flow)
-        guard entry >= 0 else {
-            if table[flow].phase == .ready { counters.orphanAnswers &+= 1 }
+        if tag.isRollback { session.value.flags.insert(.rolledBack) }
+        guard let request = front(session) else {
+            if session.value.phase == .ready { counters.orphanAnswers &+= 1 }
             return
         }
-        switch requests[entry].kind {
-        case .statement where !requests[entry].flags.contains(.done):
-            completeStatement(flow, entry, tag, moment, &sink)
-        case .execute where !requests[entry].flags.contains(.done):
-            completeExecute(flow, entry, tag, moment, &sink)
+        switch request.value.kind {
+        case .statement where !request.value.flags.contains(.done):
+            completeStatement(session, request, tag, moment, &sink)
+        case .execute where !request.value.flags.contains(.done):
+            completeExecute(session, request, tag, moment, &sink)
         default:
-            if !requests[entry].flags.contains(.unmetered) { counters.orphanAnswers &+= 1 }
+            if !request.value.flags.contains(.unmetered) { counters.orphanAnswers &+= 1 }
         }
     }
 
     private mutating func completeStatement(
-        _ flow: FlowHandle,
-        _ entry: Int32,
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
         _ tag: CommandTag,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let flags = requests[entry].flags
+        let flags = request.value.flags
         if !flags.contains(.unmetered) {
-            var event = event(flow, entry, moment)
+            var event = event(session, request, moment)
             event.rows = tag.rows
             if flags.contains(.inDoubt) { event.outcome = .uncertain }
             sink.ended(event)
         }
-        noteCompletion(flow, moment)
-        let kind = requests[entry].statementKind
-        if kind == .deallocateAll || kind == .discardAll { forgetStatements(flow) }
-        finish(flow, entry)
+        noteCompletion(session, moment)
+        let kind = request.value.statementKind
+        if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
+        finish(session, request)
     }
 
     /// A request is answered; what ends in ReadyForQuery waits for that.
-    private mutating func finish(_ flow: FlowHandle, _ entry: Int32) {
-        if requests[entry].flags.contains(.endsQuery) { requests[entry].flags.insert(.done) } else { pop(flow) }
+    private mutating func finish(_ session: Slot<Session>, _ request: Slot<Request>) {
+        if request.value.flags.contains(.endsQuery) { request.value.flags.insert(.done) } else { pop(session) }
     }
 
     private mutating func completeExecute(
-        _ flow: FlowHandle,
-        _ entry: Int32,
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
         _ tag: CommandTag,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let flags = requests[entry].flags
+        let flags = request.value.flags
         let isFirst = flags.contains(.first)
-        var event = event(flow, entry, moment)
+        var event = event(session, request, moment)
         event.rows = tag.rows
         if flags.contains(.inDoubt) { event.outcome = .uncertain }
-        let (name, serial) = (requests[entry].name, requests[entry].serial)
+        let (name, serial) = (request.value.name, request.value.serial)
         if isFirst {
             sink.ended(event)
             let isCompleted = event.outcome == .completed
             if isCompleted { sink.acknowledged(.portal, event.principal) }
-            mark(flow, name, serial, isCompleted ? [.settled, .completed] : .settled)
-        } else if let portal = portal(flow, name), portal.serial == serial {
+            mark(session, name, serial, isCompleted ? [.settled, .completed] : .settled)
+        } else if let portal = portal(session, name), portal.serial == serial {
             completeContinued(portal, &event, &sink)
             var done = portal
             done.state.remove(.suspended)
             done.state.formUnion([.settled, .completed])
-            setPortal(flow, name, done)
+            setPortal(session, name, done)
         }
-        noteCompletion(flow, moment)
-        let kind = requests[entry].statementKind
-        if kind == .deallocateAll || kind == .discardAll { forgetStatements(flow) }
-        finish(flow, entry)
+        noteCompletion(session, moment)
+        let kind = request.value.statementKind
+        if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
+        finish(session, request)
     }
 
-    private mutating func mark(_ flow: FlowHandle, _ name: UInt64, _ serial: UInt32, _ state: Portal.State) {
+    private mutating func mark(_ session: Slot<Session>, _ name: UInt64, _ serial: UInt32, _ state: Portal.State) {
         if name == 0 {
-            guard table[flow].unnamedPortal.serial == serial else { return }
-            table[flow].unnamedPortal.state.formUnion(state)
-        } else if var portal = portal(flow, name), portal.serial == serial {
+            guard session.value.unnamedPortal.serial == serial else { return }
+            session.value.unnamedPortal.state.formUnion(state)
+        } else if var portal = portal(session, name), portal.serial == serial {
             portal.state.formUnion(state)
-            setPortal(flow, name, portal)
+            setPortal(session, name, portal)
         }
     }
 
     /// The last part of a portal that was suspended before.
-    private func completeContinued(
+    private mutating func completeContinued(
         _ portal: Portal,
         _ event: inout StatementEvent,
         _ sink: inout some SessionSink & ~Copyable
@@ -156,63 +153,60 @@ extension Sessions {
     }
 
     private mutating func portalSuspended(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == .execute else { return noteUnexpected(flow) }
-        let flags = requests[entry].flags
-        guard !flags.contains(.done) else { return noteUnexpected(flow) }
-        let (name, serial, rowLimit) = (requests[entry].name, requests[entry].serial, requests[entry].rowLimit)
+        guard let request = front(session), request.value.kind == .execute else { return noteUnexpected(session) }
+        let flags = request.value.flags
+        guard !flags.contains(.done) else { return noteUnexpected(session) }
+        let (name, serial, rowLimit) = (request.value.name, request.value.serial, request.value.rowLimit)
         if flags.contains(.first), !flags.contains(.inDoubt) {
-            sink.acknowledged(.portal, table[flow].principal)
+            sink.acknowledged(.portal, session.value.principal)
         }
-        if var portal = portal(flow, name), portal.serial == serial {
-            portal.elapsed &+= duration(flow, since: requests[entry].sent, moment)
+        if var portal = portal(session, name), portal.serial == serial {
+            portal.elapsed &+= duration(session, since: request.value.sent, moment)
             portal.rowLimit = rowLimit
             if !portal.state.contains(.settled) { portal.state.insert(.suspended) }
-            setPortal(flow, name, portal)
+            setPortal(session, name, portal)
         } else if flags.contains(.first) {
             // A Bind that was sent meanwhile takes its place: this is its end.
-            var event = event(flow, entry, moment)
+            var event = event(session, request, moment)
             event.rows = UInt64(rowLimit)
             sink.ended(event)
         }
-        noteCompletion(flow, moment)
-        finish(flow, entry)
+        noteCompletion(session, moment)
+        finish(session, request)
     }
 
     private mutating func emptyQuery(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == .statement || requests[entry].kind == .execute,
-            !requests[entry].flags.contains(.done)
-        else { return noteUnexpected(flow) }
+        guard let request = front(session), request.value.kind == .statement || request.value.kind == .execute,
+            !request.value.flags.contains(.done)
+        else { return noteUnexpected(session) }
         // We saw a statement where the server saw none: it never ran.
-        endUnanswered(flow, entry, moment, &sink)
-        noteCompletion(flow, moment)
-        finish(flow, entry)
+        endUnanswered(session, request, moment, &sink)
+        noteCompletion(session, moment)
+        finish(session, request)
     }
 
     private mutating func functionResult(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let entry = front(flow)
-        guard entry >= 0, requests[entry].kind == .functionCall, !requests[entry].flags.contains(.done) else {
-            return noteUnexpected(flow)
+        guard let request = front(session), request.value.kind == .functionCall, !request.value.flags.contains(.done) else {
+            return noteUnexpected(session)
         }
-        sink.ended(event(flow, entry, moment))
-        noteCompletion(flow, moment)
-        requests[entry].flags.insert(.done)
+        sink.ended(event(session, request, moment))
+        noteCompletion(session, moment)
+        request.value.flags.insert(.done)
     }
 
-    private func parameterStatus(_ flow: FlowHandle, _ body: RawSpan) {
+    private mutating func parameterStatus(_ session: Slot<Session>, _ body: RawSpan) {
         let name: StaticString = "standard_conforming_strings"
         guard body.byteCount > name.utf8CodeUnitCount + 2, body.byte(at: 0) == 0x73, body.byte(at: 1) == 0x74 else {
             return
@@ -222,88 +216,87 @@ extension Sessions {
         }
         // "on" or "off": the second letter tells.
         if body.byte(at: name.utf8CodeUnitCount + 2) == 0x66 {
-            table[flow].flags.insert(.backslashEscapes)
+            session.value.flags.insert(.backslashEscapes)
         } else {
-            table[flow].flags.remove(.backslashEscapes)
+            session.value.flags.remove(.backslashEscapes)
         }
     }
 
     /// ReadyForQuery: everything up to the end of a Query, Sync or FunctionCall is done.
     private mutating func readyForQuery(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        if table[flow].phase != .ready {
+        if session.value.phase != .ready {
             // Where the answer to the login is missing, this one may belong to a query already.
-            let isQuery = table[flow].flags.contains(.doubtful) && front(flow) >= 0
-            login(flow, moment, &sink)
+            let isQuery = session.value.flags.contains(.doubtful) && front(session) != nil
+            login(session, moment, &sink)
             guard isQuery else {
-                if front(flow) < 0 { table[flow].flags.insert(.idle) }
+                if front(session) == nil { session.value.flags.insert(.idle) }
                 return
             }
         }
-        while front(flow) >= 0 {
-            let entry = front(flow)
-            let flags = requests[entry].flags
+        while let request = front(session) {
+            let flags = request.value.flags
             let isEnd = flags.contains(.endsQuery)
-            if !flags.contains(.done) { endUnanswered(flow, entry, moment, &sink) }
-            if isEnd { acknowledge(flow, entry, &sink) }
+            if !flags.contains(.done) { endUnanswered(session, request, moment, &sink) }
+            if isEnd { acknowledge(session, request, &sink) }
             // After a loss, requests sent before it may have been answered in the bytes that are missing.
-            let goesOn = flags.contains(.inDoubt) && table[flow].flags.contains(.doubtful)
-            pop(flow)
+            let goesOn = flags.contains(.inDoubt) && session.value.flags.contains(.doubtful)
+            pop(session)
             if isEnd, !goesOn { break }
         }
-        if front(flow) < 0 {
-            table[flow].flags.insert(.idle)
-            table[flow].flags.remove(.doubtful)
+        if front(session) == nil {
+            session.value.flags.insert(.idle)
+            session.value.flags.remove(.doubtful)
             // Nothing is in flight: both sides agree again, whatever was lost before.
-            table[flow].boundSerial = table[flow].portalSerial
-            table[flow].parsedSerial = table[flow].parseSerial
+            session.value.boundSerial = session.value.portalSerial
+            session.value.parsedSerial = session.value.parseSerial
         }
-        let status = body.byteCount > 0 ? body.byte(at: 0) : table[flow].transaction
-        table[flow].transaction = status
+        let status = body.byteCount > 0 ? body.byte(at: 0) : session.value.transaction
+        session.value.transaction = status
         if status == 0x49 {
-            if table[flow].portals >= 0 || table[flow].unnamedPortal.state.contains(.exists) {
-                let finished = !table[flow].flags.contains(.rolledBack)
-                endPortals(flow, finished: finished, moment, &sink)
+            if session.value.portals >= 0 || session.value.unnamedPortal.state.contains(.exists) {
+                let finished = !session.value.flags.contains(.rolledBack)
+                endPortals(session, finished: finished, moment, &sink)
             }
-            table[flow].flags.remove(.rolledBack)
+            session.value.flags.remove(.rolledBack)
         }
-        table[flow].lastCompletion = moment.time
-        table[flow].answerStart = table[flow].serverBytes
+        session.value.lastCompletion = moment.time
+        session.value.answerStart = session.value.serverBytes
     }
 
     /// The end of a Query, Sync or FunctionCall is reached.
-    private func acknowledge(_ flow: FlowHandle, _ entry: Int32, _ sink: inout some SessionSink & ~Copyable) {
-        let flags = requests[entry].flags
-        switch requests[entry].kind {
+    private mutating func acknowledge(_ session: Slot<Session>, _ request: Slot<Request>, _ sink: inout some SessionSink & ~Copyable) {
+        let flags = request.value.flags
+        switch request.value.kind {
         case .statement, .functionCall:
             guard flags.contains(.done), !flags.contains(.failed), !flags.contains(.inDoubt) else { return }
-            let kind = requests[entry].statementKind
+            let kind = request.value.statementKind
             let isWalsender = flags.contains(.unmetered) && (kind == .replication || kind == .show)
             guard !isWalsender else { return }
-            sink.acknowledged(requests[entry].kind == .statement ? .query : .functionCall, table[flow].principal)
+            sink.acknowledged(request.value.kind == .statement ? .query : .functionCall, session.value.principal)
         default:
             // Binds up to here were answered or skipped.
-            table[flow].boundSerial = max(table[flow].boundSerial, requests[entry].syncSerial)
+            session.value.boundSerial = max(session.value.boundSerial, request.value.syncSerial)
         }
     }
 
     /// A request for which ReadyForQuery came without an answer of its own: the answer was lost, or the text was
     /// taken for more statements than the server saw in it.
     private mutating func endUnanswered(
-        _ flow: FlowHandle,
-        _ entry: Int32,
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let flags = requests[entry].flags
-        guard isMetered(entry), requests[entry].kind != .execute || flags.contains(.first) else { return }
-        var event = event(flow, entry, moment)
-        event.outcome = table[flow].flags.contains(.doubtful) || flags.contains(.inDoubt) ? .uncertain : .skipped
+        let flags = request.value.flags
+        guard isMetered(request), request.value.kind != .execute || flags.contains(.first) else { return }
+        var event = event(session, request, moment)
+        event.outcome = session.value.flags.contains(.doubtful) || flags.contains(.inDoubt) ? .uncertain : .skipped
         sink.ended(event)
-        if requests[entry].kind == .execute { mark(flow, requests[entry].name, requests[entry].serial, .settled) }
+        if request.value.kind == .execute { mark(session, request.value.name, request.value.serial, .settled) }
     }
 }

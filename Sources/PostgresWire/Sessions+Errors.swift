@@ -4,116 +4,114 @@ import Domain
 extension Sessions {
     /// ErrorResponse: what failed, what was never reached, and what is undone by it.
     mutating func errorResponse(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let fields = ErrorFields(body)
-        let isLogin = table[flow].phase != .ready && !(table[flow].flags.contains(.doubtful) && front(flow) >= 0)
+        let isLogin = session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
         guard !isLogin else {
             counters.authFailed &+= 1
-            skipToSync(flow, moment, &sink)
-            abandonRequests(flow, isKnown: true, moment, &sink)
-            table[flow].phase = .opaque
+            skipToSync(session, moment, &sink)
+            abandonRequests(session, isKnown: true, moment, &sink)
+            session.value.phase = .opaque
             return
         }
-        table[flow].flags.remove(.copyIn)
-        table[flow].flags.insert(.rolledBack)
-        let entry = front(flow)
-        guard entry >= 0 else {
+        session.value.flags.remove(.copyIn)
+        session.value.flags.insert(.rolledBack)
+        guard let request = front(session) else {
             // Of a Parse, Bind or Describe whose Sync is still to come; otherwise it is the server's own: a timeout,
             // an administrator.
-            guard table[flow].flags.contains(.unsynced), !fields.isFatal else { return }
-            sink.reported(table[flow].principal)
-            skipToSync(flow, moment, &sink)
-            endPortals(flow, finished: false, moment, &sink)
+            guard session.value.flags.contains(.unsynced), !fields.isFatal else { return }
+            sink.reported(session.value.principal)
+            skipToSync(session, moment, &sink)
+            endPortals(session, finished: false, moment, &sink)
             return
         }
-        let flags = requests[entry].flags
-        guard !flags.contains(.done) || requests[entry].kind == .execute else { return }
-        sink.reported(table[flow].principal)
-        switch requests[entry].kind {
-        case .statement where isBehindUnanswered(flow, entry):
-            skipToSync(flow, moment, &sink)
+        let flags = request.value.flags
+        guard !flags.contains(.done) || request.value.kind == .execute else { return }
+        sink.reported(session.value.principal)
+        switch request.value.kind {
+        case .statement where isBehindUnanswered(session, request):
+            skipToSync(session, moment, &sink)
         case .statement:
-            failQuery(flow, entry, fields, moment, &sink)
+            failQuery(session, request, fields, moment, &sink)
         case .functionCall:
-            fail(flow, entry, fields, moment, &sink)
-            requests[entry].flags.formUnion([.done, .failed])
+            fail(session, request, fields, moment, &sink)
+            request.value.flags.formUnion([.done, .failed])
         case .sync:
             // A Parse, Bind or Describe before it failed, or the implicit commit: ReadyForQuery follows.
-            forgetUnparsed(flow)
+            forgetUnparsed(session)
         case .execute where flags.contains(.done):
             // The implicit commit at its Sync failed, such as by a deferred constraint.
             break
         default:
-            let isBound = Int32(bitPattern: requests[entry].serial &- table[flow].boundSerial) <= 0
-            if requests[entry].kind == .execute, isBound || table[flow].flags.contains(.midstream) {
-                fail(flow, entry, fields, moment, &sink)
-                requests[entry].flags.insert(.done)
+            let isBound = Int32(bitPattern: request.value.serial &- session.value.boundSerial) <= 0
+            if request.value.kind == .execute, isBound || session.value.flags.contains(.midstream) {
+                fail(session, request, fields, moment, &sink)
+                request.value.flags.insert(.done)
             }
-            skipToSync(flow, moment, &sink)
+            skipToSync(session, moment, &sink)
         }
-        endPortals(flow, finished: false, moment, &sink)
-        noteCompletion(flow, moment)
+        endPortals(session, finished: false, moment, &sink)
+        noteCompletion(session, moment)
     }
 
     /// Whether a Parse or Bind that was sent before a Query is still unanswered: then the error is its, and the
     /// Query is skipped too.
-    private func isBehindUnanswered(_ flow: FlowHandle, _ entry: Int32) -> Bool {
-        guard requests[entry].flags.contains(.beginsQuery), !table[flow].flags.contains(.midstream) else {
+    private mutating func isBehindUnanswered(_ session: Slot<Session>, _ request: Slot<Request>) -> Bool {
+        guard request.value.flags.contains(.beginsQuery), !session.value.flags.contains(.midstream) else {
             return false
         }
-        return Int32(bitPattern: requests[entry].serial &- table[flow].parsedSerial) > 0
-            || Int32(bitPattern: requests[entry].syncSerial &- table[flow].boundSerial) > 0
+        return Int32(bitPattern: request.value.serial &- session.value.parsedSerial) > 0
+            || Int32(bitPattern: request.value.syncSerial &- session.value.boundSerial) > 0
     }
 
     /// One statement of a Query message failed; those behind it never run.
     private mutating func failQuery(
-        _ flow: FlowHandle,
-        _ first: Int32,
+        _ session: Slot<Session>,
+        _ first: Slot<Request>,
         _ fields: ErrorFields,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         // The whole text is parsed before any of it runs.
-        let isUnparsed = fields.code == ErrorFields.syntaxError && requests[first].flags.contains(.beginsQuery)
+        let isUnparsed = fields.code == ErrorFields.syntaxError && first.value.flags.contains(.beginsQuery)
         var isFailed = !isUnparsed
-        while front(flow) >= 0 {
-            let entry = front(flow)
-            let flags = requests[entry].flags
-            guard requests[entry].kind == .statement else { return }
+        while let request = front(session) {
+            let flags = request.value.flags
+            guard request.value.kind == .statement else { return }
             if isFailed {
-                fail(flow, entry, fields, moment, &sink)
+                fail(session, request, fields, moment, &sink)
                 isFailed = false
-            } else if isMetered(entry) {
-                var event = event(flow, entry, moment)
+            } else if isMetered(request) {
+                var event = event(session, request, moment)
                 event.outcome = flags.contains(.inDoubt) ? .uncertain : .skipped
                 event.errorCode = isUnparsed ? fields.code : 0
                 sink.ended(event)
             }
-            undo(flow, requests[entry])
+            undo(session, request.value)
             if flags.contains(.endsQuery) {
-                requests[entry].flags.formUnion([.done, .failed])
+                request.value.flags.formUnion([.done, .failed])
                 return
             }
-            pop(flow)
+            pop(session)
         }
     }
 
-    private func fail(
-        _ flow: FlowHandle,
-        _ entry: Int32,
+    private mutating func fail(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
         _ fields: ErrorFields,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard isMetered(entry), requests[entry].kind != .execute || requests[entry].flags.contains(.first) else {
+        guard isMetered(request), request.value.kind != .execute || request.value.flags.contains(.first) else {
             return
         }
-        var event = event(flow, entry, moment)
-        event.outcome = requests[entry].flags.contains(.inDoubt) ? .uncertain : .failed
+        var event = event(session, request, moment)
+        event.outcome = request.value.flags.contains(.inDoubt) ? .uncertain : .failed
         event.errorCode = fields.code
         sink.ended(event)
     }

@@ -9,39 +9,39 @@ extension Sessions {
 
     /// Reads what the client sent: whole messages where they lie, the rest by collecting what is needed of it.
     mutating func readClient(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ bytes: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let count = bytes.byteCount
         var offset = 0
-        if table[flow].client.isLost {
-            guard findClient(flow, bytes) else { return }
+        if session.value.client.isLost {
+            guard findClient(session, bytes) else { return }
         }
         while offset < count {
-            if table[flow].client.isCollecting {
-                offset &+= continueClient(flow, bytes, offset, moment, &sink)
-                if table[flow].client.isLost || table[flow].phase == .opaque { return }
+            if session.value.client.isCollecting {
+                offset &+= continueClient(session, bytes, offset, moment, &sink)
+                if session.value.client.isLost || session.value.phase == .opaque { return }
                 continue
             }
             guard offset &+ 5 <= count else {
-                table[flow].client.addHeader(bytes, offset)
+                session.value.client.addHeader(bytes, offset)
                 return
             }
             let type = bytes.byte(at: offset)
             let length = bytes.bigEndian32(at: offset &+ 1)
             guard isClientMessage(type, length) else {
-                lose(flow, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+                lose(session, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return
             }
             let body = offset &+ 5
             let end = body &+ Int(length &- 4)
             if end <= count {
-                clientMessage(flow, type, bytes.extracting(body..<end), length &- 4, moment, &sink)
+                clientMessage(session, type, bytes.extracting(body..<end), length &- 4, moment, &sink)
                 offset = end
             } else {
-                beginClient(flow, type, length &- 4, moment, &sink)
+                beginClient(session, type, length &- 4, moment, &sink)
                 offset = body
             }
         }
@@ -49,47 +49,47 @@ extension Sessions {
 
     /// Reads what the server sent.
     mutating func readServer(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ bytes: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let count = bytes.byteCount
         var offset = 0
-        if table[flow].server.isLost {
-            guard let found = findServer(flow, bytes) else { return }
+        if session.value.server.isLost {
+            guard let found = findServer(session, bytes) else { return }
             offset = found
         }
         while offset < count {
-            if table[flow].server.isCollecting {
-                offset &+= continueServer(flow, bytes, offset, moment, &sink)
-                if table[flow].server.isLost || table[flow].phase == .opaque { return }
+            if session.value.server.isCollecting {
+                offset &+= continueServer(session, bytes, offset, moment, &sink)
+                if session.value.server.isLost || session.value.phase == .opaque { return }
                 continue
             }
             guard offset &+ 5 <= count else {
-                table[flow].server.addHeader(bytes, offset)
+                session.value.server.addHeader(bytes, offset)
                 return
             }
             let type = bytes.byte(at: offset)
             let length = bytes.bigEndian32(at: offset &+ 1)
             guard isServerMessage(type, length) else {
-                lose(flow, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+                lose(session, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return
             }
             let body = offset &+ 5
             let end = body &+ Int(length &- 4)
             if type == 0x44 {  // DataRow: the bulk of all bytes
                 counters.messages &+= 1
-                if end > count { table[flow].server.skip = UInt32(end &- count) }
+                if end > count { session.value.server.skip = UInt32(end &- count) }
                 offset = end
                 continue
             }
             if end <= count {
-                serverMessage(flow, type, bytes.extracting(body..<end), moment, &sink)
-                if table[flow].phase == .opaque { return }
+                serverMessage(session, type, bytes.extracting(body..<end), moment, &sink)
+                if session.value.phase == .opaque { return }
                 offset = end
             } else {
-                beginServer(flow, type, length &- 4, moment, &sink)
+                beginServer(session, type, length &- 4, moment, &sink)
                 offset = body
             }
         }
@@ -97,7 +97,7 @@ extension Sessions {
 
     /// A message that goes on in a later packet: decides how much of it must be kept.
     private mutating func beginClient(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ type: UInt8,
         _ length: UInt32,
         _ moment: Moment,
@@ -111,15 +111,15 @@ extension Sessions {
             default: 0
             }
         if wanted == 0 {
-            clientMessage(flow, type, RawSpan(), length, moment, &sink)
-            table[flow].client.skip = length
+            clientMessage(session, type, RawSpan(), length, moment, &sink)
+            session.value.client.skip = length
         } else {
-            table[flow].client.collect(type, length, wanted)
+            session.value.client.collect(type, length, wanted)
         }
     }
 
     private mutating func beginServer(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ type: UInt8,
         _ length: UInt32,
         _ moment: Moment,
@@ -135,76 +135,76 @@ extension Sessions {
             default: 0
             }
         if wanted == 0 {
-            serverMessage(flow, type, RawSpan(), moment, &sink)
-            table[flow].server.skip = length
+            serverMessage(session, type, RawSpan(), moment, &sink)
+            session.value.server.skip = length
         } else {
-            table[flow].server.collect(type, length, wanted)
+            session.value.server.collect(type, length, wanted)
         }
     }
 
     /// Takes up a message or header that an earlier packet began; returns the number of bytes consumed.
     private mutating func continueClient(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ bytes: RawSpan,
         _ offset: Int,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) -> Int {
-        if let passed = table[flow].client.pass(bytes, offset) { return passed }
-        if table[flow].client.wanted == 0 {
-            let (used, complete) = table[flow].client.completeHeader(bytes, offset)
+        if let passed = session.value.client.pass(bytes, offset) { return passed }
+        if session.value.client.wanted == 0 {
+            let (used, complete) = session.value.client.completeHeader(bytes, offset)
             guard complete else { return used }
-            let (type, length) = table[flow].client.takeHeader()
+            let (type, length) = session.value.client.takeHeader()
             guard isClientMessage(type, length) else {
-                lose(flow, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+                lose(session, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return used
             }
-            beginClient(flow, type, length &- 4, moment, &sink)
-            if length == 4 { table[flow].client.skip = 0 }
+            beginClient(session, type, length &- 4, moment, &sink)
+            if length == 4 { session.value.client.skip = 0 }
             return used
         }
-        let used = keep(flow, .client, bytes, offset)
-        let reader = table[flow].client
+        let used = keep(session, .client, bytes, offset)
+        let reader = session.value.client
         if reader.filled == reader.wanted {
-            table[flow].client.endCollecting()
-            clientMessage(flow, reader.type, reader.block.bytes(0..<Int(reader.filled)), reader.length, moment, &sink)
+            session.value.client.endCollecting()
+            clientMessage(session, reader.type, reader.block.bytes(0..<Int(reader.filled)), reader.length, moment, &sink)
             pool.give(reader.block)
         }
         return used
     }
 
     private mutating func continueServer(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ bytes: RawSpan,
         _ offset: Int,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) -> Int {
-        if let passed = table[flow].server.pass(bytes, offset) { return passed }
-        if table[flow].server.wanted == 0 {
-            let (used, complete) = table[flow].server.completeHeader(bytes, offset)
+        if let passed = session.value.server.pass(bytes, offset) { return passed }
+        if session.value.server.wanted == 0 {
+            let (used, complete) = session.value.server.completeHeader(bytes, offset)
             guard complete else { return used }
-            let (type, length) = table[flow].server.takeHeader()
+            let (type, length) = session.value.server.takeHeader()
             guard isServerMessage(type, length) else {
-                lose(flow, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+                lose(session, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return used
             }
-            beginServer(flow, type, length &- 4, moment, &sink)
+            beginServer(session, type, length &- 4, moment, &sink)
             return used
         }
-        let used = keep(flow, .server, bytes, offset)
-        let reader = table[flow].server
+        let used = keep(session, .server, bytes, offset)
+        let reader = session.value.server
         if reader.filled == reader.wanted {
-            table[flow].server.endCollecting()
-            serverMessage(flow, reader.type, reader.block.bytes(0..<Int(reader.filled)), moment, &sink)
+            session.value.server.endCollecting()
+            serverMessage(session, reader.type, reader.block.bytes(0..<Int(reader.filled)), moment, &sink)
             pool.give(reader.block)
         }
         return used
     }
 
     /// Copies what is wanted of a message into its block, which grows with what has really come.
-    mutating func keep(_ flow: FlowHandle, _ side: Direction, _ bytes: RawSpan, _ offset: Int) -> Int {
-        var reader = side == .client ? table[flow].client : table[flow].server
+    mutating func keep(_ session: Slot<Session>, _ side: Direction, _ bytes: RawSpan, _ offset: Int) -> Int {
+        var reader = side == .client ? session.value.client : session.value.server
         let count = min(Int(reader.wanted &- reader.filled), bytes.byteCount &- offset)
         let needed = Int(reader.filled) + count
         if needed > reader.block.capacity {
@@ -214,7 +214,7 @@ extension Sessions {
                 counters.note(.textCut)
                 reader.skip = reader.length &- reader.filled
                 reader.wanted = reader.filled
-                if side == .client { table[flow].client = reader } else { table[flow].server = reader }
+                if side == .client { session.value.client = reader } else { session.value.server = reader }
                 return 0
             }
             larger.store(reader.block.bytes(0..<Int(reader.filled)), at: 0)
@@ -223,7 +223,7 @@ extension Sessions {
         }
         reader.block.store(bytes.extracting(offset..<offset + count), at: Int(reader.filled))
         reader.filled &+= UInt32(count)
-        if side == .client { table[flow].client = reader } else { table[flow].server = reader }
+        if side == .client { session.value.client = reader } else { session.value.server = reader }
         return count
     }
 }

@@ -4,7 +4,7 @@ import Domain
 extension Sessions {
     /// One message of the client; `body` is as much of it as was wanted, `length` what it has in all.
     mutating func clientMessage(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ type: UInt8,
         _ body: RawSpan,
         _ length: UInt32,
@@ -13,157 +13,158 @@ extension Sessions {
     ) {
         counters.messages &+= 1
         if type == 0x70 { return }  // passwords and SASL answers
-        table[flow].flags.remove(.idle)
-        if table[flow].flags.contains(.skipping), type != 0x53 {
-            skip(flow, type, body, length, moment, &sink)
+        session.value.flags.remove(.idle)
+        if session.value.flags.contains(.skipping), type != 0x53 {
+            skip(session, type, body, length, moment, &sink)
             return
         }
         switch type {
-        case 0x51: query(flow, body, length, moment, &sink)
+        case 0x51: query(session, body, length, moment, &sink)
         case 0x50:
-            table[flow].flags.insert(.unsynced)
-            parse(flow, body, moment, &sink)
+            session.value.flags.insert(.unsynced)
+            parse(session, body, moment, &sink)
         case 0x42:
-            table[flow].flags.insert(.unsynced)
-            bind(flow, body, moment, &sink)
+            session.value.flags.insert(.unsynced)
+            bind(session, body, moment, &sink)
         case 0x45:
-            table[flow].flags.insert(.unsynced)
-            execute(flow, body, length, moment, &sink)
-        case 0x44: table[flow].flags.insert(.unsynced)
-        case 0x53: sync(flow, moment)
+            session.value.flags.insert(.unsynced)
+            execute(session, body, length, moment, &sink)
+        case 0x44: session.value.flags.insert(.unsynced)
+        case 0x53: sync(session, moment)
         case 0x43:
-            table[flow].flags.insert(.unsynced)
-            close(flow, body, moment)
-        case 0x46: functionCall(flow, body, length, moment, &sink)
+            session.value.flags.insert(.unsynced)
+            close(session, body, moment)
+        case 0x46: functionCall(session, body, length, moment, &sink)
         case 0x63, 0x66:
-            if table[flow].flags.contains(.copyIn) {
-                table[flow].flags.remove(.copyIn)
+            if session.value.flags.contains(.copyIn) {
+                session.value.flags.remove(.copyIn)
             } else {
-                _ = push(flow, .copyEnd, sent: moment.time)
+                _ = push(session, .copyEnd, sent: moment.time)
             }
         default: break
         }
     }
 
-    private mutating func sync(_ flow: FlowHandle, _ moment: Moment) {
-        if table[flow].flags.contains(.copyIn) { return }
-        table[flow].flags.subtract([.skipping, .unsynced])
-        let last = table[flow].lastRequest
-        if last >= 0, requests[last].kind == .execute, !requests[last].flags.contains(.endsQuery) {
-            requests[last].flags.insert(.endsQuery)
-            requests[last].syncSerial = table[flow].portalSerial
+    private mutating func sync(_ session: Slot<Session>, _ moment: Moment) {
+        if session.value.flags.contains(.copyIn) { return }
+        session.value.flags.subtract([.skipping, .unsynced])
+        if let last = linked(session.value.lastRequest), last.value.kind == .execute,
+            !last.value.flags.contains(.endsQuery)
+        {
+            last.value.flags.insert(.endsQuery)
+            last.value.syncSerial = session.value.portalSerial
             return
         }
-        guard let entry = push(flow, .sync, sent: moment.time) else { return }
-        requests[entry].flags = .endsQuery
-        requests[entry].syncSerial = table[flow].portalSerial
+        guard let request = push(session, .sync, sent: moment.time) else { return }
+        request.value.flags = .endsQuery
+        request.value.syncSerial = session.value.portalSerial
     }
 
     /// A Query message: all its statements are sent at once; each is answered by itself.
     private mutating func query(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let end = body.firstOffset(of: 0, from: 0) ?? body.byteCount
-        let isCut = table[flow].client.isHoled
+        let isCut = session.value.client.isHoled
         if UInt32(body.byteCount) < length, !isCut { counters.note(.textCut) }
         let text = body.extracting(0..<end)
-        let escapes = table[flow].flags.contains(.backslashEscapes)
-        var last: Int32 = -1
+        let escapes = session.value.flags.contains(.backslashEscapes)
+        var last: Slot<Request>?
         var start = 0
         while !isCut, let sketch = sink.sketch(text, from: start, backslashEscapes: escapes) {
             start = max(start &+ 1, sketch.range.upperBound)
-            guard let entry = push(flow, .statement, sent: moment.time) else { break }
-            requests[entry].statementKind = sketch.kind
-            if last < 0 {
-                requests[entry].flags = .beginsQuery
-                requests[entry].bytes = length &+ 1
-                requests[entry].serial = table[flow].parseSerial
-                requests[entry].syncSerial = table[flow].portalSerial
+            guard let request = push(session, .statement, sent: moment.time) else { break }
+            request.value.statementKind = sketch.kind
+            if last == nil {
+                request.value.flags = .beginsQuery
+                request.value.bytes = length &+ 1
+                request.value.serial = session.value.parseSerial
+                request.value.syncSerial = session.value.portalSerial
             }
-            last = entry
+            last = request
             let isWalsender =
-                table[flow].flags.contains(.replication) && (sketch.kind == .replication || sketch.kind == .show)
+                session.value.flags.contains(.replication) && (sketch.kind == .replication || sketch.kind == .show)
             if isWalsender {
-                requests[entry].flags.insert(.unmetered)
+                request.value.flags.insert(.unmetered)
             } else {
-                resolve(flow, sketch, text, moment, entry, &sink)
-                let pattern = requests[entry].pattern
-                requests[entry].price = sink.started(table[flow].principal, pattern, at: moment.time)
+                resolve(session, sketch, text, moment, request, &sink)
+                let pattern = request.value.pattern
+                request.value.price = sink.started(session.value.principal, pattern, at: moment.time)
             }
         }
-        if last >= 0 {
-            requests[last].flags.insert(.endsQuery)
+        if let last {
+            last.value.flags.insert(.endsQuery)
             return
         }
         // Nothing but white space, or a text that was not seen.
-        guard let entry = push(flow, .statement, sent: moment.time) else { return }
-        requests[entry].bytes = length &+ 1
+        guard let request = push(session, .statement, sent: moment.time) else { return }
+        request.value.bytes = length &+ 1
         if isCut {
-            requests[entry].flags = [.beginsQuery, .endsQuery, .inDoubt]
-            requests[entry].price = sink.started(table[flow].principal, 0, at: moment.time)
+            request.value.flags = [.beginsQuery, .endsQuery, .inDoubt]
+            request.value.price = sink.started(session.value.principal, 0, at: moment.time)
         } else {
-            requests[entry].flags = [.beginsQuery, .endsQuery, .unmetered]
-            requests[entry].statementKind = .empty
+            request.value.flags = [.beginsQuery, .endsQuery, .unmetered]
+            request.value.statementKind = .empty
         }
     }
 
     /// The pattern of one statement of a Query message, and what it does to names.
     private mutating func resolve(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ sketch: StatementSketch,
         _ text: RawSpan,
         _ moment: Moment,
-        _ entry: Int32,
+        _ request: Slot<Request>,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let principal = table[flow].principal
+        let principal = session.value.principal
         switch sketch.kind {
         case .execute:
-            requests[entry].name = identifierKey(text.extracting(sketch.name))
-            if let known = statement(flow, requests[entry].name) {
+            request.value.name = identifierKey(text.extracting(sketch.name))
+            if let known = statement(session, request.value.name) {
                 // It counts as an execution of what was prepared.
-                requests[entry].pattern = known.pattern
-                requests[entry].statementKind = known.kind
+                request.value.pattern = known.pattern
+                request.value.statementKind = known.kind
                 return
             }
         case .prepare where sketch.body > 0:
-            requests[entry].name = identifierKey(text.extracting(sketch.name))
+            request.value.name = identifierKey(text.extracting(sketch.name))
             let body = text.extracting(0..<sketch.range.upperBound)
-            let escapes = table[flow].flags.contains(.backslashEscapes)
+            let escapes = session.value.flags.contains(.backslashEscapes)
             if let inner = sink.sketch(body, from: sketch.body, backslashEscapes: escapes) {
                 let pattern = sink.pattern(inner, of: text, for: principal, at: moment)
-                remember(flow, entry)
-                setStatement(flow, requests[entry].name, pattern, inner.kind)
+                remember(session, request)
+                setStatement(session, request.value.name, pattern, inner.kind)
             }
         case .deallocate:
-            requests[entry].name = identifierKey(text.extracting(sketch.name))
-            remember(flow, entry)
-            removeStatement(flow, requests[entry].name)
+            request.value.name = identifierKey(text.extracting(sketch.name))
+            remember(session, request)
+            removeStatement(session, request.value.name)
         default:
             break
         }
-        requests[entry].pattern = sink.pattern(sketch, of: text, for: principal, at: moment)
+        request.value.pattern = sink.pattern(sketch, of: text, for: principal, at: moment)
     }
 
     /// Notes what a name stands for now, so that it can be restored.
-    private func remember(_ flow: FlowHandle, _ entry: Int32) {
-        guard let known = statement(flow, requests[entry].name) else { return }
-        requests[entry].flags.insert(.hadName)
-        requests[entry].previousPattern = known.pattern
-        requests[entry].previousKind = known.kind
+    private mutating func remember(_ session: Slot<Session>, _ request: Slot<Request>) {
+        guard let known = statement(session, request.value.name) else { return }
+        request.value.flags.insert(.hadName)
+        request.value.previousPattern = known.pattern
+        request.value.previousKind = known.kind
     }
 
     private mutating func parse(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        table[flow].parseSerial &+= 1
+        session.value.parseSerial &+= 1
         guard let nameEnd = body.firstOffset(of: 0, from: 0) else {
             counters.note(.malformedMessage)
             return
@@ -171,37 +172,37 @@ extension Sessions {
         let name = nameKey(body.extracting(0..<nameEnd))
         let textEnd = body.firstOffset(of: 0, from: nameEnd &+ 1)
         let text = body.extracting(nameEnd &+ 1..<(textEnd ?? body.byteCount))
-        let escapes = table[flow].flags.contains(.backslashEscapes)
+        let escapes = session.value.flags.contains(.backslashEscapes)
         var pattern: PatternHandle = 0
         var kind = StatementKind.unknown
-        if textEnd != nil || !table[flow].client.isHoled {
+        if textEnd != nil || !session.value.client.isHoled {
             if let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) {
                 kind = sketch.kind
-                if kind == .execute, let known = statement(flow, identifierKey(text.extracting(sketch.name))) {
+                if kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
                     (pattern, kind) = known
                 } else {
-                    pattern = sink.pattern(sketch, of: text, for: table[flow].principal, at: moment)
+                    pattern = sink.pattern(sketch, of: text, for: session.value.principal, at: moment)
                 }
             } else {
                 kind = .empty
             }
         }
         if name != 0 {
-            guard let entry = push(flow, .parse, sent: moment.time) else { return }
-            requests[entry].name = name
-            requests[entry].serial = table[flow].parseSerial
-            remember(flow, entry)
+            guard let request = push(session, .parse, sent: moment.time) else { return }
+            request.value.name = name
+            request.value.serial = session.value.parseSerial
+            remember(session, request)
         }
-        setStatement(flow, name, pattern, kind)
+        setStatement(session, name, pattern, kind)
     }
 
     private mutating func bind(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        table[flow].portalSerial &+= 1
+        session.value.portalSerial &+= 1
         guard let portalEnd = body.firstOffset(of: 0, from: 0),
             let nameEnd = body.firstOffset(of: 0, from: portalEnd &+ 1)
         else {
@@ -209,98 +210,98 @@ extension Sessions {
             return
         }
         var portal = Portal()
-        if let known = statement(flow, nameKey(body.extracting(portalEnd &+ 1..<nameEnd))) {
+        if let known = statement(session, nameKey(body.extracting(portalEnd &+ 1..<nameEnd))) {
             portal.pattern = known.pattern
             portal.kind = known.kind
         }
-        portal.serial = table[flow].portalSerial
+        portal.serial = session.value.portalSerial
         portal.state = .exists
         let name = nameKey(body.extracting(0..<portalEnd))
         // A suspended portal of this name is dropped, and with it its statement is done.
-        if let old = self.portal(flow, name) { endPortal(flow, old, finished: true, moment, &sink) }
-        setPortal(flow, name, portal)
+        if let old = self.portal(session, name) { endPortal(session, old, finished: true, moment, &sink) }
+        setPortal(session, name, portal)
     }
 
     private mutating func execute(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let entry = push(flow, .execute, sent: moment.time) else { return }
-        requests[entry].bytes = length &+ 1
+        guard let request = push(session, .execute, sent: moment.time) else { return }
+        request.value.bytes = length &+ 1
         guard let nameEnd = body.firstOffset(of: 0, from: 0) else {
             counters.note(.malformedMessage)
-            requests[entry].flags = .unmetered
+            request.value.flags = .unmetered
             return
         }
         let name = nameKey(body.extracting(0..<nameEnd))
-        requests[entry].name = name
+        request.value.name = name
         let rowLimit = nameEnd &+ 5 <= body.byteCount ? body.bigEndian32(at: nameEnd &+ 1) : 0
-        requests[entry].rowLimit = rowLimit
+        request.value.rowLimit = rowLimit
         var portal: Portal
-        if let known = self.portal(flow, name) {
+        if let known = self.portal(session, name) {
             portal = known
         } else {
             // A cursor that SQL declared, or a Bind that was not seen.
             portal = Portal()
-            portal.serial = table[flow].portalSerial
+            portal.serial = session.value.portalSerial
             portal.state = .exists
         }
-        requests[entry].pattern = portal.pattern
-        requests[entry].statementKind = portal.kind
-        requests[entry].serial = portal.serial
+        request.value.pattern = portal.pattern
+        request.value.statementKind = portal.kind
+        request.value.serial = portal.serial
         if !portal.state.contains(.executed) {
-            requests[entry].flags = .first
+            request.value.flags = .first
             if portal.kind == .empty {
-                requests[entry].flags.insert(.unmetered)
+                request.value.flags.insert(.unmetered)
             } else {
-                requests[entry].price = sink.started(table[flow].principal, portal.pattern, at: moment.time)
+                request.value.price = sink.started(session.value.principal, portal.pattern, at: moment.time)
             }
             portal.state.insert(.executed)
-            portal.price = requests[entry].price
+            portal.price = request.value.price
             portal.started = moment.time
         }
         portal.rowLimit = rowLimit
-        setPortal(flow, name, portal)
+        setPortal(session, name, portal)
     }
 
-    private mutating func close(_ flow: FlowHandle, _ body: RawSpan, _ moment: Moment) {
-        guard let entry = push(flow, .close, sent: moment.time) else { return }
+    private mutating func close(_ session: Slot<Session>, _ body: RawSpan, _ moment: Moment) {
+        guard let request = push(session, .close, sent: moment.time) else { return }
         guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
             counters.note(.malformedMessage)
             return
         }
-        requests[entry].name = nameKey(body.extracting(1..<end))
+        request.value.name = nameKey(body.extracting(1..<end))
         if body.byte(at: 0) == 0x53 {
-            remember(flow, entry)
-            removeStatement(flow, requests[entry].name)
+            remember(session, request)
+            removeStatement(session, request.value.name)
         } else {
             // A portal is closed when the server says so: it may be suspended, and then its statement is done.
-            requests[entry].statementKind = .closeCursor
+            request.value.statementKind = .closeCursor
         }
     }
 
     private mutating func functionCall(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let entry = push(flow, .functionCall, sent: moment.time) else { return }
-        requests[entry].flags = .endsQuery
-        requests[entry].bytes = length &+ 1
+        guard let request = push(session, .functionCall, sent: moment.time) else { return }
+        request.value.flags = .endsQuery
+        request.value.bytes = length &+ 1
         let oid = body.byteCount >= 4 ? body.bigEndian32(at: 0) : 0
-        let pattern = sink.functionPattern(oid, for: table[flow].principal, at: moment)
-        requests[entry].pattern = pattern
-        requests[entry].price = sink.started(table[flow].principal, pattern, at: moment.time)
+        let pattern = sink.functionPattern(oid, for: session.value.principal, at: moment)
+        request.value.pattern = pattern
+        request.value.price = sink.started(session.value.principal, pattern, at: moment.time)
     }
 
     /// A message that the server ignores, because an error came before it and no Sync yet.
     private mutating func skip(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ type: UInt8,
         _ body: RawSpan,
         _ length: UInt32,
@@ -309,10 +310,10 @@ extension Sessions {
     ) {
         guard type == 0x51 || type == 0x45 || type == 0x46 else { return }
         var event = StatementEvent()
-        event.flow = flow
-        event.principal = table[flow].principal
+        event.flow = session.handle
+        event.principal = session.value.principal
         event.wire = type == 0x51 ? .simple : type == 0x45 ? .extended : .functionCall
-        event.price = sink.started(table[flow].principal, 0, at: moment.time)
+        event.price = sink.started(session.value.principal, 0, at: moment.time)
         event.started = moment.time
         event.ended = moment
         event.bytesSent = length &+ 1

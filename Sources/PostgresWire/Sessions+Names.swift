@@ -5,14 +5,14 @@ extension Sessions {
     /// The key of a protocol-level name; 0 is the unnamed one.
     ///
     /// PostgreSQL compares 63 bytes (`NAMEDATALEN` - 1).
-    func nameKey(_ bytes: RawSpan) -> UInt64 {
+    mutating func nameKey(_ bytes: RawSpan) -> UInt64 {
         if bytes.byteCount == 0 { return 0 }
         let key = hash.hash(bytes.byteCount > 63 ? bytes.extracting(0..<63) : bytes).high
         return key == 0 ? 1 : key
     }
 
     /// The key of an SQL identifier: folded unless it is quoted (PostgreSQL documentation, 4.1.1).
-    func identifierKey(_ text: RawSpan) -> UInt64 {
+    mutating func identifierKey(_ text: RawSpan) -> UInt64 {
         var folded = [63 of UInt8](repeating: 0)
         var count = 0
         let isQuoted = text.byteCount >= 2 && text.byte(at: 0) == 0x22
@@ -31,111 +31,111 @@ extension Sessions {
         return nameKey(bytes.extracting(0..<count))
     }
 
-    func statement(_ flow: FlowHandle, _ name: UInt64) -> (pattern: PatternHandle, kind: StatementKind)? {
-        if name == 0 { return (table[flow].unnamedStatement, table[flow].unnamedStatementKind) }
-        guard let entry = names.find(flow, name, isPortal: false) else { return nil }
+    mutating func statement(_ session: Slot<Session>, _ name: UInt64) -> (pattern: PatternHandle, kind: StatementKind)? {
+        if name == 0 { return (session.value.unnamedStatement, session.value.unnamedStatementKind) }
+        guard let entry = names.find(session.handle, name, isPortal: false) else { return nil }
         let portal = names[entry].portal
         return (portal.pattern, portal.kind)
     }
 
-    mutating func setStatement(_ flow: FlowHandle, _ name: UInt64, _ pattern: PatternHandle, _ kind: StatementKind) {
+    mutating func setStatement(_ session: Slot<Session>, _ name: UInt64, _ pattern: PatternHandle, _ kind: StatementKind) {
         if name == 0 {
-            table[flow].unnamedStatement = pattern
-            table[flow].unnamedStatementKind = kind
+            session.value.unnamedStatement = pattern
+            session.value.unnamedStatementKind = kind
             return
         }
-        var head = table[flow].statements
+        var head = session.value.statements
         guard
-            let entry = names.find(flow, name, isPortal: false)
-                ?? names.add(flow, name, isPortal: false, head: &head)
+            let entry = names.find(session.handle, name, isPortal: false)
+                ?? names.add(session.handle, name, isPortal: false, head: &head)
         else {
             counters.note(.overBudget)
             return
         }
-        table[flow].statements = head
+        session.value.statements = head
         names[entry].portal.pattern = pattern
         names[entry].portal.kind = kind
     }
 
-    mutating func removeStatement(_ flow: FlowHandle, _ name: UInt64) {
+    mutating func removeStatement(_ session: Slot<Session>, _ name: UInt64) {
         guard name != 0 else {
-            table[flow].unnamedStatement = 0
-            table[flow].unnamedStatementKind = .unknown
+            session.value.unnamedStatement = 0
+            session.value.unnamedStatementKind = .unknown
             return
         }
-        guard let entry = names.find(flow, name, isPortal: false) else { return }
-        var head = table[flow].statements
+        guard let entry = names.find(session.handle, name, isPortal: false) else { return }
+        var head = session.value.statements
         names.remove(entry, head: &head)
-        table[flow].statements = head
+        session.value.statements = head
     }
 
-    mutating func forgetStatements(_ flow: FlowHandle) {
-        var head = table[flow].statements
+    mutating func forgetStatements(_ session: Slot<Session>) {
+        var head = session.value.statements
         while head >= 0 { names.remove(head, head: &head) }
-        table[flow].statements = -1
-        table[flow].unnamedStatement = 0
-        table[flow].unnamedStatementKind = .unknown
+        session.value.statements = -1
+        session.value.unnamedStatement = 0
+        session.value.unnamedStatementKind = .unknown
     }
 
-    func portal(_ flow: FlowHandle, _ name: UInt64) -> Portal? {
-        if name == 0 { return table[flow].unnamedPortal.state.contains(.exists) ? table[flow].unnamedPortal : nil }
-        guard let entry = names.find(flow, name, isPortal: true) else { return nil }
+    mutating func portal(_ session: Slot<Session>, _ name: UInt64) -> Portal? {
+        if name == 0 { return session.value.unnamedPortal.state.contains(.exists) ? session.value.unnamedPortal : nil }
+        guard let entry = names.find(session.handle, name, isPortal: true) else { return nil }
         return names[entry].portal
     }
 
-    mutating func setPortal(_ flow: FlowHandle, _ name: UInt64, _ portal: Portal) {
+    mutating func setPortal(_ session: Slot<Session>, _ name: UInt64, _ portal: Portal) {
         if name == 0 {
-            table[flow].unnamedPortal = portal
+            session.value.unnamedPortal = portal
             return
         }
-        var head = table[flow].portals
-        guard let entry = names.find(flow, name, isPortal: true) ?? names.add(flow, name, isPortal: true, head: &head)
+        var head = session.value.portals
+        guard let entry = names.find(session.handle, name, isPortal: true) ?? names.add(session.handle, name, isPortal: true, head: &head)
         else {
             counters.note(.overBudget)
             return
         }
-        table[flow].portals = head
+        session.value.portals = head
         names[entry].portal = portal
     }
 
-    mutating func removePortal(_ flow: FlowHandle, _ name: UInt64) {
+    mutating func removePortal(_ session: Slot<Session>, _ name: UInt64) {
         if name == 0 {
-            table[flow].unnamedPortal = Portal()
+            session.value.unnamedPortal = Portal()
             return
         }
-        guard let entry = names.find(flow, name, isPortal: true) else { return }
-        var head = table[flow].portals
+        guard let entry = names.find(session.handle, name, isPortal: true) else { return }
+        var head = session.value.portals
         names.remove(entry, head: &head)
-        table[flow].portals = head
+        session.value.portals = head
     }
 
     /// The transaction is over, and with it every portal.
     ///
     /// A portal that was suspended is done when it commits.
     mutating func endPortals(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         finished: Bool,
         _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        if table[flow].unnamedPortal.state.contains(.exists) {
-            endPortal(flow, table[flow].unnamedPortal, finished: finished, moment, &sink)
-            table[flow].unnamedPortal = Portal()
+        if session.value.unnamedPortal.state.contains(.exists) {
+            endPortal(session, session.value.unnamedPortal, finished: finished, moment, &sink)
+            session.value.unnamedPortal = Portal()
         }
-        var head = table[flow].portals
+        var head = session.value.portals
         while head >= 0 {
-            endPortal(flow, names[head].portal, finished: finished, moment, &sink)
+            endPortal(session, names[head].portal, finished: finished, moment, &sink)
             names.remove(head, head: &head)
         }
-        table[flow].portals = -1
+        session.value.portals = -1
     }
 
     /// The session is gone, and with it portals that were completed but not ended.
-    func loseCompletedPortals(_ flow: FlowHandle, _ sink: inout some SessionSink & ~Copyable) {
-        let principal = table[flow].principal
-        let unnamed = table[flow].unnamedPortal
+    mutating func loseCompletedPortals(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
+        let principal = session.value.principal
+        let unnamed = session.value.unnamedPortal
         if unnamed.state.contains(.completed) { sink.vanished(principal, unnamed.pattern, unnamed.kind) }
-        var entry = table[flow].portals
+        var entry = session.value.portals
         while entry >= 0 {
             let portal = names[entry].portal
             if portal.state.contains(.completed) { sink.vanished(principal, portal.pattern, portal.kind) }
@@ -145,7 +145,7 @@ extension Sessions {
 
     /// Reports the statement of a portal that ends while it is suspended.
     mutating func endPortal(
-        _ flow: FlowHandle,
+        _ session: Slot<Session>,
         _ portal: Portal,
         finished: Bool,
         _ moment: Moment,
@@ -153,8 +153,8 @@ extension Sessions {
     ) {
         guard portal.state.contains(.suspended) else { return }
         var event = StatementEvent()
-        event.flow = flow
-        event.principal = table[flow].principal
+        event.flow = session.handle
+        event.principal = session.value.principal
         event.pattern = portal.pattern
         event.kind = portal.kind
         event.wire = .extended

@@ -48,11 +48,12 @@ public struct Sessions: ~Copyable {
     /// A connection was seen for the first time.
     public mutating func opened(_ flow: FlowHandle, isMidstream: Bool) {
         guard table.include(flow) else { return }
-        table[flow] = Session()
+        let session = table.slot(flow)
+        session.value = Session()
         guard isMidstream else { return }
-        table[flow].flags = .midstream
-        table[flow].client.isLost = true
-        table[flow].server.isLost = true
+        session.value.flags = .midstream
+        session.value.client.isLost = true
+        session.value.server.isLost = true
     }
 
     /// The next bytes of one direction.
@@ -64,25 +65,26 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
         guard Int(flow) < table.highWater else { return .drop }
-        switch table[flow].phase {
+        let session = table.slot(flow)
+        switch session.value.phase {
         case .ready:
             if side == .client {
-                readClient(flow, bytes, moment, &sink)
+                readClient(session, bytes, moment, &sink)
             } else {
-                table[flow].serverBytes &+= UInt64(bytes.byteCount)
-                readServer(flow, bytes, moment, &sink)
+                session.value.serverBytes &+= UInt64(bytes.byteCount)
+                readServer(session, bytes, moment, &sink)
             }
         case .authenticating where side == .server:
-            table[flow].serverBytes &+= UInt64(bytes.byteCount)
-            readServer(flow, bytes, moment, &sink)
+            session.value.serverBytes &+= UInt64(bytes.byteCount)
+            readServer(session, bytes, moment, &sink)
         case .authenticating:
-            readClient(flow, bytes, moment, &sink)
+            readClient(session, bytes, moment, &sink)
         case .opaque:
             return .drop
         case .fresh, .negotiating:
-            start(flow, from: side, bytes, moment, &sink)
+            start(session, from: side, bytes, moment, &sink)
         }
-        return table[flow].phase == .opaque ? .drop : .keep
+        return session.value.phase == .opaque ? .drop : .keep
     }
 
     /// `count` bytes of one direction will never be seen.
@@ -94,17 +96,18 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
         guard Int(flow) < table.highWater else { return .drop }
-        switch table[flow].phase {
+        let session = table.slot(flow)
+        switch session.value.phase {
         case .opaque: return .drop
         case .fresh, .negotiating:
             // Who speaks here can no longer be told; the rest is read as if joined mid-stream.
-            join(flow)
+            join(session)
         case .authenticating, .ready:
-            table[flow].flags.insert(.doubtful)
+            session.value.flags.insert(.doubtful)
             if side == .client {
-                loseClient(flow, count, moment, &sink)
+                loseClient(session, count, moment, &sink)
             } else {
-                loseServer(flow, count, moment, &sink)
+                loseServer(session, count, moment, &sink)
             }
         }
         return .keep
@@ -120,33 +123,33 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) {
         guard Int(flow) < table.highWater else { return }
-        abandonRequests(flow, isKnown: isKnown, moment, &sink)
-        if isKnown { loseCompletedPortals(flow, &sink) }
-        endPortals(flow, finished: false, moment, &sink)
-        forgetStatements(flow)
-        let session = table[flow]
-        pool.give(session.client.block)
-        pool.give(session.server.block)
-        pool.give(session.startup)
-        table[flow] = Session()
-        table[flow].phase = .opaque
+        let session = table.slot(flow)
+        abandonRequests(session, isKnown: isKnown, moment, &sink)
+        if isKnown { loseCompletedPortals(session, &sink) }
+        endPortals(session, finished: false, moment, &sink)
+        forgetStatements(session)
+        pool.give(session.value.client.block)
+        pool.give(session.value.server.block)
+        pool.give(session.value.startup)
+        session.value = Session()
+        session.value.phase = .opaque
     }
 
     /// Reads a session on as one that began before the capture.
-    mutating func join(_ flow: FlowHandle) {
-        pool.give(table[flow].client.block)
-        pool.give(table[flow].startup)
-        let counted = table[flow].flags.intersection(.counted)
-        table[flow] = Session()
-        table[flow].flags = counted.union(.midstream)
-        table[flow].client.isLost = true
-        table[flow].server.isLost = true
+    mutating func join(_ session: Slot<Session>) {
+        pool.give(session.value.client.block)
+        pool.give(session.value.startup)
+        let counted = session.value.flags.intersection(.counted)
+        session.value = Session()
+        session.value.flags = counted.union(.midstream)
+        session.value.client.isLost = true
+        session.value.server.isLost = true
     }
 
-    mutating func count(_ flow: FlowHandle) {
-        guard !table[flow].flags.contains(.counted) else { return }
-        table[flow].flags.insert(.counted)
+    mutating func count(_ session: Slot<Session>) {
+        guard !session.value.flags.contains(.counted) else { return }
+        session.value.flags.insert(.counted)
         counters.total += 1
-        if table[flow].flags.contains(.midstream) { counters.midstream += 1 }
+        if session.value.flags.contains(.midstream) { counters.midstream += 1 }
     }
 }

@@ -41,7 +41,7 @@ struct Stream: BitwiseCopyable {
 
 /// One TCP connection.
 struct Flow: BitwiseCopyable {
-    var key = FlowKey(lower: Endpoint(high: 0, low: 0, port: 0), upper: Endpoint(high: 0, low: 0, port: 0))
+    var key = FlowKey()
     var hash: UInt64 = 0
     /// What the lower end sends.
     var fromLower = Stream()

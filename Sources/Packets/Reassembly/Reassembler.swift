@@ -53,36 +53,47 @@ public struct Reassembler: ~Copyable {
     public var flowCount: Int { flows.count }
 
     /// Takes one segment; `payload` holds its captured bytes.
-    public mutating func process(_ segment: Segment, _ payload: RawSpan, into sink: inout some StreamSink & ~Copyable) {
+    @inline(__always)
+    public mutating func process(_ segment: borrowing Segment, _ payload: RawSpan, into sink: inout some StreamSink & ~Copyable) {
         counters.segments &+= 1
         guard let flow = index.find(segment.key, segment.hash, in: flows) else {
             begin(segment, payload, into: &sink)
             return
         }
-        let state = flows[flow].state
         // The common case: the flow is in order, and so is the segment.
+        let slot = flows.slot(flow)
+        let state = slot.value.state
         if segment.flags.rawValue & 7 == 0, state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder {
             let fromLower = segment.fromLower
-            let peerNext = fromLower ? flows[flow].fromUpper.next : flows[flow].fromLower.next
-            let peerState = fromLower ? flows[flow].fromUpper.state : flows[flow].fromLower.state
-            if segment.flags.rawValue & 16 == 0 || !peerState.contains(.synchronized)
-                || segment.acknowledgment.distance(after: peerNext) <= 0
-            {
+            let isInOrder =
+                fromLower
+                ? Self.advance(&slot.value.fromLower, slot.value.fromUpper, segment)
+                : Self.advance(&slot.value.fromUpper, slot.value.fromLower, segment)
+            if isInOrder {
                 if segment.announced == 0 { return }
-                let next = fromLower ? flows[flow].fromLower.next : flows[flow].fromUpper.next
-                let own = fromLower ? flows[flow].fromLower.state : flows[flow].fromUpper.state
-                if segment.sequence == next, segment.captured == segment.announced, own.contains(.synchronized) {
-                    let after = next &+ UInt32(bitPattern: segment.announced)
-                    if fromLower { flows[flow].fromLower.next = after } else { flows[flow].fromUpper.next = after }
-                    flows[flow].lastSeen = segment.time
-                    let side: Direction = fromLower == state.contains(.lowerIsClient) ? .client : .server
-                    let moment = Moment(time: segment.time, ordinal: segment.ordinal)
-                    if sink.bytes(flow, from: side, payload, at: moment) == .drop { drop(flow) }
-                    return
-                }
+                slot.value.lastSeen = segment.time
+                let side: Direction = fromLower == state.contains(.lowerIsClient) ? .client : .server
+                let moment = Moment(time: segment.time, ordinal: segment.ordinal)
+                if sink.bytes(flow, from: side, payload, at: moment) == .drop { drop(flow) }
+                return
             }
         }
         handle(flow, segment, payload, into: &sink)
+    }
+
+    /// Moves `stream` on if `segment` is simply its next one, or carries nothing, and runs ahead of nothing.
+    @inline(__always)
+    private static func advance(_ stream: inout Stream, _ peer: Stream, _ segment: Segment) -> Bool {
+        let isAhead =
+            segment.flags.contains(.ack) && peer.state.contains(.synchronized)
+            && Int32(bitPattern: segment.acknowledgment &- peer.next) > 0
+        guard !isAhead else { return false }
+        if segment.announced == 0 { return true }
+        guard segment.sequence == stream.next, segment.captured == segment.announced,
+            stream.state.contains(.synchronized)
+        else { return false }
+        stream.next &+= UInt32(bitPattern: segment.announced)
+        return true
     }
 
     /// Ends every connection: what is still held is delivered with the gaps before it.

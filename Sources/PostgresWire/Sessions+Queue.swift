@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+extension Sessions {
+    /// The request of a link; `nil` at the end of the queue.
+    @inline(__always)
+    mutating func linked(_ handle: Int32) -> Slot<Request>? { handle < 0 ? nil : requests.slot(handle) }
+
+    /// Adds a blank request at the end of its session's queue; `nil` when there are too many.
+    @inline(__always)
+    mutating func push(_ session: Slot<Session>, _ kind: Request.Kind, sent time: Timestamp) -> Slot<Request>? {
+        guard session.value.requestCount < limits.requestsPerSession, let handle = requests.take() else {
+            counters.note(.overBudget)
+            return nil
+        }
+        let request = requests.slot(handle)
+        request.value.kind = kind
+        request.value.sent = time
+        if let last = linked(session.value.lastRequest) {
+            last.value.next = handle
+        } else {
+            session.value.firstRequest = handle
+        }
+        session.value.lastRequest = handle
+        session.value.requestCount &+= 1
+        return request
+    }
+
+    /// Removes the oldest request.
+    @inline(__always)
+    mutating func pop(_ session: Slot<Session>) {
+        guard let request = linked(session.value.firstRequest) else { return }
+        let next = request.value.next
+        session.value.firstRequest = next
+        if next < 0 { session.value.lastRequest = -1 }
+        session.value.requestCount &-= 1
+        requests.give(request.handle)
+    }
+
+    /// The oldest request that is no marker.
+    @inline(__always)
+    mutating func front(_ session: Slot<Session>) -> Slot<Request>? {
+        let request = linked(session.value.firstRequest)
+        if let request, request.value.kind == .copyEnd { return frontBehindMarkers(session) }
+        return request
+    }
+
+    @inline(never)
+    private mutating func frontBehindMarkers(_ session: Slot<Session>) -> Slot<Request>? {
+        while let request = linked(session.value.firstRequest) {
+            guard request.value.kind == .copyEnd else { return request }
+            pop(session)
+        }
+        return nil
+    }
+
+    /// COPY data is awaited: every Sync sent up to the end of that data is ignored by the server.
+    mutating func ignoreSyncs(_ session: Slot<Session>) {
+        guard var previous = front(session) else { return }
+        if previous.value.kind == .execute { previous.value.flags.remove(.endsQuery) }
+        while let request = linked(previous.value.next) {
+            if request.value.kind == .copyEnd { return }
+            guard request.value.kind == .sync else {
+                previous = request
+                continue
+            }
+            previous.value.next = request.value.next
+            if request.value.next < 0 { session.value.lastRequest = previous.handle }
+            session.value.requestCount &-= 1
+            requests.give(request.handle)
+        }
+        session.value.flags.insert(.copyIn)
+    }
+}
