@@ -17,13 +17,13 @@ public enum CaptureDefect: Sendable, Equatable {
     static let largestRecord = 4 << 20
 
     private var source: ByteSource
-    private var format: CaptureFormat
+    @usableFromInline var format: CaptureFormat
     /// Bytes of a record that the last chunk could not hold whole.
     private var rest: [UInt8] = []
     private var isAtEnd = false
-    private var offset = 0
+    @usableFromInline var offset = 0
     /// Where the records of the chunk end; behind it others may append.
-    private var end = 0
+    @usableFromInline var end = 0
     /// What is wrong with it, as far as it was read.
     public private(set) var defect: CaptureDefect?
 
@@ -81,7 +81,7 @@ public enum CaptureDefect: Sendable, Equatable {
     }
 
     /// The next record of the chunk filled last, whose bytes are `bytes`; false when it is used up.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func next(_ record: inout CaptureRecord, in bytes: RawSpan) -> Bool {
         if let pcap = format.pcap {
             let after = pcap.read(bytes, at: offset, end: end, &record)
@@ -89,16 +89,13 @@ public enum CaptureDefect: Sendable, Equatable {
                 offset = after
                 return true
             }
-            if offset < end {
-                keepRest(bytes, needed: pcap.recordLength(bytes, at: offset), left: end &- offset)
-            }
-            return false
         }
-        return nextBlock(&record, bytes)
+        return nextUnusual(&record, bytes)
     }
 
-    @inline(never)
-    private mutating func nextBlock(_ record: inout CaptureRecord, _ bytes: RawSpan) -> Bool {
+    /// The next block of a pcapng file; of a classic one only what stands behind its last whole record is left.
+    @usableFromInline @inline(never)
+    mutating func nextUnusual(_ record: inout CaptureRecord, _ bytes: RawSpan) -> Bool {
         while offset < end {
             let left = end &- offset
             let needed = format.recordLength(bytes, at: offset)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 /// What a record of a capture file is.
 enum RecordKind {
@@ -10,10 +10,10 @@ enum RecordKind {
 }
 
 /// A file's format, one of two; both tell a record's length from its first bytes.
-struct CaptureFormat {
+@usableFromInline struct CaptureFormat {
     // Not an enum: taking the pcapng reader out of one would count references for every packet.
     /// The classic format's reader, if the file has that.
-    let pcap: Pcap?
+    @usableFromInline let pcap: Pcap?
     private var pcapng = PcapNG()
 
     /// Tells the format from the first 24 bytes of a file; `nil` when it is none.
@@ -46,11 +46,11 @@ struct CaptureFormat {
 }
 
 /// The classic format (draft-ietf-opsawg-pcap).
-struct Pcap {
-    private let isBig: Bool
-    private let nanosecondsPerUnit: Int64
-    private let recordHeader: Int
-    private let linkType: UInt16
+@usableFromInline struct Pcap {
+    @usableFromInline let isBig: Bool
+    @usableFromInline let nanosecondsPerUnit: Int64
+    @usableFromInline let recordHeader: Int
+    @usableFromInline let linkType: UInt16
 
     init?(header: RawSpan) {
         guard header.byteCount >= 24 else { return nil }
@@ -80,7 +80,7 @@ struct Pcap {
     /// this one is not whole.
     ///
     /// The reads are not checked one by one: the first line makes sure of the whole header.
-    @inline(__always)
+    @inlinable @inline(__always)
     func read(_ bytes: RawSpan, at offset: Int, end: Int, _ record: inout CaptureRecord) -> Int {
         guard offset >= 0, end <= bytes.byteCount, end &- offset >= recordHeader else { return 0 }
         let times = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
@@ -97,8 +97,8 @@ struct Pcap {
     }
 
     /// The two numbers of a field of eight bytes.
-    @inline(__always)
-    private func halves(_ word: UInt64) -> (Int, Int) {
+    @inlinable @inline(__always)
+    func halves(_ word: UInt64) -> (Int, Int) {
         let ordered = isBig ? word.bigEndian : word.littleEndian &>> 32 | word.littleEndian &<< 32
         return (Int(ordered &>> 32), Int(ordered & 0xFFFF_FFFF))
     }

@@ -46,6 +46,15 @@ public struct PriceCache: ~Copyable {
         return nil
     }
 
+    /// The price of a pattern and until when it is good, ns since 1970; no lookup in the counters' sense.
+    public func entry(of key: Fingerprint, at time: Timestamp) -> (price: Int64, expires: Int64)? {
+        let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
+        for index in first..<first &+ Self.ways where entries[index].key == key {
+            return entries[index].expires > time.nanoseconds ? (entries[index].price, entries[index].expires) : nil
+        }
+        return nil
+    }
+
     /// Remembers a price.
     public mutating func store(_ price: Int64, for key: Fingerprint, at time: Timestamp) {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways

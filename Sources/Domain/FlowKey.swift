@@ -27,12 +27,12 @@ public struct Endpoint: Hashable, Sendable, BitwiseCopyable {
 /// The two ends of a TCP connection in an order that does not depend on who sent a packet.
 public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
     // Five words without padding, so that comparing and storing a key is a handful of instructions.
-    private var lowerHigh: UInt64
-    private var lowerLow: UInt64
-    private var upperHigh: UInt64
-    private var upperLow: UInt64
+    @usableFromInline var lowerHigh: UInt64
+    @usableFromInline var lowerLow: UInt64
+    @usableFromInline var upperHigh: UInt64
+    @usableFromInline var upperLow: UInt64
     /// The lower end's port above the upper end's.
-    private var ports: UInt64
+    @usableFromInline var ports: UInt64
 
     /// The numerically lower end.
     public var lower: Endpoint {
@@ -44,6 +44,7 @@ public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// A key of nothing.
+    @inlinable
     public init() { (lowerHigh, lowerLow, upperHigh, upperLow, ports) = (0, 0, 0, 0, 0) }
 
     /// A key of two ends that are already in order.
@@ -66,7 +67,7 @@ public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
     /// - Parameters:
     ///   - addresses: the source address above the destination's, as they stand in the IPv4 header (RFC 791 §3.1).
     ///   - ports: the source port above the destination's, as they stand in the TCP header (RFC 9293 §3.1).
-    @inline(__always)
+    @inlinable @inline(__always)
     public static func make(ipv4 addresses: UInt64, ports: UInt32) -> (key: FlowKey, fromLower: Bool) {
         let source = addresses &>> 32
         let destination = addresses & 0xFFFF_FFFF
@@ -80,14 +81,14 @@ public struct FlowKey: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// A hash that is the same for both directions.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func hash(_ hash: KeyedHash) -> UInt64 {
         let addresses = hash.hash(lowerHigh ^ (upperHigh &* 0x9E37_79B9_7F4A_7C15), lowerLow)
         return hash.hash(addresses ^ upperLow, ports)
     }
 
     /// Whether both are keys of one connection.
-    @inline(__always)
+    @inlinable @inline(__always)
     public static func == (left: FlowKey, right: FlowKey) -> Bool {
         (left.lowerLow ^ right.lowerLow) | (left.upperLow ^ right.upperLow) | (left.ports ^ right.ports)
             | (left.lowerHigh ^ right.lowerHigh) | (left.upperHigh ^ right.upperHigh) == 0

@@ -5,8 +5,8 @@
 /// The mixing step is the folded 64×64→128-bit multiplication of wyhash (Wang Yi, 2019); it is not a cryptographic
 /// hash. All nodes that share a store must be given the same key.
 public struct KeyedHash: Sendable, BitwiseCopyable {
-    private let key0: UInt64
-    private let key1: UInt64
+    @usableFromInline let key0: UInt64
+    @usableFromInline let key1: UInt64
 
     /// The key used when the configuration names none, so that replays of one capture agree everywhere.
     public static let standard = KeyedHash(seed: 0x7067_7765_6972_2031)
@@ -27,10 +27,14 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         var high = key0 ^ UInt64(truncatingIfNeeded: count)
         var low = key1 ^ (UInt64(truncatingIfNeeded: count) &* 0x8EBC_6AF0_9C88_C6E3)
         while left > 32 {
-            let word0 = bytes.littleEndian64(at: offset)
-            let word1 = bytes.littleEndian64(at: offset &+ 8)
-            let word2 = bytes.littleEndian64(at: offset &+ 16)
-            let word3 = bytes.littleEndian64(at: offset &+ 24)
+            // More than the 32 bytes read here are left.
+            let word0 = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self).littleEndian
+            let word1 = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt64.self)
+                .littleEndian
+            let word2 = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 16, as: UInt64.self)
+                .littleEndian
+            let word3 = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 24, as: UInt64.self)
+                .littleEndian
             (high, low) = round(high, low, word0, word1, word2, word3)
             offset &+= 32
             left &-= 32
@@ -63,7 +67,7 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
     }
 
     /// The hash of a pair of words, such as the halves of a flow key.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func hash(_ first: UInt64, _ second: UInt64) -> UInt64 {
         Self.fold(first ^ key0, second ^ key1)
     }
@@ -82,8 +86,8 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         return (newHigh, newLow)
     }
 
-    @inline(__always)
-    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    @inlinable @inline(__always)
+    static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.low ^ product.high
     }

@@ -18,6 +18,7 @@ public struct Normalizer: ~Copyable {
     private var writer: PatternWriter
     private var scanner = SkeletonScanner()
     private var memo = SketchMemo()
+    private var texts = TextMemo()
 
     /// A normalizer whose fingerprints are keyed by `hash`.
     public init(hash: KeyedHash) {
@@ -37,6 +38,18 @@ public struct Normalizer: ~Copyable {
         backslashEscapes: Bool = false
     ) -> StatementSketch? {
         guard start >= 0, start < sql.byteCount else { return nil }
+        guard start == 0, !backslashEscapes, texts.isWorthwhile else {
+            return sketchNew(sql, from: start, backslashEscapes: backslashEscapes)
+        }
+        // The very same text again, as drivers send what they prepare: no need to look inside.
+        let key = hash.hash(sql)
+        if let known = texts.find(key) { return known }
+        guard let sketch = sketchNew(sql, from: 0, backslashEscapes: false) else { return nil }
+        texts.insert(key, sketch)
+        return sketch
+    }
+
+    private mutating func sketchNew(_ sql: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
         var lexer = Lexer(start..<sql.byteCount, backslashEscapes: backslashEscapes)
         guard !backslashEscapes, lexer.skipToStatement(sql), scanner.scan(sql, from: lexer.offset) else {
             return read(sql, start..<sql.byteCount, backslashEscapes, headLimit: 0)?.sketch

@@ -18,10 +18,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var normalizer: Normalizer
     var patterns = PatternTable()
     var prices: PriceCache
+    /// Prices that stood with their pattern.
+    private(set) var priceHits: UInt64 = 0
     let priceList: PriceList
     let hash: KeyedHash
-    /// Index 0 is everybody who is not known.
-    var principals: [Principal] = [Principal()]
+    /// Handle 0 is everybody who is not known.
+    var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
     /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
     var samples: [[UInt8]] = [[]]
     var flows: SlotTable<FlowNote>
@@ -60,6 +62,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         self.priceList = priceList
         flows = SlotTable(limit: limit, blank: FlowNote())
         self.recorder = recorder
+        _ = principals.take()
     }
 
     mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
@@ -78,7 +81,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         for principal: PrincipalHandle,
         at moment: Moment
     ) -> PatternHandle {
-        let database = principals[Int(principal)].databaseIndex
+        let database = principals[principal].databaseIndex
         if let known = patterns.find(sketch.fingerprint, database) { return known }
         return newPattern(sketch, text, database, moment)
     }
@@ -100,7 +103,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
-        let database = principals[Int(principal)].databaseIndex
+        let database = principals[principal].databaseIndex
         let key = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
         if let known = patterns.find(key, database) { return known }
         let text = Array("function call \(oid)".utf8)
@@ -132,12 +135,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             result.principal = known
             return result
         }
-        guard principals.count < Self.mostNames else { return result }
-        result.principal = PrincipalHandle(principals.count)
+        guard principals.count < Self.mostNames, let handle = principals.take() else { return result }
+        result.principal = handle
         let address = Endpoint(high: note.client.high, low: note.client.low, port: 0).description.dropLast(2)
         var principal = Principal(user: user, database: database, client: String(address))
         principal.databaseIndex = databaseNumber(database)
-        principals.append(principal)
+        principals[handle] = principal
         principalIndex[key] = result.principal
         return result
     }
@@ -162,17 +165,27 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
-        let key = patterns.records[pattern].fingerprint
-        let price: Int64
-        if let known = prices.price(of: key, at: time) {
-            price = known
-        } else {
-            price = (priceList.price(of: key) ?? priceList.fallback).micro
-            prices.store(price, for: key, at: time)
+        let record = patterns.records.slot(pattern)
+        let isPriced = record.value.priceExpires > time.nanoseconds
+        let price = isPriced ? record.value.price : findPrice(record, at: time)
+        if isPriced { priceHits &+= 1 }
+        let payer = principals.slot(principal)
+        payer.value.account.charge(price, at: time)
+        payer.value.counts.sent &+= 1
+        payer.value.counts.cost &+= price
+        return price
+    }
+
+    /// Asks the price of a pattern again, and keeps it with the pattern for as long as it is good.
+    @inline(never)
+    private mutating func findPrice(_ record: Slot<PatternRecord>, at time: Timestamp) -> Int64 {
+        let key = record.value.fingerprint
+        if prices.price(of: key, at: time) == nil {
+            prices.store((priceList.price(of: key) ?? priceList.fallback).micro, for: key, at: time)
         }
-        principals[Int(principal)].account.charge(price, at: time)
-        principals[Int(principal)].counts.sent &+= 1
-        principals[Int(principal)].counts.cost &+= price
+        guard let (price, expires) = prices.entry(of: key, at: time) else { return priceList.fallback.micro }
+        record.value.price = price
+        record.value.priceExpires = expires
         return price
     }
 
@@ -182,13 +195,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         sentAt time: Timestamp,
         to principal: PrincipalHandle
     ) -> PatternHandle {
-        for (who, sign) in [(0, Int64(-1)), (Int(principal), 1)] {
-            principals[who].counts.sent = sign < 0 ? principals[who].counts.sent &- 1 : principals[who].counts.sent &+ 1
-            principals[who].counts.cost &+= sign &* price
-            principals[who].account.charge(sign &* price, at: time)
-        }
+        principals[0].counts.sent &-= 1
+        principals[0].counts.cost &-= price
+        principals[0].account.charge(-price, at: time)
+        principals[principal].counts.sent &+= 1
+        principals[principal].counts.cost &+= price
+        principals[principal].account.charge(price, at: time)
         guard pattern > 0 else { return 0 }
-        let database = principals[Int(principal)].databaseIndex
+        let database = principals[principal].databaseIndex
         let record = patterns.records[pattern]
         if let known = patterns.find(record.fingerprint, database) { return known }
         let text = patterns.texts[Int(pattern)]
@@ -198,63 +212,64 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func ended(_ event: StatementEvent) {
-        let who = Int(event.principal)
+        let payer = principals.slot(event.principal)
+        let pattern = patterns.records.slot(event.pattern)
         let price = event.price
         switch event.outcome {
         case .completed:
-            principals[who].counts.completed &+= 1
-            principals[who].counts.rows &+= event.rows
-            principals[who].counts.duration &+= UInt64(event.duration)
-            if event.kind.isPlannable { principals[who].counts.plannable &+= 1 }
-            patterns.records[event.pattern].calls &+= 1
-            patterns.records[event.pattern].rows &+= event.rows
-            patterns.records[event.pattern].durations.record(event.duration)
-            prove(event, who, price)
+            payer.value.counts.completed &+= 1
+            payer.value.counts.rows &+= event.rows
+            payer.value.counts.duration &+= UInt64(event.duration)
+            if event.kind.isPlannable { payer.value.counts.plannable &+= 1 }
+            pattern.value.calls &+= 1
+            pattern.value.rows &+= event.rows
+            pattern.value.durations.record(event.duration)
+            prove(event, payer, pattern)
         case .failed:
-            principals[who].counts.failed &+= 1
-            patterns.records[event.pattern].errors &+= 1
-            prove(event, who, price)
+            payer.value.counts.failed &+= 1
+            pattern.value.errors &+= 1
+            prove(event, payer, pattern)
         case .uncertain:
-            principals[who].counts.uncertain &+= 1
-            patterns.records[event.pattern].cost &+= price
+            payer.value.counts.uncertain &+= 1
+            pattern.value.cost &+= price
         case .skipped:
-            principals[who].counts.skipped &+= 1
-            principals[who].counts.cost &-= price
-            principals[who].account.refund(price, at: event.started)
-            if event.errorCode != 0 { patterns.records[event.pattern].errors &+= 1 }
+            payer.value.counts.skipped &+= 1
+            payer.value.counts.cost &-= price
+            payer.value.account.refund(price, at: event.started)
+            if event.errorCode != 0 { pattern.value.errors &+= 1 }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
         if Recorder.isActive { record(event) }
     }
 
     @inline(__always)
-    private mutating func prove(_ event: StatementEvent, _ who: Int, _ price: Int64) {
-        principals[who].counts.costLow &+= price
-        principals[who].account.settle(price, at: event.started)
-        patterns.records[event.pattern].cost &+= price
-        patterns.records[event.pattern].costLow &+= price
+    private func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
+        payer.value.counts.costLow &+= event.price
+        payer.value.account.settle(event.price, at: event.started)
+        pattern.value.cost &+= event.price
+        pattern.value.costLow &+= event.price
     }
 
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {
-        if kind.isPlannable { principals[Int(principal)].counts.plannable &-= 1 }
+        if kind.isPlannable { principals[principal].counts.plannable &-= 1 }
         patterns.records[pattern].calls &-= 1
     }
 
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {
         switch what {
-        case .query: principals[Int(principal)].counts.simpleOK &+= 1
-        case .portal: principals[Int(principal)].counts.portalsOK &+= 1
-        case .functionCall: principals[Int(principal)].counts.functionCallsOK &+= 1
+        case .query: principals[principal].counts.simpleOK &+= 1
+        case .portal: principals[principal].counts.portalsOK &+= 1
+        case .functionCall: principals[principal].counts.functionCallsOK &+= 1
         }
     }
 
     mutating func reported(_ principal: PrincipalHandle) {
-        principals[Int(principal)].counts.errors &+= 1
+        principals[principal].counts.errors &+= 1
     }
 
     private mutating func record(_ event: StatementEvent) {
         let note = Int(event.flow) < flows.highWater ? flows[event.flow] : FlowNote()
-        let principal = principals[Int(event.principal)]
+        let principal = principals[event.principal]
         recorder.record(
             StatementDetails(
                 event: event,

@@ -24,7 +24,8 @@ public struct CaptureSummary: Sendable {
 
     mutating func ignore(_ reason: IgnoredReason) { ignored[Int(reason.rawValue)] &+= 1 }
 
-    mutating func note(_ record: CaptureRecord) {
+    @inline(__always)
+    mutating func note(_ record: borrowing CaptureRecord) {
         packets &+= 1
         bytes &+= UInt64(record.captured)
         if record.captured < record.length { truncatedPackets &+= 1 }

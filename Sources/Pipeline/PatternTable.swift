@@ -7,6 +7,9 @@ struct PatternRecord: BitwiseCopyable {
     var fingerprint = Fingerprint.unknown
     /// Index into the table of database names; 0: unknown.
     var database: Int32 = 0
+    /// What it costs, micro-units, and until when that is good, ns since 1970.
+    var price: Int64 = 0
+    var priceExpires: Int64 = .min
     var calls: UInt64 = 0
     var errors: UInt64 = 0
     var rows: UInt64 = 0

@@ -86,10 +86,12 @@ public struct ReplayResult: Sendable {
         for wire in StatementProtocol.allCases {
             byProtocol[wire, default: 0] += shard.analyser.books.byProtocol[Int(wire.rawValue)]
         }
-        principals += shard.analyser.books.principals.dropFirst()
+        for handle in 1..<Int32(max(1, shard.analyser.books.principals.highWater)) {
+            principals.append(shard.analyser.books.principals[handle])
+        }
         principals[0].counts.add(shard.analyser.books.principals[0].counts)
         principals[0].account.add(shard.analyser.books.principals[0].account)
-        priceHits += shard.analyser.books.prices.hits
+        priceHits += shard.analyser.books.priceHits + shard.analyser.books.prices.hits
         priceMisses += shard.analyser.books.prices.misses
         patternOverflow += shard.analyser.books.patterns.overflow
         for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {

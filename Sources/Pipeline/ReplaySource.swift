@@ -79,13 +79,19 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         guard var file = current.take() else { return }
         // Packet by packet this would be looked up in vain.
         let hasFilter = filter != nil
+        var linkNumber: UInt16 = 0
+        var knownLink = LinkType(rawValue: 0)
         var record = CaptureRecord()
         var segment = Segment()
         let bytes = chunk.bytes
         var failure: CaptureError?
         while file.next(&record, in: bytes) {
             summary.note(record)
-            guard let link = LinkType(rawValue: record.linkType) else {
+            if record.linkType != linkNumber {
+                linkNumber = record.linkType
+                knownLink = LinkType(rawValue: linkNumber)
+            }
+            guard let link = knownLink else {
                 summary.ignore(.linkType)
                 continue
             }

@@ -9,8 +9,12 @@ struct CommandTag {
     var isPortalMove = false
 
     init(_ body: RawSpan) {
-        var end = body.firstOffset(of: 0, from: 0) ?? body.byteCount
+        // The tag ends in the message's last byte.
+        var end = body.byteCount &- 1
         guard end > 0 else { return }
+        if body.byte(at: end) != 0 || body.byte(at: end &- 1) == 0 {
+            end = body.firstOffset(of: 0, from: 0) ?? body.byteCount
+        }
         let first = body.byte(at: 0)
         // ROLLBACK; RELEASE, REVOKE and the like have another second letter.
         isRollback = first == 0x52 && end == 8 && body.byte(at: 1) == 0x4F

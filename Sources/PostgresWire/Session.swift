@@ -1,25 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 
-/// How far one direction of a session is read.
-struct MessageReader: BitwiseCopyable {
-    /// Bytes of the current message still to pass over.
-    var skip: UInt32 = 0
-    /// Bytes of a message header seen so far, and how many.
-    var header: UInt64 = 0
-    var headerCount: UInt8 = 0
-    /// Set while the place of message boundaries is unknown.
-    var isLost = false
-    /// Whether the message being collected has lost bytes.
-    var isHoled = false
-    /// The message being collected: its type, its whole body length, and what of the body is kept.
-    var type: UInt8 = 0
-    var length: UInt32 = 0
-    var filled: UInt32 = 0
-    var wanted: UInt32 = 0
-    var block = Block.none
-}
-
 /// The protocol state of one connection.
 ///
 /// Times are those of packets.
@@ -84,8 +65,6 @@ struct Session: BitwiseCopyable {
     var unnamedStatement: PatternHandle = 0
     var unnamedStatementKind = StatementKind.unknown
     var unnamedPortal = Portal()
-    var client = MessageReader()
-    var server = MessageReader()
     /// The end of the last statement's answer.
     var lastCompletion = Timestamp.epoch
     /// Bytes the server sent, and where the last statement's answer ended.

@@ -7,20 +7,19 @@ extension Sessions {
         _ session: Slot<Session>,
         _ type: UInt8,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         counters.messages &+= 1
         switch type {
-        case 0x5A: readyForQuery(session, body, moment, &sink)
-        case 0x43: commandComplete(session, body, moment, &sink)
+        case 0x5A: readyForQuery(session, body, &sink)
+        case 0x43: commandComplete(session, body, &sink)
         case 0x31: parseComplete(session)
         case 0x32: session.value.boundSerial &+= 1
-        case 0x33: closeComplete(session, moment, &sink)
-        case 0x49: emptyQuery(session, moment, &sink)
-        case 0x73: portalSuspended(session, moment, &sink)
-        case 0x45: errorResponse(session, body, moment, &sink)
-        case 0x56: functionResult(session, moment, &sink)
+        case 0x33: closeComplete(session, &sink)
+        case 0x49: emptyQuery(session, &sink)
+        case 0x73: portalSuspended(session, &sink)
+        case 0x45: errorResponse(session, body, &sink)
+        case 0x56: functionResult(session, &sink)
         case 0x47: ignoreSyncs(session)
         case 0x53: parameterStatus(session, body)
         default: break
@@ -40,21 +39,19 @@ extension Sessions {
 
     private mutating func closeComplete(
         _ session: Slot<Session>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard let request = front(session), request.value.kind == .close else { return noteUnexpected(session) }
         let (kind, name) = (request.value.statementKind, request.value.name)
         pop(session)
         guard kind == .closeCursor, let portal = portal(session, name) else { return }
-        endPortal(session, portal, finished: true, moment, &sink)
+        endPortal(session, portal, finished: true, &sink)
         removePortal(session, name)
     }
 
     private mutating func commandComplete(
         _ session: Slot<Session>,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let tag = CommandTag(body)
@@ -65,9 +62,9 @@ extension Sessions {
         }
         switch request.value.kind {
         case .statement where !request.value.flags.contains(.done):
-            completeStatement(session, request, tag, moment, &sink)
+            completeStatement(session, request, tag, &sink)
         case .execute where !request.value.flags.contains(.done):
-            completeExecute(session, request, tag, moment, &sink)
+            completeExecute(session, request, tag, &sink)
         default:
             if !request.value.flags.contains(.unmetered) { counters.orphanAnswers &+= 1 }
         }
@@ -77,17 +74,16 @@ extension Sessions {
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ tag: CommandTag,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
         if !flags.contains(.unmetered) {
-            var event = event(session, request, moment)
+            var event = event(session, request)
             event.rows = tag.rows
             if flags.contains(.inDoubt) { event.outcome = .uncertain }
             sink.ended(event)
         }
-        noteCompletion(session, moment)
+        noteCompletion(session)
         let kind = request.value.statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
         finish(session, request)
@@ -102,12 +98,11 @@ extension Sessions {
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ tag: CommandTag,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
         let isFirst = flags.contains(.first)
-        var event = event(session, request, moment)
+        var event = event(session, request)
         event.rows = tag.rows
         if flags.contains(.inDoubt) { event.outcome = .uncertain }
         let (name, serial) = (request.value.name, request.value.serial)
@@ -123,7 +118,7 @@ extension Sessions {
             done.state.formUnion([.settled, .completed])
             setPortal(session, name, done)
         }
-        noteCompletion(session, moment)
+        noteCompletion(session)
         let kind = request.value.statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
         finish(session, request)
@@ -154,7 +149,6 @@ extension Sessions {
 
     private mutating func portalSuspended(
         _ session: Slot<Session>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard let request = front(session), request.value.kind == .execute else { return noteUnexpected(session) }
@@ -165,44 +159,42 @@ extension Sessions {
             sink.acknowledged(.portal, session.value.principal)
         }
         if var portal = portal(session, name), portal.serial == serial {
-            portal.elapsed &+= duration(session, since: request.value.sent, moment)
+            portal.elapsed &+= duration(session, since: request.value.sent)
             portal.rowLimit = rowLimit
             if !portal.state.contains(.settled) { portal.state.insert(.suspended) }
             setPortal(session, name, portal)
         } else if flags.contains(.first) {
             // A Bind that was sent meanwhile takes its place: this is its end.
-            var event = event(session, request, moment)
+            var event = event(session, request)
             event.rows = UInt64(rowLimit)
             sink.ended(event)
         }
-        noteCompletion(session, moment)
+        noteCompletion(session)
         finish(session, request)
     }
 
     private mutating func emptyQuery(
         _ session: Slot<Session>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard let request = front(session), request.value.kind == .statement || request.value.kind == .execute,
             !request.value.flags.contains(.done)
         else { return noteUnexpected(session) }
         // We saw a statement where the server saw none: it never ran.
-        endUnanswered(session, request, moment, &sink)
-        noteCompletion(session, moment)
+        endUnanswered(session, request, &sink)
+        noteCompletion(session)
         finish(session, request)
     }
 
     private mutating func functionResult(
         _ session: Slot<Session>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard let request = front(session), request.value.kind == .functionCall, !request.value.flags.contains(.done) else {
             return noteUnexpected(session)
         }
-        sink.ended(event(session, request, moment))
-        noteCompletion(session, moment)
+        sink.ended(event(session, request))
+        noteCompletion(session)
         request.value.flags.insert(.done)
     }
 
@@ -226,13 +218,12 @@ extension Sessions {
     private mutating func readyForQuery(
         _ session: Slot<Session>,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         if session.value.phase != .ready {
             // Where the answer to the login is missing, this one may belong to a query already.
             let isQuery = session.value.flags.contains(.doubtful) && front(session) != nil
-            login(session, moment, &sink)
+            login(session, &sink)
             guard isQuery else {
                 if front(session) == nil { session.value.flags.insert(.idle) }
                 return
@@ -241,7 +232,7 @@ extension Sessions {
         while let request = front(session) {
             let flags = request.value.flags
             let isEnd = flags.contains(.endsQuery)
-            if !flags.contains(.done) { endUnanswered(session, request, moment, &sink) }
+            if !flags.contains(.done) { endUnanswered(session, request, &sink) }
             if isEnd { acknowledge(session, request, &sink) }
             // After a loss, requests sent before it may have been answered in the bytes that are missing.
             let goesOn = flags.contains(.inDoubt) && session.value.flags.contains(.doubtful)
@@ -260,11 +251,11 @@ extension Sessions {
         if status == 0x49 {
             if session.value.portals >= 0 || session.value.unnamedPortal.state.contains(.exists) {
                 let finished = !session.value.flags.contains(.rolledBack)
-                endPortals(session, finished: finished, moment, &sink)
+                endPortals(session, finished: finished, &sink)
             }
             session.value.flags.remove(.rolledBack)
         }
-        session.value.lastCompletion = moment.time
+        session.value.lastCompletion = now.time
         session.value.answerStart = session.value.serverBytes
     }
 
@@ -289,12 +280,11 @@ extension Sessions {
     private mutating func endUnanswered(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
         guard isMetered(request), request.value.kind != .execute || flags.contains(.first) else { return }
-        var event = event(session, request, moment)
+        var event = event(session, request)
         event.outcome = session.value.flags.contains(.doubtful) || flags.contains(.inDoubt) ? .uncertain : .skipped
         sink.ended(event)
         if request.value.kind == .execute { mark(session, request.value.name, request.value.serial, .settled) }

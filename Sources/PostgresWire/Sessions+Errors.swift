@@ -6,15 +6,14 @@ extension Sessions {
     mutating func errorResponse(
         _ session: Slot<Session>,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let fields = ErrorFields(body)
         let isLogin = session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
         guard !isLogin else {
             counters.authFailed &+= 1
-            skipToSync(session, moment, &sink)
-            abandonRequests(session, isKnown: true, moment, &sink)
+            skipToSync(session, &sink)
+            abandonRequests(session, isKnown: true, &sink)
             session.value.phase = .opaque
             return
         }
@@ -25,8 +24,8 @@ extension Sessions {
             // an administrator.
             guard session.value.flags.contains(.unsynced), !fields.isFatal else { return }
             sink.reported(session.value.principal)
-            skipToSync(session, moment, &sink)
-            endPortals(session, finished: false, moment, &sink)
+            skipToSync(session, &sink)
+            endPortals(session, finished: false, &sink)
             return
         }
         let flags = request.value.flags
@@ -34,11 +33,11 @@ extension Sessions {
         sink.reported(session.value.principal)
         switch request.value.kind {
         case .statement where isBehindUnanswered(session, request):
-            skipToSync(session, moment, &sink)
+            skipToSync(session, &sink)
         case .statement:
-            failQuery(session, request, fields, moment, &sink)
+            failQuery(session, request, fields, &sink)
         case .functionCall:
-            fail(session, request, fields, moment, &sink)
+            fail(session, request, fields, &sink)
             request.value.flags.formUnion([.done, .failed])
         case .sync:
             // A Parse, Bind or Describe before it failed, or the implicit commit: ReadyForQuery follows.
@@ -49,13 +48,13 @@ extension Sessions {
         default:
             let isBound = Int32(bitPattern: request.value.serial &- session.value.boundSerial) <= 0
             if request.value.kind == .execute, isBound || session.value.flags.contains(.midstream) {
-                fail(session, request, fields, moment, &sink)
+                fail(session, request, fields, &sink)
                 request.value.flags.insert(.done)
             }
-            skipToSync(session, moment, &sink)
+            skipToSync(session, &sink)
         }
-        endPortals(session, finished: false, moment, &sink)
-        noteCompletion(session, moment)
+        endPortals(session, finished: false, &sink)
+        noteCompletion(session)
     }
 
     /// Whether a Parse or Bind that was sent before a Query is still unanswered: then the error is its, and the
@@ -73,7 +72,6 @@ extension Sessions {
         _ session: Slot<Session>,
         _ first: Slot<Request>,
         _ fields: ErrorFields,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         // The whole text is parsed before any of it runs.
@@ -83,10 +81,10 @@ extension Sessions {
             let flags = request.value.flags
             guard request.value.kind == .statement else { return }
             if isFailed {
-                fail(session, request, fields, moment, &sink)
+                fail(session, request, fields, &sink)
                 isFailed = false
             } else if isMetered(request) {
-                var event = event(session, request, moment)
+                var event = event(session, request)
                 event.outcome = flags.contains(.inDoubt) ? .uncertain : .skipped
                 event.errorCode = isUnparsed ? fields.code : 0
                 sink.ended(event)
@@ -104,13 +102,12 @@ extension Sessions {
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ fields: ErrorFields,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard isMetered(request), request.value.kind != .execute || request.value.flags.contains(.first) else {
             return
         }
-        var event = event(session, request, moment)
+        var event = event(session, request)
         event.outcome = request.value.flags.contains(.inDoubt) ? .uncertain : .failed
         event.errorCode = fields.code
         sink.ended(event)

@@ -7,273 +7,203 @@ extension Sessions {
     /// How much of a message with names is looked at; names longer than that are as good as unknown.
     static var namePrefix: UInt32 { 2048 }
 
-    /// Reads what the client sent: whole messages where they lie, the rest by collecting what is needed of it.
-    mutating func readClient(
+    /// How far one direction of a session is read.
+    @inline(__always)
+    mutating func reader(_ session: Slot<Session>, _ side: Direction) -> Slot<MessageReader> {
+        readers.slot(session.handle &* 2 &+ Int32(side.rawValue))
+    }
+
+    /// Reads what one side sent: whole messages where they lie, the rest by collecting what is needed of it.
+    mutating func read(
         _ session: Slot<Session>,
+        _ side: Direction,
         _ bytes: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
+        let reader = reader(session, side)
         let count = bytes.byteCount
         var offset = 0
-        if session.value.client.isLost {
-            guard findClient(session, bytes) else { return }
+        if reader.value.isLost {
+            guard let found = find(session, side, bytes) else { return }
+            offset = found
+        }
+        if reader.value.isCollecting {
+            guard let next = resume(session, side, bytes, offset, &sink) else { return }
+            offset = next
         }
         while offset < count {
-            if session.value.client.isCollecting {
-                offset &+= continueClient(session, bytes, offset, moment, &sink)
-                if session.value.client.isLost || session.value.phase == .opaque { return }
+            guard count &- offset >= 5 else {
+                reader.value.addHeader(bytes, offset)
+                return
+            }
+            // The five bytes of the header are there.
+            let type = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
+            let length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt32.self)
+                .bigEndian
+            guard isMessage(side, type, length) else {
+                lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+                return
+            }
+            let end = offset &+ 1 &+ Int(length)
+            if type == 0x44, side == .server {  // DataRow: the bulk of all bytes
+                counters.messages &+= 1
+                if end > count { reader.value.skip = UInt32(end &- count) }
+                offset = end
                 continue
             }
-            guard offset &+ 5 <= count else {
-                session.value.client.addHeader(bytes, offset)
+            guard end <= count else {
+                begin(session, side, type, length &- 4, &sink)
+                _ = resume(session, side, bytes, offset &+ 5, &sink)
                 return
             }
-            let type = bytes.byte(at: offset)
-            let length = bytes.bigEndian32(at: offset &+ 1)
-            guard isClientMessage(type, length) else {
-                lose(session, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
-                return
-            }
-            let body = offset &+ 5
-            let end = body &+ Int(length &- 4)
-            if end <= count {
-                clientMessage(session, type, bytes.extracting(body..<end), length &- 4, moment, &sink)
-                offset = end
-            } else {
-                beginClient(session, type, length &- 4, moment, &sink)
-                offset = body
-            }
+            message(session, side, type, bytes.extracting(offset &+ 5..<end), length &- 4, &sink)
+            if session.value.phase == .opaque { return }
+            offset = end
         }
     }
 
-    /// Reads what the server sent.
-    mutating func readServer(
+    @inline(__always)
+    private func isMessage(_ side: Direction, _ type: UInt8, _ length: UInt32) -> Bool {
+        guard length <= Self.longestMessage else { return false }
+        return side == .client ? FrontendShape.isType(type) && length >= 4 : BackendShape.fits(type, length)
+    }
+
+    @inline(__always)
+    private mutating func message(
         _ session: Slot<Session>,
-        _ bytes: RawSpan,
-        _ moment: Moment,
+        _ side: Direction,
+        _ type: UInt8,
+        _ body: RawSpan,
+        _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let count = bytes.byteCount
-        var offset = 0
-        if session.value.server.isLost {
-            guard let found = findServer(session, bytes) else { return }
-            offset = found
-        }
-        while offset < count {
-            if session.value.server.isCollecting {
-                offset &+= continueServer(session, bytes, offset, moment, &sink)
-                if session.value.server.isLost || session.value.phase == .opaque { return }
-                continue
-            }
-            guard offset &+ 5 <= count else {
-                session.value.server.addHeader(bytes, offset)
-                return
-            }
-            let type = bytes.byte(at: offset)
-            let length = bytes.bigEndian32(at: offset &+ 1)
-            guard isServerMessage(type, length) else {
-                lose(session, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
-                return
-            }
-            let body = offset &+ 5
-            let end = body &+ Int(length &- 4)
-            if type == 0x44 {  // DataRow: the bulk of all bytes
-                counters.messages &+= 1
-                if end > count { session.value.server.skip = UInt32(end &- count) }
-                offset = end
-                continue
-            }
-            if end <= count {
-                serverMessage(session, type, bytes.extracting(body..<end), moment, &sink)
-                if session.value.phase == .opaque { return }
-                offset = end
-            } else {
-                beginServer(session, type, length &- 4, moment, &sink)
-                offset = body
-            }
+        if side == .client {
+            clientMessage(session, type, body, length, &sink)
+        } else {
+            serverMessage(session, type, body, &sink)
         }
     }
 
     /// A message that goes on in a later packet: decides how much of it must be kept.
-    private mutating func beginClient(
+    @inline(never)
+    private mutating func begin(
         _ session: Slot<Session>,
+        _ side: Direction,
         _ type: UInt8,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        let wanted: UInt32 =
-            switch type {
-            case 0x51, 0x50: min(length, UInt32(limits.text))  // Query, Parse
-            case 0x42, 0x44, 0x45, 0x43: min(length, Self.namePrefix)  // Bind, Describe, Execute, Close
-            case 0x46: min(length, 4)  // FunctionCall
-            default: 0
-            }
+        let reader = reader(session, side)
+        let wanted = side == .client ? wantedOfClient(type, length) : wantedOfServer(type, length)
         if wanted == 0 {
-            clientMessage(session, type, RawSpan(), length, moment, &sink)
-            session.value.client.skip = length
+            message(session, side, type, RawSpan(), length, &sink)
+            reader.value.skip = length
         } else {
-            session.value.client.collect(type, length, wanted)
+            reader.value.collect(type, length, wanted)
         }
     }
 
-    private mutating func beginServer(
-        _ session: Slot<Session>,
-        _ type: UInt8,
-        _ length: UInt32,
-        _ moment: Moment,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        let wanted: UInt32 =
-            switch type {
-            case 0x43: min(length, 128)  // CommandComplete
-            case 0x45: min(length, 512)  // ErrorResponse
-            case 0x53: min(length, 256)  // ParameterStatus
-            case 0x52: min(length, 4)  // Authentication
-            case 0x5A: min(length, 1)  // ReadyForQuery
-            default: 0
-            }
-        if wanted == 0 {
-            serverMessage(session, type, RawSpan(), moment, &sink)
-            session.value.server.skip = length
-        } else {
-            session.value.server.collect(type, length, wanted)
+    private func wantedOfClient(_ type: UInt8, _ length: UInt32) -> UInt32 {
+        switch type {
+        case 0x51, 0x50: min(length, UInt32(limits.text))  // Query, Parse
+        case 0x42, 0x44, 0x45, 0x43: min(length, Self.namePrefix)  // Bind, Describe, Execute, Close
+        case 0x46: min(length, 4)  // FunctionCall
+        default: 0
         }
     }
 
-    /// Takes up a message or header that an earlier packet began; returns the number of bytes consumed.
-    private mutating func continueClient(
+    private func wantedOfServer(_ type: UInt8, _ length: UInt32) -> UInt32 {
+        switch type {
+        case 0x43: min(length, 128)  // CommandComplete
+        case 0x45: min(length, 512)  // ErrorResponse
+        case 0x53: min(length, 256)  // ParameterStatus
+        case 0x52: min(length, 4)  // Authentication
+        case 0x5A: min(length, 1)  // ReadyForQuery
+        default: 0
+        }
+    }
+
+    /// Takes up what an earlier packet began; returns where the next message begins, `nil` when the bytes are used up.
+    @inline(never)
+    private mutating func resume(
         _ session: Slot<Session>,
+        _ side: Direction,
+        _ bytes: RawSpan,
+        _ start: Int,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> Int? {
+        let reader = reader(session, side)
+        var offset = start
+        while reader.value.isCollecting {
+            guard offset < bytes.byteCount else { return nil }
+            if let passed = reader.value.pass(bytes, offset) {
+                offset &+= passed
+            } else if reader.value.wanted == 0 {
+                offset &+= resumeHeader(session, side, bytes, offset, &sink)
+            } else {
+                offset &+= keep(reader, bytes, offset)
+                complete(session, side, &sink)
+            }
+            if reader.value.isLost || session.value.phase == .opaque { return nil }
+        }
+        return offset < bytes.byteCount ? offset : nil
+    }
+
+    /// Takes up a header that an earlier packet began; returns the number of bytes consumed.
+    private mutating func resumeHeader(
+        _ session: Slot<Session>,
+        _ side: Direction,
         _ bytes: RawSpan,
         _ offset: Int,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) -> Int {
-        if let passed = session.value.client.pass(bytes, offset) { return passed }
-        if session.value.client.wanted == 0 {
-            let (used, complete) = session.value.client.completeHeader(bytes, offset)
-            guard complete else { return used }
-            let (type, length) = session.value.client.takeHeader()
-            guard isClientMessage(type, length) else {
-                lose(session, .client, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
-                return used
-            }
-            beginClient(session, type, length &- 4, moment, &sink)
-            if length == 4 { session.value.client.skip = 0 }
+        let reader = reader(session, side)
+        let (used, isWhole) = reader.value.completeHeader(bytes, offset)
+        guard isWhole else { return used }
+        let (type, length) = reader.value.takeHeader()
+        guard isMessage(side, type, length) else {
+            lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
             return used
         }
-        let used = keep(session, .client, bytes, offset)
-        let reader = session.value.client
-        if reader.filled == reader.wanted {
-            session.value.client.endCollecting()
-            clientMessage(session, reader.type, reader.block.bytes(0..<Int(reader.filled)), reader.length, moment, &sink)
-            pool.give(reader.block)
-        }
+        begin(session, side, type, length &- 4, &sink)
         return used
     }
 
-    private mutating func continueServer(
+    /// Handles the message being collected once all that is wanted of it is there.
+    private mutating func complete(
         _ session: Slot<Session>,
-        _ bytes: RawSpan,
-        _ offset: Int,
-        _ moment: Moment,
+        _ side: Direction,
         _ sink: inout some SessionSink & ~Copyable
-    ) -> Int {
-        if let passed = session.value.server.pass(bytes, offset) { return passed }
-        if session.value.server.wanted == 0 {
-            let (used, complete) = session.value.server.completeHeader(bytes, offset)
-            guard complete else { return used }
-            let (type, length) = session.value.server.takeHeader()
-            guard isServerMessage(type, length) else {
-                lose(session, .server, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
-                return used
-            }
-            beginServer(session, type, length &- 4, moment, &sink)
-            return used
-        }
-        let used = keep(session, .server, bytes, offset)
-        let reader = session.value.server
-        if reader.filled == reader.wanted {
-            session.value.server.endCollecting()
-            serverMessage(session, reader.type, reader.block.bytes(0..<Int(reader.filled)), moment, &sink)
-            pool.give(reader.block)
-        }
-        return used
+    ) {
+        let reader = reader(session, side)
+        guard reader.value.filled == reader.value.wanted else { return }
+        let whole = reader.value
+        reader.value.endCollecting()
+        message(session, side, whole.type, whole.block.bytes(0..<Int(whole.filled)), whole.length, &sink)
+        pool.give(whole.block)
     }
 
     /// Copies what is wanted of a message into its block, which grows with what has really come.
-    mutating func keep(_ session: Slot<Session>, _ side: Direction, _ bytes: RawSpan, _ offset: Int) -> Int {
-        var reader = side == .client ? session.value.client : session.value.server
-        let count = min(Int(reader.wanted &- reader.filled), bytes.byteCount &- offset)
-        let needed = Int(reader.filled) + count
-        if needed > reader.block.capacity {
-            let size = min(Int(reader.wanted), max(needed, reader.block.capacity * 2))
+    mutating func keep(_ reader: Slot<MessageReader>, _ bytes: RawSpan, _ offset: Int) -> Int {
+        let filled = Int(reader.value.filled)
+        let count = min(Int(reader.value.wanted) - filled, bytes.byteCount &- offset)
+        let needed = filled + count
+        if needed > reader.value.block.capacity {
+            let size = min(Int(reader.value.wanted), max(needed, reader.value.block.capacity * 2))
             guard let larger = pool.take(size) else {
                 // No room: the message is known by what is kept of it.
                 counters.note(.textCut)
-                reader.skip = reader.length &- reader.filled
-                reader.wanted = reader.filled
-                if side == .client { session.value.client = reader } else { session.value.server = reader }
+                reader.value.skip = reader.value.length &- reader.value.filled
+                reader.value.wanted = reader.value.filled
                 return 0
             }
-            larger.store(reader.block.bytes(0..<Int(reader.filled)), at: 0)
-            pool.give(reader.block)
-            reader.block = larger
+            larger.store(reader.value.block.bytes(0..<filled), at: 0)
+            pool.give(reader.value.block)
+            reader.value.block = larger
         }
-        reader.block.store(bytes.extracting(offset..<offset + count), at: Int(reader.filled))
-        reader.filled &+= UInt32(count)
-        if side == .client { session.value.client = reader } else { session.value.server = reader }
+        reader.value.block.store(bytes.extracting(offset..<offset + count), at: filled)
+        reader.value.filled &+= UInt32(count)
         return count
     }
 }
 
-extension MessageReader {
-    /// Whether the next byte belongs to something begun earlier.
-    @inline(__always)
-    var isCollecting: Bool { skip | wanted | UInt32(headerCount) != 0 }
-
-    mutating func collect(_ type: UInt8, _ length: UInt32, _ wanted: UInt32) {
-        (self.type, self.length, self.wanted, filled, block) = (type, length, wanted, 0, .none)
-    }
-
-    /// The message is collected: what follows of it is passed over.
-    mutating func endCollecting() {
-        skip = length &- wanted
-        (wanted, filled, length, block) = (0, 0, 0, .none)
-    }
-
-    /// Passes over bytes of no interest; `nil` when there are none.
-    mutating func pass(_ bytes: RawSpan, _ offset: Int) -> Int? {
-        guard skip > 0, wanted == 0 else { return nil }
-        let count = min(Int(skip), bytes.byteCount &- offset)
-        skip &-= UInt32(count)
-        return count
-    }
-
-    /// Keeps the beginning of a header.
-    mutating func addHeader(_ bytes: RawSpan, _ start: Int) {
-        for offset in start..<bytes.byteCount {
-            header = header &<< 8 | UInt64(bytes.byte(at: offset))
-            headerCount &+= 1
-        }
-    }
-
-    /// Adds bytes to a begun header; says how many it took and whether the header is whole.
-    mutating func completeHeader(_ bytes: RawSpan, _ start: Int) -> (Int, Bool) {
-        var offset = start
-        while headerCount < 5, offset < bytes.byteCount {
-            header = header &<< 8 | UInt64(bytes.byte(at: offset))
-            headerCount &+= 1
-            offset &+= 1
-        }
-        return (offset &- start, headerCount == 5)
-    }
-
-    mutating func takeHeader() -> (UInt8, UInt32) {
-        let result = (UInt8(truncatingIfNeeded: header &>> 32), UInt32(truncatingIfNeeded: header))
-        header = 0
-        headerCount = 0
-        return result
-    }
-}

@@ -8,44 +8,43 @@ extension Sessions {
         _ type: UInt8,
         _ body: RawSpan,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         counters.messages &+= 1
         if type == 0x70 { return }  // passwords and SASL answers
         session.value.flags.remove(.idle)
         if session.value.flags.contains(.skipping), type != 0x53 {
-            skip(session, type, body, length, moment, &sink)
+            skip(session, type, body, length, &sink)
             return
         }
         switch type {
-        case 0x51: query(session, body, length, moment, &sink)
+        case 0x51: query(session, body, length, &sink)
         case 0x50:
             session.value.flags.insert(.unsynced)
-            parse(session, body, moment, &sink)
+            parse(session, body, &sink)
         case 0x42:
             session.value.flags.insert(.unsynced)
-            bind(session, body, moment, &sink)
+            bind(session, body, &sink)
         case 0x45:
             session.value.flags.insert(.unsynced)
-            execute(session, body, length, moment, &sink)
+            execute(session, body, length, &sink)
         case 0x44: session.value.flags.insert(.unsynced)
-        case 0x53: sync(session, moment)
+        case 0x53: sync(session)
         case 0x43:
             session.value.flags.insert(.unsynced)
-            close(session, body, moment)
-        case 0x46: functionCall(session, body, length, moment, &sink)
+            close(session, body)
+        case 0x46: functionCall(session, body, length, &sink)
         case 0x63, 0x66:
             if session.value.flags.contains(.copyIn) {
                 session.value.flags.remove(.copyIn)
             } else {
-                _ = push(session, .copyEnd, sent: moment.time)
+                _ = push(session, .copyEnd, sent: now.time)
             }
         default: break
         }
     }
 
-    private mutating func sync(_ session: Slot<Session>, _ moment: Moment) {
+    private mutating func sync(_ session: Slot<Session>) {
         if session.value.flags.contains(.copyIn) { return }
         session.value.flags.subtract([.skipping, .unsynced])
         if let last = linked(session.value.lastRequest), last.value.kind == .execute,
@@ -55,7 +54,7 @@ extension Sessions {
             last.value.syncSerial = session.value.portalSerial
             return
         }
-        guard let request = push(session, .sync, sent: moment.time) else { return }
+        guard let request = push(session, .sync, sent: now.time) else { return }
         request.value.flags = .endsQuery
         request.value.syncSerial = session.value.portalSerial
     }
@@ -65,11 +64,10 @@ extension Sessions {
         _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let end = body.firstOffset(of: 0, from: 0) ?? body.byteCount
-        let isCut = session.value.client.isHoled
+        let isCut = reader(session, .client).value.isHoled
         if UInt32(body.byteCount) < length, !isCut { counters.note(.textCut) }
         let text = body.extracting(0..<end)
         let escapes = session.value.flags.contains(.backslashEscapes)
@@ -77,7 +75,7 @@ extension Sessions {
         var start = 0
         while !isCut, let sketch = sink.sketch(text, from: start, backslashEscapes: escapes) {
             start = max(start &+ 1, sketch.range.upperBound)
-            guard let request = push(session, .statement, sent: moment.time) else { break }
+            guard let request = push(session, .statement, sent: now.time) else { break }
             request.value.statementKind = sketch.kind
             if last == nil {
                 request.value.flags = .beginsQuery
@@ -91,9 +89,9 @@ extension Sessions {
             if isWalsender {
                 request.value.flags.insert(.unmetered)
             } else {
-                resolve(session, sketch, text, moment, request, &sink)
+                resolve(session, sketch, text, request, &sink)
                 let pattern = request.value.pattern
-                request.value.price = sink.started(session.value.principal, pattern, at: moment.time)
+                request.value.price = sink.started(session.value.principal, pattern, at: now.time)
             }
         }
         if let last {
@@ -101,11 +99,11 @@ extension Sessions {
             return
         }
         // Nothing but white space, or a text that was not seen.
-        guard let request = push(session, .statement, sent: moment.time) else { return }
+        guard let request = push(session, .statement, sent: now.time) else { return }
         request.value.bytes = length &+ 1
         if isCut {
             request.value.flags = [.beginsQuery, .endsQuery, .inDoubt]
-            request.value.price = sink.started(session.value.principal, 0, at: moment.time)
+            request.value.price = sink.started(session.value.principal, 0, at: now.time)
         } else {
             request.value.flags = [.beginsQuery, .endsQuery, .unmetered]
             request.value.statementKind = .empty
@@ -117,7 +115,6 @@ extension Sessions {
         _ session: Slot<Session>,
         _ sketch: StatementSketch,
         _ text: RawSpan,
-        _ moment: Moment,
         _ request: Slot<Request>,
         _ sink: inout some SessionSink & ~Copyable
     ) {
@@ -136,7 +133,7 @@ extension Sessions {
             let body = text.extracting(0..<sketch.range.upperBound)
             let escapes = session.value.flags.contains(.backslashEscapes)
             if let inner = sink.sketch(body, from: sketch.body, backslashEscapes: escapes) {
-                let pattern = sink.pattern(inner, of: text, for: principal, at: moment)
+                let pattern = sink.pattern(inner, of: text, for: principal, at: now)
                 remember(session, request)
                 setStatement(session, request.value.name, pattern, inner.kind)
             }
@@ -147,7 +144,7 @@ extension Sessions {
         default:
             break
         }
-        request.value.pattern = sink.pattern(sketch, of: text, for: principal, at: moment)
+        request.value.pattern = sink.pattern(sketch, of: text, for: principal, at: now)
     }
 
     /// Notes what a name stands for now, so that it can be restored.
@@ -161,7 +158,6 @@ extension Sessions {
     private mutating func parse(
         _ session: Slot<Session>,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         session.value.parseSerial &+= 1
@@ -175,20 +171,20 @@ extension Sessions {
         let escapes = session.value.flags.contains(.backslashEscapes)
         var pattern: PatternHandle = 0
         var kind = StatementKind.unknown
-        if textEnd != nil || !session.value.client.isHoled {
+        if textEnd != nil || !reader(session, .client).value.isHoled {
             if let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) {
                 kind = sketch.kind
                 if kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
                     (pattern, kind) = known
                 } else {
-                    pattern = sink.pattern(sketch, of: text, for: session.value.principal, at: moment)
+                    pattern = sink.pattern(sketch, of: text, for: session.value.principal, at: now)
                 }
             } else {
                 kind = .empty
             }
         }
         if name != 0 {
-            guard let request = push(session, .parse, sent: moment.time) else { return }
+            guard let request = push(session, .parse, sent: now.time) else { return }
             request.value.name = name
             request.value.serial = session.value.parseSerial
             remember(session, request)
@@ -199,7 +195,6 @@ extension Sessions {
     private mutating func bind(
         _ session: Slot<Session>,
         _ body: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         session.value.portalSerial &+= 1
@@ -218,7 +213,7 @@ extension Sessions {
         portal.state = .exists
         let name = nameKey(body.extracting(0..<portalEnd))
         // A suspended portal of this name is dropped, and with it its statement is done.
-        if let old = self.portal(session, name) { endPortal(session, old, finished: true, moment, &sink) }
+        if let old = self.portal(session, name) { endPortal(session, old, finished: true, &sink) }
         setPortal(session, name, portal)
     }
 
@@ -226,10 +221,9 @@ extension Sessions {
         _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let request = push(session, .execute, sent: moment.time) else { return }
+        guard let request = push(session, .execute, sent: now.time) else { return }
         request.value.bytes = length &+ 1
         guard let nameEnd = body.firstOffset(of: 0, from: 0) else {
             counters.note(.malformedMessage)
@@ -257,18 +251,18 @@ extension Sessions {
             if portal.kind == .empty {
                 request.value.flags.insert(.unmetered)
             } else {
-                request.value.price = sink.started(session.value.principal, portal.pattern, at: moment.time)
+                request.value.price = sink.started(session.value.principal, portal.pattern, at: now.time)
             }
             portal.state.insert(.executed)
             portal.price = request.value.price
-            portal.started = moment.time
+            portal.started = now.time
         }
         portal.rowLimit = rowLimit
         setPortal(session, name, portal)
     }
 
-    private mutating func close(_ session: Slot<Session>, _ body: RawSpan, _ moment: Moment) {
-        guard let request = push(session, .close, sent: moment.time) else { return }
+    private mutating func close(_ session: Slot<Session>, _ body: RawSpan) {
+        guard let request = push(session, .close, sent: now.time) else { return }
         guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
             counters.note(.malformedMessage)
             return
@@ -287,16 +281,15 @@ extension Sessions {
         _ session: Slot<Session>,
         _ body: RawSpan,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let request = push(session, .functionCall, sent: moment.time) else { return }
+        guard let request = push(session, .functionCall, sent: now.time) else { return }
         request.value.flags = .endsQuery
         request.value.bytes = length &+ 1
         let oid = body.byteCount >= 4 ? body.bigEndian32(at: 0) : 0
-        let pattern = sink.functionPattern(oid, for: session.value.principal, at: moment)
+        let pattern = sink.functionPattern(oid, for: session.value.principal, at: now)
         request.value.pattern = pattern
-        request.value.price = sink.started(session.value.principal, pattern, at: moment.time)
+        request.value.price = sink.started(session.value.principal, pattern, at: now.time)
     }
 
     /// A message that the server ignores, because an error came before it and no Sync yet.
@@ -305,7 +298,6 @@ extension Sessions {
         _ type: UInt8,
         _ body: RawSpan,
         _ length: UInt32,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard type == 0x51 || type == 0x45 || type == 0x46 else { return }
@@ -313,9 +305,9 @@ extension Sessions {
         event.flow = session.handle
         event.principal = session.value.principal
         event.wire = type == 0x51 ? .simple : type == 0x45 ? .extended : .functionCall
-        event.price = sink.started(session.value.principal, 0, at: moment.time)
-        event.started = moment.time
-        event.ended = moment
+        event.price = sink.started(session.value.principal, 0, at: now.time)
+        event.started = now.time
+        event.ended = now
         event.bytesSent = length &+ 1
         event.outcome = .skipped
         sink.ended(event)

@@ -115,16 +115,15 @@ extension Sessions {
     mutating func endPortals(
         _ session: Slot<Session>,
         finished: Bool,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         if session.value.unnamedPortal.state.contains(.exists) {
-            endPortal(session, session.value.unnamedPortal, finished: finished, moment, &sink)
+            endPortal(session, session.value.unnamedPortal, finished: finished, &sink)
             session.value.unnamedPortal = Portal()
         }
         var head = session.value.portals
         while head >= 0 {
-            endPortal(session, names[head].portal, finished: finished, moment, &sink)
+            endPortal(session, names[head].portal, finished: finished, &sink)
             names.remove(head, head: &head)
         }
         session.value.portals = -1
@@ -148,7 +147,6 @@ extension Sessions {
         _ session: Slot<Session>,
         _ portal: Portal,
         finished: Bool,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard portal.state.contains(.suspended) else { return }
@@ -161,7 +159,7 @@ extension Sessions {
         event.price = portal.price
         event.outcome = finished ? .completed : .failed
         event.started = portal.started
-        event.ended = moment
+        event.ended = now
         event.duration = portal.elapsed
         event.rows = finished ? UInt64(portal.rowLimit) : 0
         sink.ended(event)

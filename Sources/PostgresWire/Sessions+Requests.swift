@@ -5,13 +5,12 @@ extension Sessions {
     /// Takes back everything from the front up to the next Sync, the last first: the server skips it.
     mutating func skipToSync(
         _ session: Slot<Session>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         var reversed: Int32 = -1
         var hasSync = false
         while let request = linked(session.value.firstRequest), request.value.kind != .sync {
-            endSkipped(session, request, moment, &sink)
+            endSkipped(session, request, &sink)
             if request.value.kind == .execute, request.value.flags.contains(.endsQuery) {
                 // Of an Execute with its Sync the Sync is left.
                 request.value.kind = .sync
@@ -67,7 +66,6 @@ extension Sessions {
     mutating func abandonRequests(
         _ session: Slot<Session>,
         isKnown: Bool,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         var isFirst = true
@@ -75,7 +73,7 @@ extension Sessions {
             let flags = request.value.flags
             if isMetered(request), !flags.contains(.done) {
                 let mayHaveRun = isFirst || !isKnown || flags.contains(.inDoubt)
-                var event = event(session, request, moment)
+                var event = event(session, request)
                 event.outcome = mayHaveRun ? .uncertain : .skipped
                 if request.value.kind != .execute || flags.contains(.first) { sink.ended(event) }
                 isFirst = false
@@ -94,19 +92,18 @@ extension Sessions {
     private mutating func endSkipped(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
         guard isMetered(request), !flags.contains(.done) else { return }
         guard request.value.kind != .execute || flags.contains(.first) else { return }
-        var event = event(session, request, moment)
+        var event = event(session, request)
         event.outcome = flags.contains(.inDoubt) ? .uncertain : .skipped
         sink.ended(event)
     }
 
     /// What is known of a request at its end.
-    mutating func event(_ session: Slot<Session>, _ request: Slot<Request>, _ moment: Moment) -> StatementEvent {
+    mutating func event(_ session: Slot<Session>, _ request: Slot<Request>) -> StatementEvent {
         var event = StatementEvent()
         event.flow = session.handle
         event.principal = session.value.principal
@@ -119,21 +116,21 @@ extension Sessions {
         }
         event.price = request.value.price
         event.started = request.value.sent
-        event.ended = moment
-        event.duration = duration(session, since: event.started, moment)
+        event.ended = now
+        event.duration = duration(session, since: event.started)
         event.bytesSent = request.value.bytes
         event.bytesReceived = session.value.serverBytes &- session.value.answerStart
         return event
     }
 
     /// Server time: from the request, or from the end of the answer before it where requests are pipelined.
-    mutating func duration(_ session: Slot<Session>, since sent: Timestamp, _ moment: Moment) -> Int64 {
-        moment.time.nanoseconds(since: max(sent, session.value.lastCompletion))
+    mutating func duration(_ session: Slot<Session>, since sent: Timestamp) -> Int64 {
+        now.time.nanoseconds(since: max(sent, session.value.lastCompletion))
     }
 
     /// An answer ended: the next one begins here.
-    mutating func noteCompletion(_ session: Slot<Session>, _ moment: Moment) {
-        session.value.lastCompletion = moment.time
+    mutating func noteCompletion(_ session: Slot<Session>) {
+        session.value.lastCompletion = now.time
         session.value.answerStart = session.value.serverBytes
     }
 }

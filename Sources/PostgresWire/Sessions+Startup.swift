@@ -17,15 +17,14 @@ extension Sessions {
         _ session: Slot<Session>,
         from side: Direction,
         _ bytes: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         if session.value.flags.contains(.midstream) {
-            startMidstream(session, from: side, bytes, moment, &sink)
+            startMidstream(session, from: side, bytes, &sink)
         } else if side == .server {
-            answerNegotiation(session, bytes, moment, &sink)
+            answerNegotiation(session, bytes, &sink)
         } else {
-            startupPacket(session, bytes, moment, &sink)
+            startupPacket(session, bytes, &sink)
         }
     }
 
@@ -34,7 +33,6 @@ extension Sessions {
         _ session: Slot<Session>,
         from side: Direction,
         _ bytes: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         if looksEncrypted(bytes), session.value.phase == .fresh {
@@ -46,19 +44,16 @@ extension Sessions {
         if side == .client, isWholeStartup(bytes), session.value.phase == .fresh {
             // The SYN was missed, not the start of the session.
             session.value = Session()
-            startupPacket(session, bytes, moment, &sink)
+            reset(session, isLost: false)
+            startupPacket(session, bytes, &sink)
             return
         }
         let isProven = side == .client ? FrontendShape.proves(bytes) : BackendShape.proof(bytes) != nil
         guard isProven else { return }
         count(session)
         session.value.phase = .ready
-        if side == .client {
-            readClient(session, bytes, moment, &sink)
-        } else {
-            session.value.serverBytes &+= UInt64(bytes.byteCount)
-            readServer(session, bytes, moment, &sink)
-        }
+        if side == .server { session.value.serverBytes &+= UInt64(bytes.byteCount) }
+        read(session, side, bytes, &sink)
     }
 
     /// A StartupMessage that fills its packet and names a parameter that every client sends; the tail of a DataRow
@@ -82,14 +77,13 @@ extension Sessions {
     private mutating func answerNegotiation(
         _ session: Slot<Session>,
         _ bytes: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard session.value.phase == .negotiating else {
             if BackendShape.proof(bytes) == 0 {
                 // The client's direction is not captured.
                 join(session)
-                startMidstream(session, from: .server, bytes, moment, &sink)
+                startMidstream(session, from: .server, bytes, &sink)
             } else {
                 // The server speaks first: MySQL, SSH, or nonsense.
                 refuse(session)
@@ -112,8 +106,7 @@ extension Sessions {
 
     private mutating func refuse(_ session: Slot<Session>) {
         if !session.value.flags.contains(.counted) { counters.notPostgreSQL += 1 }
-        pool.give(session.value.client.block)
-        session.value.client = MessageReader()
+        reset(session, isLost: false)
         session.value.phase = .opaque
     }
 
@@ -121,50 +114,50 @@ extension Sessions {
     private mutating func startupPacket(
         _ session: Slot<Session>,
         _ bytes: RawSpan,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
+        let reader = reader(session, .client)
         var offset = 0
         while offset < bytes.byteCount {
             guard session.value.phase == .fresh || session.value.phase == .negotiating else {
                 let rest = bytes.extracting(offset..<bytes.byteCount)
-                if session.value.phase != .opaque { readClient(session, rest, moment, &sink) }
+                if session.value.phase != .opaque { read(session, .client, rest, &sink) }
                 return
             }
-            if session.value.client.wanted == 0 {
+            if reader.value.wanted == 0 {
                 let first = bytes.byte(at: offset)
-                if session.value.client.headerCount == 0, first == 0x16 || (first == 0x80 && bytes.byteCount > 5) {
+                if reader.value.headerCount == 0, first == 0x16 || (first == 0x80 && bytes.byteCount > 5) {
                     // Direct TLS: a ClientHello (RFC 8446 §5.1), or its SSLv2 form.
                     count(session)
                     counters.encrypted += 1
                     session.value.phase = .opaque
                     return
                 }
-                while session.value.client.headerCount < 4, offset < bytes.byteCount {
-                    session.value.client.header = session.value.client.header &<< 8 | UInt64(bytes.byte(at: offset))
-                    session.value.client.headerCount += 1
+                while reader.value.headerCount < 4, offset < bytes.byteCount {
+                    reader.value.header = reader.value.header &<< 8 | UInt64(bytes.byte(at: offset))
+                    reader.value.headerCount += 1
                     offset += 1
                 }
-                guard session.value.client.headerCount == 4 else { return }
-                let length = UInt32(truncatingIfNeeded: session.value.client.header)
-                session.value.client.header = 0
-                session.value.client.headerCount = 0
+                guard reader.value.headerCount == 4 else { return }
+                let length = UInt32(truncatingIfNeeded: reader.value.header)
+                reader.value.header = 0
+                reader.value.headerCount = 0
                 guard length >= 8, length <= Self.longestStartup else {
                     refuse(session)
                     return
                 }
-                session.value.client.collect(0, length - 4, length - 4)
+                reader.value.collect(0, length - 4, length - 4)
                 continue
             }
-            offset += keep(session, .client, bytes, offset)
-            let reader = session.value.client
-            guard reader.filled == reader.wanted else {
+            offset += keep(reader, bytes, offset)
+            let packet = reader.value
+            guard packet.filled == packet.wanted else {
                 // The version is enough to know that this is something else.
-                if reader.filled >= 4, !isKnown(reader.block.bytes(0..<4).bigEndian32(at: 0)) { refuse(session) }
+                if packet.filled >= 4, !isKnown(packet.block.bytes(0..<4).bigEndian32(at: 0)) { refuse(session) }
                 return
             }
-            session.value.client = MessageReader()
-            startupComplete(session, reader, moment, &sink)
+            reader.value = MessageReader()
+            startupComplete(session, packet, &sink)
         }
     }
 
@@ -176,7 +169,6 @@ extension Sessions {
     private mutating func startupComplete(
         _ session: Slot<Session>,
         _ reader: MessageReader,
-        _ moment: Moment,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let code = reader.filled >= 4 ? reader.block.bytes(0..<4).bigEndian32(at: 0) : 0
@@ -232,7 +224,7 @@ extension Sessions {
     }
 
     /// The server accepted the login: from here on the session's statements are somebody's.
-    mutating func login(_ session: Slot<Session>, _ moment: Moment, _ sink: inout some SessionSink & ~Copyable) {
+    mutating func login(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
         session.value.phase = .ready
         let block = session.value.startup
         let parameters = block.bytes(0..<Int(session.value.startupLength))
@@ -244,7 +236,7 @@ extension Sessions {
                 database: parameters.extracting(database.isEmpty ? user : database),
                 application: parameters.extracting(application)
             )
-            session.value.principal = sink.attribute(session.handle, login, at: moment)
+            session.value.principal = sink.attribute(session.handle, login, at: now)
             session.value.flags.insert(.attributed)
             counters.attributed += 1
             attributeEarly(session, &sink)
@@ -252,7 +244,7 @@ extension Sessions {
         pool.give(block)
         session.value.startup = .none
         session.value.startupLength = 0
-        session.value.lastCompletion = moment.time
+        session.value.lastCompletion = now.time
         session.value.answerStart = session.value.serverBytes
     }
 }

@@ -25,13 +25,20 @@ public struct SessionLimits: Sendable {
 /// A session is a pure state machine over the messages of both directions in the order that the server saw them
 /// (PostgreSQL documentation, chapter "Frontend/Backend Protocol", versions 3.0 and 3.2). What a request changes is
 /// assumed at once and undone when the server turns out never to have reached it.
+///
+/// Nearly all methods are `mutating`, lookups too: where one that is not is inlined, Swift 6.3 copies the whole struct,
+/// because it cannot be borrowed in a register.
 public struct Sessions: ~Copyable {
     let limits: SessionLimits
     let hash: KeyedHash
     var table: SlotTable<Session>
+    /// Two a session: the client's and the server's direction.
+    var readers: SlotTable<MessageReader>
     var requests: SlotTable<Request>
     var names: NameTable
     var pool: BlockPool
+    /// The packet being read.
+    var now = Moment(time: .epoch, ordinal: 0)
     /// What was met so far.
     public internal(set) var counters = SessionCounters()
 
@@ -40,6 +47,7 @@ public struct Sessions: ~Copyable {
         self.limits = limits
         self.hash = hash
         table = SlotTable(limit: limits.sessions, blank: Session())
+        readers = SlotTable(limit: 2 * limits.sessions, blank: MessageReader())
         requests = SlotTable(limit: limits.requests, blank: Request())
         names = NameTable(limit: limits.names)
         pool = BlockPool(budget: limits.collectedBytes)
@@ -47,13 +55,11 @@ public struct Sessions: ~Copyable {
 
     /// A connection was seen for the first time.
     public mutating func opened(_ flow: FlowHandle, isMidstream: Bool) {
-        guard table.include(flow) else { return }
+        guard table.include(flow), readers.include(flow &* 2 &+ 1) else { return }
         let session = table.slot(flow)
         session.value = Session()
-        guard isMidstream else { return }
-        session.value.flags = .midstream
-        session.value.client.isLost = true
-        session.value.server.isLost = true
+        reset(session, isLost: isMidstream)
+        if isMidstream { session.value.flags = .midstream }
     }
 
     /// The next bytes of one direction.
@@ -65,24 +71,16 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
         guard Int(flow) < table.highWater else { return .drop }
+        now = moment
         let session = table.slot(flow)
         switch session.value.phase {
-        case .ready:
-            if side == .client {
-                readClient(session, bytes, moment, &sink)
-            } else {
-                session.value.serverBytes &+= UInt64(bytes.byteCount)
-                readServer(session, bytes, moment, &sink)
-            }
-        case .authenticating where side == .server:
-            session.value.serverBytes &+= UInt64(bytes.byteCount)
-            readServer(session, bytes, moment, &sink)
-        case .authenticating:
-            readClient(session, bytes, moment, &sink)
+        case .ready, .authenticating:
+            if side == .server { session.value.serverBytes &+= UInt64(bytes.byteCount) }
+            read(session, side, bytes, &sink)
         case .opaque:
             return .drop
         case .fresh, .negotiating:
-            start(session, from: side, bytes, moment, &sink)
+            start(session, from: side, bytes, &sink)
         }
         return session.value.phase == .opaque ? .drop : .keep
     }
@@ -96,6 +94,7 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
         guard Int(flow) < table.highWater else { return .drop }
+        now = moment
         let session = table.slot(flow)
         switch session.value.phase {
         case .opaque: return .drop
@@ -104,11 +103,7 @@ public struct Sessions: ~Copyable {
             join(session)
         case .authenticating, .ready:
             session.value.flags.insert(.doubtful)
-            if side == .client {
-                loseClient(session, count, moment, &sink)
-            } else {
-                loseServer(session, count, moment, &sink)
-            }
+            miss(session, side, count, &sink)
         }
         return .keep
     }
@@ -123,13 +118,13 @@ public struct Sessions: ~Copyable {
         into sink: inout some SessionSink & ~Copyable
     ) {
         guard Int(flow) < table.highWater else { return }
+        now = moment
         let session = table.slot(flow)
-        abandonRequests(session, isKnown: isKnown, moment, &sink)
+        abandonRequests(session, isKnown: isKnown, &sink)
         if isKnown { loseCompletedPortals(session, &sink) }
-        endPortals(session, finished: false, moment, &sink)
+        endPortals(session, finished: false, &sink)
         forgetStatements(session)
-        pool.give(session.value.client.block)
-        pool.give(session.value.server.block)
+        reset(session, isLost: false)
         pool.give(session.value.startup)
         session.value = Session()
         session.value.phase = .opaque
@@ -137,13 +132,21 @@ public struct Sessions: ~Copyable {
 
     /// Reads a session on as one that began before the capture.
     mutating func join(_ session: Slot<Session>) {
-        pool.give(session.value.client.block)
+        reset(session, isLost: true)
         pool.give(session.value.startup)
         let counted = session.value.flags.intersection(.counted)
         session.value = Session()
         session.value.flags = counted.union(.midstream)
-        session.value.client.isLost = true
-        session.value.server.isLost = true
+    }
+
+    /// Sets both directions back to their start, or to a place that is not known.
+    mutating func reset(_ session: Slot<Session>, isLost: Bool) {
+        for side in [Direction.client, .server] {
+            let reader = reader(session, side)
+            pool.give(reader.value.block)
+            reader.value = MessageReader()
+            reader.value.isLost = isLost
+        }
     }
 
     mutating func count(_ session: Slot<Session>) {

@@ -159,15 +159,3 @@ enum BackendShape {
         }
     }
 }
-
-extension Sessions {
-    @inline(__always)
-    func isClientMessage(_ type: UInt8, _ length: UInt32) -> Bool {
-        FrontendShape.isType(type) && length >= 4 && length <= Self.longestMessage
-    }
-
-    @inline(__always)
-    func isServerMessage(_ type: UInt8, _ length: UInt32) -> Bool {
-        BackendShape.fits(type, length) && length <= Self.longestMessage
-    }
-}
