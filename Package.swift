@@ -19,7 +19,7 @@ let common: [SwiftSetting] = [
 /// A stage: pure, synchronous, imports nothing but `Domain`.
 func stage(_ name: String) -> [Target] {
     [
-        .target(name: name, dependencies: name == "Domain" ? [] : ["Domain"], swiftSettings: common),
+        .target(name: name, dependencies: [name == "Domain" ? "CPrefetch" : "Domain"], swiftSettings: common),
         .testTarget(
             name: name + "Tests",
             dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]),
@@ -75,6 +75,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CPrefetch"),
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
     ]
         + stage("Domain")

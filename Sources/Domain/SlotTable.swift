@@ -127,6 +127,12 @@ import Glibc
         unsafe self.pointer = pointer
     }
 
+    /// The record's place in memory, for hints to the processor.
+    @inline(__always)
+    func withAddress(_ body: (UnsafeRawPointer) -> Void) {
+        unsafe body(UnsafeRawPointer(pointer))
+    }
+
     /// The record.
     public var value: Element {
         @inline(__always)

@@ -37,6 +37,9 @@ struct SegmentSorter: SegmentReceiver {
         self.lists = lists
     }
 
+    func expect(_ hash: UInt64) {}
+    func approach(_ hash: UInt64) {}
+
     mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan) {
         let owner = Int(segment.hash &>> 40) % lists.count
         lists[owner].append(copy segment)

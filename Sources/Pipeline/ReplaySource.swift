@@ -8,6 +8,9 @@ protocol SegmentReceiver: ~Copyable {
     /// `payload` holds the captured bytes of `segment`: they lie in the chunk, or with the decoder if the segment
     /// says `isFromFragments`.
     mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan)
+    /// A segment of the flow with this hash will come in a while, and soon: time to fetch what is far in memory.
+    func expect(_ hash: UInt64)
+    func approach(_ hash: UInt64)
 }
 
 /// How far a replay has come.
@@ -26,6 +29,13 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
     private var current: CaptureFile?
     private var decoder: PacketDecoder
     private var filter: PacketFilter?
+    private let hasFilter: Bool
+    /// The link type of the latest packet, as the capture numbers it and as it is known here.
+    private var linkNumber = LinkType.ethernet.rawValue
+    private var link: LinkType? = .ethernet
+    /// Segments decoded ahead.
+    private var window = SlotTable<Segment>(limit: Int(ahead), blank: Segment())
+    private static var ahead: Int32 { 16 }
     private var finishedBytes: UInt64 = 0
     private let totalSize: UInt64?
     private(set) var summary = CaptureSummary()
@@ -41,7 +51,9 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         paths = others
         self.totalSize = totalSize
         self.decoder = decoder
+        hasFilter = filter != nil
         self.filter = filter
+        _ = window.include(Self.ahead - 1)
     }
 
     var progress: ReplayProgress {
@@ -72,53 +84,50 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
     }
 
     /// Decodes the packets of the chunk that was filled last.
+    ///
+    /// A few packets are decoded ahead of their use, so that their flows can be fetched from memory in the meantime.
     mutating func decode(
         _ chunk: Chunk,
         into receiver: inout some SegmentReceiver & ~Copyable
     ) throws(CaptureError) {
         guard var file = current.take() else { return }
-        // Packet by packet this would be looked up in vain.
-        let hasFilter = filter != nil
-        var linkNumber: UInt16 = 0
-        var knownLink = LinkType(rawValue: 0)
-        var record = CaptureRecord()
-        var segment = Segment()
         let bytes = chunk.bytes
+        var record = CaptureRecord()
         var failure: CaptureError?
-        while file.next(&record, in: bytes) {
-            summary.note(record)
-            if record.linkType != linkNumber {
-                linkNumber = record.linkType
-                knownLink = LinkType(rawValue: linkNumber)
-            }
-            guard let link = knownLink else {
-                summary.ignore(.linkType)
-                continue
-            }
-            let frame = bytes.extracting(record.offset..<record.offset &+ record.captured)
-            if hasFilter {
+        var isAtEnd = false
+        while !isAtEnd, failure == nil {
+            var count: Int32 = 0
+            while count < Self.ahead {
+                guard file.next(&record, in: bytes) else {
+                    isAtEnd = true
+                    break
+                }
+                summary.note(record)
+                let frame = bytes.extracting(record.offset..<record.offset &+ record.captured)
+                let segment = window.slot(count)
                 do throws(CaptureError) {
-                    if try !accepts(frame, record) {
-                        summary.ignore(.filtered)
-                        continue
-                    }
+                    guard try isSegment(frame, record, segment) else { continue }
                 } catch {
                     failure = error
                     break
                 }
+                segment.value.ordinal = summary.packets
+                receiver.expect(segment.value.hash)
+                count &+= 1
+                // The datagram is there only until the next one is put together.
+                if segment.value.isFromFragments { break }
+                segment.value.payloadOffset &+= record.offset
             }
-            if let reason = decoder.decode(frame, link: link, length: record.length, at: record.time, into: &segment) {
-                summary.ignore(reason)
-                continue
-            }
-            segment.ordinal = summary.packets
-            let start = segment.payloadOffset
-            let end = start &+ Int(segment.captured)
-            if segment.isFromFragments {
-                receiver.receive(segment, decoder.reassembled.extracting(start..<end))
-            } else {
-                segment.payloadOffset &+= record.offset
-                receiver.receive(segment, frame.extracting(start..<end))
+            for index in 0..<count { receiver.approach(window.slot(index).value.hash) }
+            for index in 0..<count {
+                let segment = window.slot(index)
+                let start = segment.value.payloadOffset
+                let range = start..<start &+ Int(segment.value.captured)
+                if segment.value.isFromFragments {
+                    receiver.receive(segment.value, decoder.reassembled.extracting(range))
+                } else {
+                    receiver.receive(segment.value, bytes.extracting(range))
+                }
             }
         }
         current = consume file
@@ -126,7 +135,31 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    private mutating func accepts(_ frame: RawSpan, _ record: CaptureRecord) throws(CaptureError) -> Bool {
+    /// Decodes one packet; false when it is none of ours, which is counted.
+    @inline(__always)
+    private mutating func isSegment(
+        _ frame: RawSpan,
+        _ record: borrowing CaptureRecord,
+        _ segment: Slot<Segment>
+    ) throws(CaptureError) -> Bool {
+        if record.linkType != linkNumber {
+            linkNumber = record.linkType
+            link = LinkType(rawValue: linkNumber)
+        }
+        guard let link else {
+            summary.ignore(.linkType)
+            return false
+        }
+        if hasFilter, try !accepts(frame, record) {
+            summary.ignore(.filtered)
+            return false
+        }
+        let reason = decoder.decode(frame, link: link, length: record.length, at: record.time, into: &segment.value)
+        if let reason { summary.ignore(reason) }
+        return reason == nil
+    }
+
+    private mutating func accepts(_ frame: RawSpan, _ record: borrowing CaptureRecord) throws(CaptureError) -> Bool {
         guard var own = filter.take() else { return true }
         let result: Result<Bool, CaptureError>
         do throws(CaptureError) {

@@ -30,12 +30,20 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         reassembler.process(segment, payload, into: &analyser)
     }
 
+    @inline(__always)
+    func expect(_ hash: UInt64) { reassembler.expect(hash) }
+
+    @inline(__always)
+    func approach(_ hash: UInt64) { analyser.sessions.prefetch(reassembler.approach(hash)) }
+
     /// Takes the segments of one batch that are this worker's.
     mutating func process(_ batch: Batch, _ worker: Int) {
         let segments = batch.segments[worker]
         let chunk = batch.chunk
         let reassembled = batch.reassembled
         for index in segments.indices {
+            if index &+ 16 < segments.count { expect(segments[index &+ 16].hash) }
+            if index &+ 8 < segments.count { approach(segments[index &+ 8].hash) }
             let start = segments[index].payloadOffset
             let range = start..<start &+ Int(segments[index].captured)
             if segments[index].isFromFragments {

@@ -30,6 +30,17 @@ struct FlowIndex: ~Copyable {
         }
     }
 
+    /// Brings the place near where a flow of this hash would stand.
+    @inline(__always)
+    func prefetch(_ hash: UInt64) { entries.prefetch(Int(truncatingIfNeeded: hash) & mask) }
+
+    /// Which flow this hash very likely means, without a look at it; -1 when there is none.
+    @inline(__always)
+    func guess(_ hash: UInt64) -> FlowHandle {
+        let entry = entries[Int(truncatingIfNeeded: hash) & mask]
+        return entry.tag == UInt32(truncatingIfNeeded: hash &>> 32) ? entry.handle : -1
+    }
+
     mutating func insert(_ handle: FlowHandle, hash: UInt64, in flows: borrowing SlotTable<Flow>) {
         if (count + 1) * 2 > entries.count { grow(flows) }
         place(handle, hash)

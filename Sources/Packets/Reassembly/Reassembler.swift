@@ -52,6 +52,19 @@ public struct Reassembler: ~Copyable {
     /// Connections remembered now, ended ones that wait for late packets included.
     public var flowCount: Int { flows.count }
 
+    /// A segment of the flow with this hash comes soon: its place in the index is brought near.
+    @inline(__always)
+    public func expect(_ hash: UInt64) { index.prefetch(hash) }
+
+    /// The next step after ``expect(_:)``, a while later: brings the flow itself near, and says which one it is; -1 if
+    /// it is new or cannot be told so soon.
+    @inline(__always)
+    public func approach(_ hash: UInt64) -> FlowHandle {
+        let flow = index.guess(hash)
+        flows.prefetch(flow)
+        return flow
+    }
+
     /// Takes one segment; `payload` holds its captured bytes.
     @inline(__always)
     public mutating func process(_ segment: borrowing Segment, _ payload: RawSpan, into sink: inout some StreamSink & ~Copyable) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CPrefetch
+
+extension SlotTable {
+    /// Brings the record of `handle` near, so that it is there when it is needed; handles of other tables do no harm.
+    @inline(__always)
+    public func prefetch(_ handle: Int32) {
+        guard UInt32(bitPattern: handle) < UInt32(truncatingIfNeeded: highWater) else { return }
+        let slot = slot(handle)
+        unsafe slot.withAddress { address in
+            for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
+                // Only a hint: nothing is read.
+                unsafe pgweir_prefetch(address + offset)
+            }
+        }
+    }
+}
+
+extension Array where Element: BitwiseCopyable {
+    /// Brings the element at `index` near; others do no harm.
+    @inline(__always)
+    public func prefetch(_ index: Int) {
+        unsafe withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, index >= 0, index < count else { return }
+            unsafe pgweir_prefetch(base + index &* MemoryLayout<Element>.stride)
+        }
+    }
+}
