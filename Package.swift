@@ -19,7 +19,11 @@ let common: [SwiftSetting] = [
 /// A stage: pure, synchronous, imports nothing but `Domain`.
 func stage(_ name: String) -> [Target] {
     [
-        .target(name: name, dependencies: [name == "Domain" ? "CPrefetch" : "Domain"], swiftSettings: common),
+        .target(
+            name: name,
+            dependencies: (name == "Domain" ? [] : ["Domain"]) + (["Domain", "Fingerprints"].contains(name) ? ["CVector"] : []),
+            swiftSettings: common
+        ),
         .testTarget(
             name: name + "Tests",
             dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]),
@@ -75,7 +79,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CPrefetch"),
+        .systemLibrary(name: "CVector"),
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
     ]
         + stage("Domain")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CPrefetch
+internal import CVector
 
 extension SlotTable {
     /// Brings the record of `handle` near, so that it is there when it is needed; handles of other tables do no harm.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CVector
 #if arch(x86_64)
 import _Builtin_intrinsics.intel.sse2
 #endif
@@ -14,8 +15,12 @@ import _Builtin_intrinsics.intel.sse2
     private(set) var digit: UInt64 = 0
     /// Apostrophes.
     private(set) var quote: UInt64 = 0
-    /// Double quotes.
+    /// Bytes behind an odd number of apostrophes.
+    private(set) var inside: UInt64 = 0
+    /// Double quotes outside of strings.
     private(set) var doubleQuote: UInt64 = 0
+    /// Bytes behind an odd number of these.
+    private(set) var insideDouble: UInt64 = 0
     /// `;`, `$`, the first byte of `--` and `/*`, and `e` before a sign.
     private(set) var rare: UInt64 = 0
 
@@ -23,9 +28,33 @@ import _Builtin_intrinsics.intel.sse2
     private typealias Signed = SIMD16<Int8>
     private typealias Mask = SIMDMask<SIMD16<Int8>>
 
+    /// Whether the processor has what the fastest way needs.
+    static func canUseWide() -> Bool {
+        #if arch(x86_64)
+        return pgweir_can_classify() != 0
+        #else
+        return false
+        #endif
+    }
+
     /// Classifies the 64 bytes at `address`; ``reach`` bytes can be read there.
+    ///
+    /// - Parameters:
+    ///   - inString: all ones if the bytes begin inside a string, else 0.
+    ///   - isWide: 32 bytes at a time; only where ``canUseWide()``.
     @inline(__always)
-    init(_ address: UnsafeRawPointer) {
+    init(_ address: UnsafeRawPointer, inString: UInt64, isWide: Bool) {
+        #if arch(x86_64)
+        if isWide {
+            var classes = pgweir_classes()
+            // In range: it reads fewer than `reach` bytes.
+            unsafe pgweir_classify(address, inString, &classes)
+            (word, digit, quote, inside) = (classes.word, classes.digit, classes.quote, classes.inside)
+            (doubleQuote, insideDouble) = (classes.double_quote, classes.inside_double)
+            rare = classes.rare
+            return
+        }
+        #endif
         for part in 0..<4 {
             let shift = UInt64(truncatingIfNeeded: 16 &* part)
             // In range: 16 * 3 + 1 + 16 bytes are fewer than `reach`.
@@ -36,6 +65,21 @@ import _Builtin_intrinsics.intel.sse2
             doubleQuote |= Self.bits(Self.equals(bytes, 0x22)) &<< shift
             rare |= unsafe Self.bits(Self.isRare(bytes, address, part)) &<< shift
         }
+        inside = Self.prefixXor(quote) ^ inString
+        doubleQuote &= ~inside
+        insideDouble = Self.prefixXor(doubleQuote)
+    }
+
+    /// Bit `i` of the result: whether an odd number of bits up to and with bit `i` are set.
+    private static func prefixXor(_ mask: UInt64) -> UInt64 {
+        var result = mask
+        result ^= result &<< 1
+        result ^= result &<< 2
+        result ^= result &<< 4
+        result ^= result &<< 8
+        result ^= result &<< 16
+        result ^= result &<< 32
+        return result
     }
 
     @inline(__always)

@@ -2,19 +2,6 @@
 
 /// Arithmetic on the masks of a ``ByteBlock``.
 extension SkeletonScanner {
-    /// Bit `i` of the result: whether an odd number of bits up to and with bit `i` are set.
-    @inline(__always)
-    static func prefixXor(_ mask: UInt64) -> UInt64 {
-        var result = mask
-        result ^= result &<< 1
-        result ^= result &<< 2
-        result ^= result &<< 4
-        result ^= result &<< 8
-        result ^= result &<< 16
-        result ^= result &<< 32
-        return result
-    }
-
     /// The runs of `mask` from each of `starts` upwards: adding a bit carries through the ones above it.
     @inline(__always)
     static func flood(_ mask: UInt64, _ starts: UInt64) -> UInt64 {

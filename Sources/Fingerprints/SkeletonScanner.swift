@@ -26,8 +26,10 @@ struct SkeletonScanner: ~Copyable {
     private var inQuoted: UInt64 = 0
     private var closedString: UInt64 = 0
     private var followsDot = false
+    private let isWide: Bool
 
-    init() {}
+    /// A scanner; `isWide` is a matter of speed alone.
+    init(isWide: Bool = ByteBlock.canUseWide()) { self.isWide = isWide }
 
     /// Builds the skeleton of the statement whose first token stands at `start`; `false` if it has none.
     mutating func scan(_ sql: RawSpan, from start: Int) -> Bool {
@@ -86,12 +88,13 @@ struct SkeletonScanner: ~Copyable {
 
     @inline(__always)
     private mutating func scanBlock(_ address: UnsafeRawPointer, at offset: Int, left: Int) -> Outcome {
-        let block = unsafe ByteBlock(address)
+        let block = unsafe ByteBlock(address, inString: inString, isWide: isWide)
+        // Behind the text stand zeros, which are of no class.
         var valid: UInt64 = left < 64 ? (1 &<< UInt64(truncatingIfNeeded: left)) &- 1 : .max
-        let quotes = block.quote & valid
-        let inside = Self.prefixXor(quotes) ^ inString
-        let doubleQuotes = block.doubleQuote & valid & ~inside
-        let insideQuoted = Self.prefixXor(doubleQuotes) ^ inQuoted
+        let quotes = block.quote
+        let inside = block.inside
+        let doubleQuotes = block.doubleQuote
+        let insideQuoted = block.insideDouble ^ inQuoted
         let opening = quotes & inside
         let closing = quotes & ~inside
         // Outside strings and quoted identifiers.

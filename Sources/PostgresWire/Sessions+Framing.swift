@@ -14,7 +14,38 @@ extension Sessions {
     }
 
     /// Reads what one side sent: whole messages where they lie, the rest by collecting what is needed of it.
+    @inline(__always)
     mutating func read(
+        _ session: Slot<Session>,
+        _ side: Direction,
+        _ bytes: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if side == .client { readClient(session, bytes, &sink) } else { readServer(session, bytes, &sink) }
+    }
+
+    // One code for both, compiled for each by itself.
+
+    @inline(never)
+    private mutating func readClient(
+        _ session: Slot<Session>,
+        _ bytes: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        readMessages(session, .client, bytes, &sink)
+    }
+
+    @inline(never)
+    private mutating func readServer(
+        _ session: Slot<Session>,
+        _ bytes: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        readMessages(session, .server, bytes, &sink)
+    }
+
+    @inline(__always)
+    private mutating func readMessages(
         _ session: Slot<Session>,
         _ side: Direction,
         _ bytes: RawSpan,
@@ -56,8 +87,10 @@ extension Sessions {
                 _ = resume(session, side, bytes, offset &+ 5, &sink)
                 return
             }
-            message(session, side, type, bytes.extracting(offset &+ 5..<end), length &- 4, &sink)
-            if session.value.phase == .opaque { return }
+            // In range: `end` is at most `count`, and no message is shorter than its header.
+            let body = unsafe bytes.extracting(unchecked: offset &+ 5..<end)
+            message(session, side, type, body, length &- 4, &sink)
+            if side == .server, session.value.phase == .opaque { return }
             offset = end
         }
     }
