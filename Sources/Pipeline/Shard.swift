@@ -26,6 +26,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         )
     }
 
+    @inline(__always)
     mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan) {
         reassembler.process(segment, payload, into: &analyser)
     }

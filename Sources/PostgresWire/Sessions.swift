@@ -67,7 +67,6 @@ public struct Sessions: ~Copyable {
     public func prefetch(_ flow: FlowHandle) {
         table.prefetch(flow)
         readers.prefetch(flow &* 2)
-        readers.prefetch(flow &* 2 &+ 1)
     }
 
     /// The next bytes of one direction.

@@ -119,6 +119,9 @@ public struct Reassembler: ~Copyable {
 
 extension Flow.State {
     /// Open, oriented, and nothing unusual.
-    static let inOrder = Flow.State([.open, .oriented]).rawValue
-    static let inOrderMask = Flow.State([.open, .oriented, .closed, .waiting, .dropped, .hasCandidate]).rawValue
+    // Computed: a stored one would be initialized under a lock that every packet asks for.
+    static var inOrder: UInt8 { Flow.State([.open, .oriented]).rawValue }
+    static var inOrderMask: UInt8 {
+        Flow.State([.open, .oriented, .closed, .waiting, .dropped, .hasCandidate]).rawValue
+    }
 }
