@@ -21,7 +21,8 @@ func stage(_ name: String) -> [Target] {
     [
         .target(
             name: name,
-            dependencies: (name == "Domain" ? [] : ["Domain"]) + (["Domain", "Fingerprints"].contains(name) ? ["CVector"] : []),
+            dependencies: (name == "Domain" ? [] : ["Domain"])
+                + (["Domain", "Fingerprints"].contains(name) ? ["CVector"] : []),
             swiftSettings: common
         ),
         .testTarget(

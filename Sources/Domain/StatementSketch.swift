@@ -51,22 +51,29 @@ public struct StatementSketch: Sendable, BitwiseCopyable {
     public var offset = Decade.absent
     /// Where the statement stands in the text: from its first token up to its semicolon or the end of the text.
     public var range: Range<Int> {
-        get { start..<end }
-        set { (start, end) = (newValue.lowerBound, newValue.upperBound) }
+        get { Int(start)..<Int(end) }
+        set { (start, end) = (Self.place(newValue.lowerBound), Self.place(newValue.upperBound)) }
     }
     /// For PREPARE, EXECUTE and DEALLOCATE: where the name stands, quotes included; empty otherwise.
     public var name: Range<Int> {
-        get { nameStart..<nameEnd }
-        set { (nameStart, nameEnd) = (newValue.lowerBound, newValue.upperBound) }
+        get { Int(nameStart)..<Int(nameEnd) }
+        set { (nameStart, nameEnd) = (Self.place(newValue.lowerBound), Self.place(newValue.upperBound)) }
     }
     /// For PREPARE: where the statement after AS begins; 0 otherwise.
-    public var body = 0
+    public var body: Int {
+        get { Int(bodyStart) }
+        set { bodyStart = Self.place(newValue) }
+    }
 
-    // `Range` is not BitwiseCopyable, so the bounds are stored one by one; the setters keep them ordered.
-    private var start = 0
-    private var end = 0
-    private var nameStart = 0
-    private var nameEnd = 0
+    // Sketches are copied for every statement, and no text is longer than 1 GiB: 32 bits will do. The setters keep
+    // the bounds ordered.
+    private var start: Int32 = 0
+    private var end: Int32 = 0
+    private var nameStart: Int32 = 0
+    private var nameEnd: Int32 = 0
+    private var bodyStart: Int32 = 0
+
+    private static func place(_ offset: Int) -> Int32 { Int32(clamping: offset) }
 
     /// A sketch of nothing.
     public init() {}

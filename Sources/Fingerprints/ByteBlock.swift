@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CVector
+
 #if arch(x86_64)
 import _Builtin_intrinsics.intel.sse2
 #endif

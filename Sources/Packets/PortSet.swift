@@ -32,7 +32,8 @@ public struct PortSet: Sendable {
     func containsEither(of ports: UInt32) -> Bool {
         if ports &>> 16 == only || ports & 0xFFFF == only { return true }
         guard only == .max else { return false }
-        return isEmpty || contains(UInt16(truncatingIfNeeded: ports)) || contains(UInt16(truncatingIfNeeded: ports &>> 16))
+        return isEmpty || contains(UInt16(truncatingIfNeeded: ports))
+            || contains(UInt16(truncatingIfNeeded: ports &>> 16))
     }
 
     /// Whether `port` is in the set.

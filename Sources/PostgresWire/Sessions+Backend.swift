@@ -28,7 +28,11 @@ extension Sessions {
 
     private mutating func parseComplete(_ session: Slot<Session>) {
         session.value.parsedSerial &+= 1
-        if let request = front(session), request.value.kind == .parse, request.value.serial == session.value.parsedSerial { pop(session) }
+        if let request = front(session), request.value.kind == .parse,
+            request.value.serial == session.value.parsedSerial
+        {
+            pop(session)
+        }
     }
 
     private mutating func noteUnexpected(_ session: Slot<Session>) {
@@ -190,7 +194,8 @@ extension Sessions {
         _ session: Slot<Session>,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let request = front(session), request.value.kind == .functionCall, !request.value.flags.contains(.done) else {
+        guard let request = front(session), request.value.kind == .functionCall, !request.value.flags.contains(.done)
+        else {
             return noteUnexpected(session)
         }
         sink.ended(event(session, request))
@@ -260,7 +265,11 @@ extension Sessions {
     }
 
     /// The end of a Query, Sync or FunctionCall is reached.
-    private mutating func acknowledge(_ session: Slot<Session>, _ request: Slot<Request>, _ sink: inout some SessionSink & ~Copyable) {
+    private mutating func acknowledge(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         let flags = request.value.flags
         switch request.value.kind {
         case .statement, .functionCall:

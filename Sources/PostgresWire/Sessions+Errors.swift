@@ -9,7 +9,8 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let fields = ErrorFields(body)
-        let isLogin = session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
+        let isLogin =
+            session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
         guard !isLogin else {
             counters.authFailed &+= 1
             skipToSync(session, &sink)

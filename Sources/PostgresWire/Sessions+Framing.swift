@@ -239,4 +239,3 @@ extension Sessions {
         return count
     }
 }
-

@@ -31,14 +31,20 @@ extension Sessions {
         return nameKey(bytes.extracting(0..<count))
     }
 
-    mutating func statement(_ session: Slot<Session>, _ name: UInt64) -> (pattern: PatternHandle, kind: StatementKind)? {
+    mutating func statement(_ session: Slot<Session>, _ name: UInt64) -> (pattern: PatternHandle, kind: StatementKind)?
+    {
         if name == 0 { return (session.value.unnamedStatement, session.value.unnamedStatementKind) }
         guard let entry = names.find(session.handle, name, isPortal: false) else { return nil }
         let portal = names[entry].portal
         return (portal.pattern, portal.kind)
     }
 
-    mutating func setStatement(_ session: Slot<Session>, _ name: UInt64, _ pattern: PatternHandle, _ kind: StatementKind) {
+    mutating func setStatement(
+        _ session: Slot<Session>,
+        _ name: UInt64,
+        _ pattern: PatternHandle,
+        _ kind: StatementKind
+    ) {
         if name == 0 {
             session.value.unnamedStatement = pattern
             session.value.unnamedStatementKind = kind
@@ -89,7 +95,9 @@ extension Sessions {
             return
         }
         var head = session.value.portals
-        guard let entry = names.find(session.handle, name, isPortal: true) ?? names.add(session.handle, name, isPortal: true, head: &head)
+        guard
+            let entry = names.find(session.handle, name, isPortal: true)
+                ?? names.add(session.handle, name, isPortal: true, head: &head)
         else {
             counters.note(.overBudget)
             return

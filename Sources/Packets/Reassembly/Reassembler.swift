@@ -67,7 +67,11 @@ public struct Reassembler: ~Copyable {
 
     /// Takes one segment; `payload` holds its captured bytes.
     @inline(__always)
-    public mutating func process(_ segment: borrowing Segment, _ payload: RawSpan, into sink: inout some StreamSink & ~Copyable) {
+    public mutating func process(
+        _ segment: borrowing Segment,
+        _ payload: RawSpan,
+        into sink: inout some StreamSink & ~Copyable
+    ) {
         counters.segments &+= 1
         guard let flow = index.find(segment.key, segment.hash, in: flows) else {
             begin(segment, payload, into: &sink)
