@@ -28,11 +28,8 @@ import Glibc
     }
 
     deinit {
-        for index in 0..<slabCapacity {
-            guard let slab = unsafe slabs[index] else { break }
-            unsafe slab.deinitialize(count: min(Self.slabSize, highWater - index << Self.slabShift))
-            unsafe slab.deallocate()
-        }
+        blankAll()
+        for index in 0..<slabCapacity { unsafe slabs[index]?.deallocate() }
         unsafe slabs.deallocate()
         unsafe free.deallocate()
     }
@@ -102,6 +99,20 @@ import Glibc
         // In range: there is room for every slot, and fewer than all were given back.
         unsafe free[freeCount] = handle
         freeCount &+= 1
+    }
+
+    /// Gives all slots back; the next ones are handed out in order from 0.
+    public mutating func removeAll() {
+        blankAll()
+        highWater = 0
+        freeCount = 0
+    }
+
+    private func blankAll() {
+        for index in 0..<slabCapacity {
+            guard highWater > index << Self.slabShift, let slab = unsafe slabs[index] else { break }
+            unsafe slab.deinitialize(count: min(Self.slabSize, highWater - index << Self.slabShift))
+        }
     }
 
     @inline(__always)

@@ -5,49 +5,64 @@ import Packets
 
 /// A chunk of the capture with its segments, sorted by the worker that owns their flow.
 ///
-/// Written by the producer only; read after it was handed over.
-final class Batch: @unchecked Sendable {
+/// Written by one thread at a time, and read only after it was handed over.
+final class Batch: Sendable {
     let chunk = Chunk()
     /// One list a worker.
-    fileprivate(set) var segments: [[Segment]]
-    /// Payloads that do not lie in the chunk: those of datagrams put together from fragments.
-    fileprivate(set) var reassembled: [UInt8] = []
+    let lists: [SegmentList]
 
     init(workers: Int) {
-        segments = Array(repeating: [], count: workers)
+        lists = (0..<workers).map { _ in SegmentList() }
     }
 
-    /// A writer that begins with empty lists; the batch has none until ``SegmentSorter/finish()``.
+    /// A sorter into lists that are empty.
     func sorter() -> SegmentSorter {
-        var lists = segments
-        segments = []
-        for worker in lists.indices { lists[worker].removeAll(keepingCapacity: true) }
+        for list in lists { list.removeAll() }
+        return SegmentSorter(lists: lists)
+    }
+}
+
+/// The segments of one worker in one chunk.
+///
+/// Written by one thread at a time, and read only after it was handed over (``Sendable`` is promised on that ground).
+final class SegmentList: @unchecked Sendable {
+    /// More packets than this do not fit in a chunk.
+    private static let limit = 1 << 22
+    private var segments = SlotTable<Segment>(limit: limit, blank: Segment())
+    /// Payloads that do not lie in the chunk: those of datagrams put together from fragments.
+    private(set) var reassembled: [UInt8] = []
+
+    /// How many there are.
+    var count: Int32 { Int32(segments.highWater) }
+
+    subscript(index: Int32) -> Slot<Segment> { segments.slot(index) }
+
+    fileprivate func removeAll() {
+        segments.removeAll()
         reassembled.removeAll(keepingCapacity: true)
-        return SegmentSorter(batch: self, lists: lists)
+    }
+
+    fileprivate func append(_ segment: Slot<Segment>, _ payload: RawSpan) {
+        guard let handle = segments.take() else { return }
+        let own = segments.slot(handle)
+        own.value = segment.value
+        guard segment.value.isFromFragments else { return }
+        own.value.payloadOffset = reassembled.count
+        for offset in 0..<payload.byteCount { reassembled.append(payload.byte(at: offset)) }
     }
 }
 
 /// Sorts segments by the worker that owns their flow.
 struct SegmentSorter: SegmentReceiver {
-    private let batch: Batch
-    private var lists: [[Segment]]
+    fileprivate let lists: [SegmentList]
 
-    fileprivate init(batch: Batch, lists: [[Segment]]) {
-        self.batch = batch
-        self.lists = lists
+    @inline(__always)
+    mutating func receive(_ segment: Slot<Segment>, _ payload: RawSpan) {
+        // The upper bits of the hash, scaled to the number of workers.
+        let scaled = (segment.value.hash &>> 40) &* UInt64(lists.count)
+        lists[Int(scaled &>> 24)].append(segment, payload)
     }
 
     func expect(_ hash: UInt64) {}
     func approach(_ hash: UInt64) {}
-
-    mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan) {
-        let owner = Int(segment.hash &>> 40) % lists.count
-        lists[owner].append(copy segment)
-        guard segment.isFromFragments else { return }
-        lists[owner][lists[owner].count - 1].payloadOffset = batch.reassembled.count
-        for offset in 0..<payload.byteCount { batch.reassembled.append(payload.byte(at: offset)) }
-    }
-
-    /// Gives the lists to the batch.
-    consuming func finish() { batch.segments = lists }
 }

@@ -4,16 +4,19 @@ import Glibc
 import Quotas
 import Synchronization
 
-/// Shares one capture among workers: whoever has nothing to do reads the next chunk, for all.
+/// Shares one capture among workers, who take turns to read the next chunk, for all.
 ///
-/// The source is read under a lock by one worker at a time, which decodes the chunk and queues its segments for the
-/// owners of their flows; so every worker sees its flows' packets in the order of the capture.
+/// The one whose turn it is decodes the chunk and queues its segments for the owners of their flows; so every worker
+/// sees its flows' packets in the order of the capture. It reads ahead, so that the others do not wait for it. Turns
+/// share the work of reading evenly: were it left to whoever is idle, the one that just read would be it each time.
 final class Exchange: Sendable {
     private struct Queues {
         var waiting: [[Batch]]
         var free: [Batch]
         var users: [ObjectIdentifier: Int] = [:]
         var isExhausted = false
+        /// The worker that reads next.
+        var reader = 0
         var failure: CaptureError?
         var deposits: [(result: ReplayResult, cpu: Double)?]
     }
@@ -21,6 +24,8 @@ final class Exchange: Sendable {
     private let source: Mutex<ReplaySource>
     private let queues: Mutex<Queues>
     private let workers: Int
+    /// Chunks that each worker should have in store.
+    private static let ahead = 2
 
     init(source: consuming ReplaySource, workers: Int) {
         self.source = Mutex(source)
@@ -42,15 +47,17 @@ final class Exchange: Sendable {
         _ isCancelled: () -> Bool
     ) {
         while true {
-            if let batch = take(worker) {
+            if isReader(worker) {
+                source.withLock { source in produce(&source, onProgress, isCancelled) }
+            } else if let batch = take(worker) {
                 shard.process(batch, worker)
                 release(batch)
-                continue
+            } else if isDone(worker) {
+                break
+            } else {
+                // Another worker is reading, or every batch is in use.
+                usleep(50)
             }
-            if isDone(worker) { break }
-            let hasRead = source.withLockIfAvailable { source in produce(&source, onProgress, isCancelled) }
-            // Another worker is reading, or every batch is in use.
-            if hasRead != true { usleep(20) }
         }
         let end = source.withLock { $0.end }
         shard.finish(at: end)
@@ -80,8 +87,8 @@ final class Exchange: Sendable {
         _ source: inout ReplaySource,
         _ onProgress: (ReplayProgress) -> Void,
         _ isCancelled: () -> Bool
-    ) -> Bool {
-        guard let batch = queues.withLock({ $0.isExhausted ? nil : $0.free.popLast() }) else { return false }
+    ) {
+        guard let batch = queues.withLock({ $0.free.popLast() }) else { return }
         var hasMore = false
         var failure: CaptureError?
         do throws(CaptureError) {
@@ -89,7 +96,6 @@ final class Exchange: Sendable {
             if hasMore {
                 var sorter = batch.sorter()
                 try source.decode(batch.chunk, into: &sorter)
-                sorter.finish()
             }
         } catch {
             failure = error
@@ -103,8 +109,16 @@ final class Exchange: Sendable {
                 queues.isExhausted = true
                 queues.failure = failure
             }
+            queues.reader = (queues.reader + 1) % workers
         }
-        return true
+    }
+
+    /// Whether it is this worker's turn to read, and somebody could do with more.
+    private func isReader(_ worker: Int) -> Bool {
+        queues.withLock { queues in
+            queues.reader == worker && !queues.isExhausted && !queues.free.isEmpty
+                && queues.waiting.contains { $0.count < Self.ahead }
+        }
     }
 
     private func take(_ worker: Int) -> Batch? {

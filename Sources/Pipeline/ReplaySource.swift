@@ -7,7 +7,7 @@ import Packets
 protocol SegmentReceiver: ~Copyable {
     /// `payload` holds the captured bytes of `segment`: they lie in the chunk, or with the decoder if the segment
     /// says `isFromFragments`.
-    mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan)
+    mutating func receive(_ segment: Slot<Segment>, _ payload: RawSpan)
     /// A segment of the flow with this hash will come in a while, and soon: time to fetch what is far in memory.
     func expect(_ hash: UInt64)
     func approach(_ hash: UInt64)
@@ -124,9 +124,9 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
                 let start = segment.value.payloadOffset
                 let range = start..<start &+ Int(segment.value.captured)
                 if segment.value.isFromFragments {
-                    receiver.receive(segment.value, decoder.reassembled.extracting(range))
+                    receiver.receive(segment, decoder.reassembled.extracting(range))
                 } else {
-                    receiver.receive(segment.value, bytes.extracting(range))
+                    receiver.receive(segment, bytes.extracting(range))
                 }
             }
         }

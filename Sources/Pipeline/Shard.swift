@@ -27,7 +27,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     }
 
     @inline(__always)
-    mutating func receive(_ segment: borrowing Segment, _ payload: RawSpan) {
+    mutating func receive(_ segment: Slot<Segment>, _ payload: RawSpan) {
         reassembler.process(segment, payload, into: &analyser)
     }
 
@@ -39,18 +39,19 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
 
     /// Takes the segments of one batch that are this worker's.
     mutating func process(_ batch: Batch, _ worker: Int) {
-        let segments = batch.segments[worker]
+        let list = batch.lists[worker]
         let chunk = batch.chunk
-        let reassembled = batch.reassembled
-        for index in segments.indices {
-            if index &+ 16 < segments.count { expect(segments[index &+ 16].hash) }
-            if index &+ 8 < segments.count { approach(segments[index &+ 8].hash) }
-            let start = segments[index].payloadOffset
-            let range = start..<start &+ Int(segments[index].captured)
-            if segments[index].isFromFragments {
-                receive(segments[index], reassembled.rawSpan.extracting(range))
+        for index in 0..<list.count {
+            if index &+ 16 < list.count { expect(list[index &+ 16].value.hash) }
+            if index &+ 8 < list.count { approach(list[index &+ 8].value.hash) }
+            let segment = list[index]
+            let start = segment.value.payloadOffset
+            let range = start..<start &+ Int(segment.value.captured)
+            if segment.value.isFromFragments {
+                let datagrams = list.reassembled
+                receive(segment, datagrams.rawSpan.extracting(range))
             } else {
-                receive(segments[index], chunk.bytes.extracting(range))
+                receive(segment, chunk.bytes.extracting(range))
             }
         }
     }

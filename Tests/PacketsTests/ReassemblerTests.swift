@@ -77,10 +77,13 @@ struct Conversation {
         limits.patience = patience
         var reassembler = Reassembler(serverPorts: PortSet([5432]), limits: limits)
         var collector = Collector()
+        var slots = SlotTable<Segment>(limit: 1, blank: Segment())
+        _ = slots.take()
         for (index, item) in items.enumerated() {
             var segment = item.segment
             segment.ordinal = UInt64(index + 1)
-            reassembler.process(segment, item.payload.rawSpan, into: &collector)
+            slots[0] = segment
+            reassembler.process(slots.slot(0), item.payload.rawSpan, into: &collector)
         }
         let last = Timestamp(nanoseconds: 1 << 60)
         reassembler.finish(at: Moment(time: last, ordinal: UInt64(items.count + 1)), into: &collector)
@@ -231,6 +234,8 @@ struct ReassemblerTests {
         limits.flows = 4096
         var reassembler = Reassembler(serverPorts: PortSet([5432]), limits: limits)
         var collector = Collector()
+        var slots = SlotTable<Segment>(limit: 1, blank: Segment())
+        _ = slots.take()
         for number in 0..<20_000 as Range<UInt32> {
             var segment = Segment()
             (segment.key, segment.fromLower) = FlowKey.make(
@@ -239,7 +244,8 @@ struct ReassemblerTests {
             )
             segment.hash = segment.key.hash(.standard)
             segment.flags = .syn
-            reassembler.process(segment, RawSpan(), into: &collector)
+            slots[0] = segment
+            reassembler.process(slots.slot(0), RawSpan(), into: &collector)
         }
         #expect(reassembler.flowCount <= 4096)
         #expect(reassembler.counters.evicted > 0)

@@ -68,48 +68,48 @@ public struct Reassembler: ~Copyable {
     /// Takes one segment; `payload` holds its captured bytes.
     @inline(__always)
     public mutating func process(
-        _ segment: borrowing Segment,
+        _ segment: Slot<Segment>,
         _ payload: RawSpan,
         into sink: inout some StreamSink & ~Copyable
     ) {
         counters.segments &+= 1
-        guard let flow = index.find(segment.key, segment.hash, in: flows) else {
-            begin(segment, payload, into: &sink)
+        guard let flow = index.find(segment.value.key, segment.value.hash, in: flows) else {
+            begin(segment.value, payload, into: &sink)
             return
         }
-        // The common case: the flow is in order, and so is the segment.
+        // The common case: the flow is in order, and so is the segment.value.
         let slot = flows.slot(flow)
         let state = slot.value.state
-        if segment.flags.rawValue & 7 == 0, state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder {
-            let fromLower = segment.fromLower
+        if segment.value.flags.rawValue & 7 == 0, state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder {
+            let fromLower = segment.value.fromLower
             let isInOrder =
                 fromLower
                 ? Self.advance(&slot.value.fromLower, slot.value.fromUpper, segment)
                 : Self.advance(&slot.value.fromUpper, slot.value.fromLower, segment)
             if isInOrder {
-                if segment.announced == 0 { return }
-                slot.value.lastSeen = segment.time
+                if segment.value.announced == 0 { return }
+                slot.value.lastSeen = segment.value.time
                 let side: Direction = fromLower == state.contains(.lowerIsClient) ? .client : .server
-                let moment = Moment(time: segment.time, ordinal: segment.ordinal)
+                let moment = Moment(time: segment.value.time, ordinal: segment.value.ordinal)
                 if sink.bytes(flow, from: side, payload, at: moment) == .drop { drop(flow) }
                 return
             }
         }
-        handle(flow, segment, payload, into: &sink)
+        handle(flow, segment.value, payload, into: &sink)
     }
 
     /// Moves `stream` on if `segment` is simply its next one, or carries nothing, and runs ahead of nothing.
     @inline(__always)
-    private static func advance(_ stream: inout Stream, _ peer: Stream, _ segment: Segment) -> Bool {
+    private static func advance(_ stream: inout Stream, _ peer: Stream, _ segment: Slot<Segment>) -> Bool {
         let isAhead =
-            segment.flags.contains(.ack) && peer.state.contains(.synchronized)
-            && Int32(bitPattern: segment.acknowledgment &- peer.next) > 0
+            segment.value.flags.contains(.ack) && peer.state.contains(.synchronized)
+            && Int32(bitPattern: segment.value.acknowledgment &- peer.next) > 0
         guard !isAhead else { return false }
-        if segment.announced == 0 { return true }
-        guard segment.sequence == stream.next, segment.captured == segment.announced,
+        if segment.value.announced == 0 { return true }
+        guard segment.value.sequence == stream.next, segment.value.captured == segment.value.announced,
             stream.state.contains(.synchronized)
         else { return false }
-        stream.next &+= UInt32(bitPattern: segment.announced)
+        stream.next &+= UInt32(bitPattern: segment.value.announced)
         return true
     }
 

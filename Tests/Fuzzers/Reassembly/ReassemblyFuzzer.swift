@@ -31,6 +31,8 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     limits.patience = 12
     var reassembler = Reassembler(serverPorts: PortSet([5432]), limits: limits)
     var counter = Counter()
+    var slots = SlotTable<Segment>(limit: 1, blank: Segment())
+    _ = slots.take()
     let payload = [UInt8](repeating: 7, count: 64)
     var (announced, time) = (0, Int64(0))
     for start in stride(from: 0, to: bytes.count - 7, by: 8) {
@@ -50,7 +52,8 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         segment.time = Timestamp(nanoseconds: time)
         segment.ordinal = UInt64(start / 8 + 1)
         announced += Int(segment.announced)
-        reassembler.process(segment, payload.rawSpan.extracting(0..<Int(segment.captured)), into: &counter)
+        slots[0] = segment
+        reassembler.process(slots.slot(0), payload.rawSpan.extracting(0..<Int(segment.captured)), into: &counter)
     }
     reassembler.finish(at: Moment(time: Timestamp(nanoseconds: time), ordinal: .max), into: &counter)
     precondition(counter.delivered <= announced)
