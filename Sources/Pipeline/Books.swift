@@ -32,7 +32,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// How the text sketched last is to be read: its pattern's text must hide the same literals.
     private var escapes = false
     private var knownLogins: [Fingerprint: KnownLogin] = [:]
-    private var principalIndex: [PrincipalKey: PrincipalHandle] = [:]
+    private var principalIndex: [Fingerprint: PrincipalHandle] = [:]
+    private var names: [Fingerprint: String] = [:]
     private var databaseIndex: [String: Int32] = [:]
     private(set) var databases: [String] = [""]
     private var applicationIndex: [String: Int32] = ["": 0]
@@ -41,13 +42,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private struct KnownLogin {
         var principal: PrincipalHandle
         var application: Int32
-    }
-
-    private struct PrincipalKey: Hashable {
-        var user: String
-        var database: String
-        var high: UInt64
-        var low: UInt64
     }
 
     /// Longer texts are cut before they are kept as samples.
@@ -121,28 +115,45 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             high: hash.hash(user.high ^ database.low, note.client.high ^ application.low),
             low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
         )
-        let known = knownLogins[key] ?? newLogin(login, note)
+        let known = knownLogins[key] ?? newLogin(login, user, database, note)
         if knownLogins.count < Self.mostNames { knownLogins[key] = known }
         if Int(flow) < flows.highWater { flows[flow].application = known.application }
         return known.principal
     }
 
-    private mutating func newLogin(_ login: borrowing Login, _ note: FlowNote) -> KnownLogin {
-        let (user, database) = (Self.text(login.user), Self.text(login.database))
-        var result = KnownLogin(principal: 0, application: applicationNumber(Self.text(login.application)))
-        let key = PrincipalKey(user: user, database: database, high: note.client.high, low: note.client.low)
+    private mutating func newLogin(
+        _ login: borrowing Login,
+        _ user: Fingerprint,
+        _ database: Fingerprint,
+        _ note: FlowNote
+    ) -> KnownLogin {
+        var result = KnownLogin(principal: 0, application: applicationNumber(login.application))
+        let key = Fingerprint(
+            high: hash.hash(user.high ^ database.low, note.client.high),
+            low: hash.hash(user.low ^ note.client.low, database.high)
+        )
         if let known = principalIndex[key] {
             result.principal = known
             return result
         }
         guard principals.count < Self.mostNames, let handle = principals.take() else { return result }
         result.principal = handle
-        let address = Endpoint(high: note.client.high, low: note.client.low, port: 0).description.dropLast(2)
-        var principal = Principal(user: user, database: database, client: String(address))
-        principal.databaseIndex = databaseNumber(database)
-        principals[handle] = principal
-        principalIndex[key] = result.principal
+        principalIndex[key] = handle
+        let name = name(login.database)
+        principals[handle].user = self.name(login.user)
+        principals[handle].database = name
+        principals[handle].address = note.client
+        principals[handle].databaseIndex = databaseNumber(name)
         return result
+    }
+
+    /// A name as a text of its own: one for all who bear it.
+    private mutating func name(_ bytes: RawSpan) -> String {
+        let key = hash.hash(bytes)
+        if let known = names[key] { return known }
+        let text = String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
+        if names.count < Self.mostNames { names[key] = text }
+        return text
     }
 
     private mutating func databaseNumber(_ name: String) -> Int32 {
@@ -152,16 +163,13 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         return Int32(databases.count - 1)
     }
 
-    private mutating func applicationNumber(_ name: String) -> Int32 {
+    private mutating func applicationNumber(_ bytes: RawSpan) -> Int32 {
+        let name = name(bytes)
         if let known = applicationIndex[name] { return known }
         guard applications.count < Self.mostNames else { return 0 }
         applications.append(name)
         applicationIndex[name] = Int32(applications.count - 1)
         return Int32(applications.count - 1)
-    }
-
-    private static func text(_ bytes: RawSpan) -> String {
-        String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
     }
 
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {

@@ -9,7 +9,10 @@ public struct Principal: Sendable {
     /// The database's name; `nil`: unattributed.
     public var database: String?
     /// The client's address without its port; `nil`: unattributed.
-    public var client: String?
+    public var client: String? {
+        address.map { String(Endpoint(high: $0.high, low: $0.low, port: 0).description.dropLast(2)) }
+    }
+    var address: Endpoint?
     /// Counts of statements and messages.
     public var counts = PrincipalCounts()
     /// What it cost, by hour.

@@ -143,17 +143,18 @@ public struct ReplayResult: Sendable {
     }
 
     private mutating func mergePrincipals() {
-        var merged: [[String]: Principal] = [:]
-        for principal in principals.dropFirst() {
-            let key = [principal.user ?? "", principal.database ?? "", principal.client ?? ""]
-            if merged[key] == nil {
-                merged[key] = principal
+        var places: [PrincipalKey: Int] = [:]
+        for index in principals.indices.dropFirst() {
+            let key = PrincipalKey(principals[index])
+            if let known = places[key] {
+                principals[known].counts.add(principals[index].counts)
+                principals[known].account.add(principals[index].account)
             } else {
-                merged[key]?.counts.add(principal.counts)
-                merged[key]?.account.add(principal.account)
+                places[key] = index
             }
         }
-        principals = [principals[0]] + merged.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
+        let order = places.sorted { $0.key < $1.key }
+        principals = [principals[0]] + order.map { principals[$0.value] }
     }
 
     private mutating func mergePatterns() {
@@ -181,6 +182,25 @@ public struct ReplayResult: Sendable {
         patterns[known].cost = CostUnits(micro: patterns[known].cost.micro &+ other.cost.micro)
         patterns[known].costLow = CostUnits(micro: patterns[known].costLow.micro &+ other.costLow.micro)
         patterns[known].durations.add(other.durations)
+    }
+}
+
+/// A principal by name and address.
+private struct PrincipalKey: Hashable, Comparable {
+    var user: String
+    var database: String
+    var high: UInt64
+    var low: UInt64
+
+    init(_ principal: Principal) {
+        user = principal.user ?? ""
+        database = principal.database ?? ""
+        high = principal.address?.high ?? 0
+        low = principal.address?.low ?? 0
+    }
+
+    static func < (left: PrincipalKey, right: PrincipalKey) -> Bool {
+        (left.user, left.database, left.high, left.low) < (right.user, right.database, right.high, right.low)
     }
 }
 

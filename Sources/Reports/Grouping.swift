@@ -24,28 +24,38 @@ struct Group {
 extension ReplayResult {
     /// The principals added up by `grouping`, most costly first; unattributed ones are left out.
     func groups(by grouping: Grouping) -> [Group] {
-        var sums: [[String]: Group] = [:]
+        var sums: [GroupKey: PrincipalCounts] = [:]
         for principal in principals.dropFirst() {
-            let key: [String]
-            var group = Group()
-            switch grouping {
-            case .user, .pattern:
-                key = [principal.user ?? "", principal.database ?? ""]
-                (group.user, group.database) = (principal.user, principal.database)
-            case .database:
-                key = [principal.database ?? ""]
-                group.database = principal.database
-            case .client:
-                key = [principal.client ?? ""]
-                group.client = principal.client
-            }
-            sums[key, default: group].counts.add(principal.counts)
+            let key =
+                switch grouping {
+                case .user, .pattern: GroupKey(first: principal.user, second: principal.database)
+                case .database: GroupKey(first: principal.database)
+                case .client: GroupKey(first: principal.client)
+                }
+            sums[key, default: PrincipalCounts()].add(principal.counts)
         }
-        return sums.sorted { left, right in
-            if left.value.counts.cost != right.value.counts.cost {
-                return left.value.counts.cost > right.value.counts.cost
+        let order = sums.sorted { left, right in
+            left.value.cost == right.value.cost ? left.key < right.key : left.value.cost > right.value.cost
+        }
+        return order.map { key, counts in
+            var group = Group()
+            group.counts = counts
+            switch grouping {
+            case .user, .pattern: (group.user, group.database) = (key.first, key.second)
+            case .database: group.database = key.first
+            case .client: group.client = key.first
             }
-            return left.key.lexicographicallyPrecedes(right.key)
-        }.map(\.value)
+            return group
+        }
+    }
+}
+
+/// What principals of one group have in common.
+private struct GroupKey: Hashable, Comparable {
+    var first: String?
+    var second: String?
+
+    static func < (left: GroupKey, right: GroupKey) -> Bool {
+        (left.first ?? "", left.second ?? "") < (right.first ?? "", right.second ?? "")
     }
 }
