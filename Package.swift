@@ -70,6 +70,19 @@ let fuzzers =
         fuzzer("Lexer", ["Fingerprints"]),
     ]
 
+/// Times parts of the pipeline one by one; `Benchmarks/parts` builds it with `PGWEIR_BENCHMARKS=1`.
+let benchmarks: [Target] =
+    Context.environment["PGWEIR_BENCHMARKS"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "pgweir-stages",
+            dependencies: ["Domain", "Capture", "Packets", "PostgresWire", "Fingerprints", "Costs", "Pipeline"],
+            path: "Benchmarks/Stages",
+            swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
+        )
+    ]
+
 let package = Package(
     name: "pgweir",
     products: [.executable(name: "pgweir", targets: ["pgweir"])],
@@ -100,4 +113,5 @@ let package = Package(
             )
         ]
         + fuzzers
+        + benchmarks
 )

@@ -49,6 +49,9 @@ public struct StatementSketch: Sendable, BitwiseCopyable {
     public var limit = Decade.absent
     /// The size of the outermost OFFSET.
     public var offset = Decade.absent
+    /// Backslashes escaped in its plain strings (`standard_conforming_strings` off); its pattern's text must be read
+    /// the same way, or it would show what the sketch took for a literal.
+    public var backslashEscapes = false
     /// Where the statement stands in the text: from its first token up to its semicolon or the end of the text.
     public var range: Range<Int> {
         get { Int(start)..<Int(end) }

@@ -6,7 +6,7 @@ import _Builtin_intrinsics.intel.sse2
 #endif
 
 /// Which of 64 bytes are of the classes the skeleton scanner looks for: bit `i` of a mask speaks of byte `i`.
-@safe struct ByteBlock {
+@safe struct ByteBlock: Equatable {
     /// Bytes that the scanner reads from a block's beginning: the block, and what copies of runs read too much.
     static let reach = 80
 

@@ -73,13 +73,9 @@ public struct Normalizer: ~Copyable {
     }
 
     /// The pattern text of a statement that was sketched, such as `select a from t where b = ?`.
-    public mutating func patternText(
-        _ sql: RawSpan,
-        _ range: Range<Int>,
-        backslashEscapes: Bool = false
-    ) -> [UInt8] {
-        let clamped = range.clamped(to: 0..<sql.byteCount)
-        guard read(sql, clamped, backslashEscapes, headLimit: Self.longestText) != nil else { return [] }
+    public mutating func patternText(_ sql: RawSpan, _ sketch: StatementSketch) -> [UInt8] {
+        let clamped = sketch.range.clamped(to: 0..<sql.byteCount)
+        guard read(sql, clamped, sketch.backslashEscapes, headLimit: Self.longestText) != nil else { return [] }
         var text = writer.buffer.text(limit: Self.longestText)
         guard writer.buffer.position > Self.longestText else { return text }
         text.removeLast(min(3, text.count))
@@ -125,6 +121,7 @@ public struct Normalizer: ~Copyable {
         }
         writer.releaseSigns()
         var findings = Findings()
+        findings.sketch.backslashEscapes = backslashEscapes
         findings.sketch.fingerprint = writer.buffer.fingerprint
         findings.sketch.kind = classifier.kind
         findings.sketch.limit = limits.limit

@@ -118,6 +118,13 @@ struct SkeletonLists {
 
     private mutating func goOnInRows(_ skeleton: inout SkeletonScratch) {
         let gap = gapStart..<skeleton.count
+        // The next literal of the row, nearly always.
+        if gap.count <= 2, gap.count > 0, skeleton.byte(gap.lowerBound) == UInt8(ascii: ","),
+            gap.count == 1 || skeleton.byte(gap.lowerBound &+ 1) == UInt8(ascii: " "),
+            skeleton.count &- rowStart <= Self.longestRow
+        {
+            return
+        }
         var parentheses = 0
         for index in gap {
             let byte = skeleton.byte(index)

@@ -29,8 +29,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
-    /// How the text sketched last is to be read: its pattern's text must hide the same literals.
-    private var escapes = false
     private var knownLogins: [Fingerprint: KnownLogin] = [:]
     private var principalIndex: [Fingerprint: PrincipalHandle] = [:]
     private var names: [Fingerprint: String] = [:]
@@ -65,8 +63,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
-        escapes = backslashEscapes
-        return normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes)
+        normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes)
     }
 
     mutating func pattern(
@@ -87,7 +84,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ database: Int32,
         _ moment: Moment
     ) -> PatternHandle {
-        let normalized = normalizer.patternText(text, sketch.range, backslashEscapes: escapes)
+        let normalized = normalizer.patternText(text, sketch)
         let handle = patterns.add(sketch.fingerprint, database, text: normalized, ordinal: moment.ordinal)
         if handle > 0 {
             let end = min(sketch.range.upperBound, sketch.range.lowerBound + Self.longestSample)

@@ -53,7 +53,7 @@ struct FingerprintCommand: ParsableCommand {
         var start = 0
         while let sketch = normalizer.sketch(sql.rawSpan, from: start, backslashEscapes: backslashEscapes) {
             start = max(start + 1, sketch.range.upperBound)
-            let text = normalizer.patternText(sql.rawSpan, sketch.range, backslashEscapes: backslashEscapes)
+            let text = normalizer.patternText(sql.rawSpan, sketch)
             output += FingerprintLine.render(sketch.fingerprint, text, isJSON: format == .ndjson)
         }
         // A line for every line, so that the output can be pasted beside the input.

@@ -11,7 +11,7 @@ struct NormalizerTests {
         let bytes = Array(sql.utf8)
         guard let sketch = normalizer.sketch(bytes.rawSpan, from: 0, backslashEscapes: escapes) else { return "" }
         return String(
-            decoding: normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: escapes),
+            decoding: normalizer.patternText(bytes.rawSpan, sketch),
             as: UTF8.self
         )
     }
@@ -164,7 +164,7 @@ struct NormalizerTests {
         while let sketch = normalizer.sketch(bytes.rawSpan, from: start) {
             let again = normalizer.sketch(Array(bytes[sketch.range]).rawSpan, from: 0)
             #expect(again?.fingerprint == sketch.fingerprint)
-            _ = normalizer.patternText(bytes.rawSpan, sketch.range)
+            _ = normalizer.patternText(bytes.rawSpan, sketch)
             start = max(start + 1, sketch.range.upperBound)
         }
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Fingerprints
 import TestKit
 import Testing
+
+@testable import Fingerprints
 
 /// The short way by the skeleton gives what the exact rules give, whatever was remembered before.
 struct SkeletonTests {
@@ -147,6 +148,28 @@ struct SkeletonTests {
                 sketch?.fingerprint == NormalizerTests.sketch("select * from t where a in (1) limit 1")?.fingerprint
             )
             #expect(sketch?.limit == .upTo100)
+        }
+    }
+}
+
+/// Both ways to classify 64 bytes agree, whatever the bytes are.
+struct ByteBlockTests {
+    @Test func `the wide way finds what the narrow one finds`() {
+        guard ByteBlock.canUseWide() else { return }
+        var random = SplitMix64(seed: 64)
+        let common = Array("aZ09_$'\"-/*;eE+ (,.é".utf8)
+        for _ in 0..<20_000 {
+            let isWild = Bool.random(using: &random)
+            let bytes = (0..<ByteBlock.reach).map { _ in
+                isWild ? UInt8.random(in: 0...255, using: &random) : common.randomElement(using: &random) ?? 0
+            }
+            let inString: UInt64 = Bool.random(using: &random) ? .max : 0
+            unsafe bytes.withUnsafeBytes { buffer in
+                guard let address = buffer.baseAddress else { return }
+                let wide = unsafe ByteBlock(address, inString: inString, isWide: true)
+                let narrow = unsafe ByteBlock(address, inString: inString, isWide: false)
+                #expect(wide == narrow)
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         let alone = Array(bytes[sketch.range])
         let again = unsafe normalizer.sketch(alone.rawSpan, from: 0, backslashEscapes: count % 5 == 0)
         precondition(again?.fingerprint == sketch.fingerprint, "a statement depends on what stands around it")
-        let text = unsafe normalizer.patternText(bytes.rawSpan, sketch.range, backslashEscapes: count % 5 == 0)
+        let text = unsafe normalizer.patternText(bytes.rawSpan, sketch)
         precondition(text.count <= Normalizer.longestText)
         start = max(start + 1, sketch.range.upperBound)
     }
