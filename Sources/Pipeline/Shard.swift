@@ -35,7 +35,11 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     func expect(_ hash: UInt64) { reassembler.expect(hash) }
 
     @inline(__always)
-    func approach(_ hash: UInt64) { analyser.sessions.prefetch(reassembler.approach(hash)) }
+    func approach(_ hash: UInt64) {
+        // The state of fewer flows stays near by itself.
+        guard reassembler.flowCount > 2048 else { return }
+        analyser.sessions.prefetch(reassembler.approach(hash))
+    }
 
     /// Takes the segments of one batch that are this worker's.
     mutating func process(_ batch: Batch, _ worker: Int) {

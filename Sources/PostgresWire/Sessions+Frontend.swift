@@ -3,6 +3,7 @@ import Domain
 
 extension Sessions {
     /// One message of the client; `body` is as much of it as was wanted, `length` what it has in all.
+    @inline(__always)
     mutating func clientMessage(
         _ session: Slot<Session>,
         _ type: UInt8,
