@@ -15,6 +15,12 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
     case badFilter(expression: String, reason: String)
     /// The filter cannot be used on this link type.
     case filterLinkType(number: UInt16)
+    /// The interface could not be tapped for want of rights.
+    case notPermitted(interface: String)
+    /// There is no such interface, or it cannot be tapped now.
+    case noInterface(name: String, reason: String)
+    /// The interface stopped giving packets.
+    case interfaceFailed(name: String, reason: String)
 
     /// What happened, to what, and what to do.
     public var description: String {
@@ -32,6 +38,13 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
             "the filter '\(expression)' is not valid: \(reason). See pcap-filter(7)."
         case .filterLinkType(let number):
             "the filter cannot be applied to link type \(number)."
+        case .notPermitted(let interface):
+            "may not capture on \(interface). Run as root, or give the program the right: "
+                + "`setcap cap_net_raw=ep pgweir`, or AmbientCapabilities=CAP_NET_RAW in its systemd unit."
+        case .noInterface(let name, let reason):
+            "cannot capture on \(name): \(reason). `ip link` lists the interfaces; 'any' is all of them."
+        case .interfaceFailed(let name, let reason):
+            "capturing on \(name) failed: \(reason)."
         }
     }
 

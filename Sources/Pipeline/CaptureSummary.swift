@@ -15,6 +15,8 @@ public struct CaptureSummary: Sendable {
     public var fragments: UInt64 = 0
     /// Files that end inside a record, and files that are damaged.
     public var cutFiles: UInt64 = 0, damagedFiles: UInt64 = 0
+    /// Packets that a live capture lost: in the kernel's ring, and in the interface or its driver.
+    public var kernelDropped: UInt64 = 0, interfaceDropped: UInt64 = 0
     private var ignored: [9 of UInt64] = .init(repeating: 0)
 
     /// Packets that gave no segment, by reason; reasons that did not occur are left out.
@@ -36,6 +38,20 @@ public struct CaptureSummary: Sendable {
             if record.time < first { first = record.time }
             if record.time > last { last = record.time }
         }
+    }
+
+    /// Adds what another worker's taps held.
+    mutating func add(_ other: CaptureSummary) {
+        guard other.packets > 0 || other.kernelDropped > 0 else { return }
+        first = packets == 0 ? other.first : min(first, other.first)
+        last = packets == 0 ? other.last : max(last, other.last)
+        packets &+= other.packets
+        bytes &+= other.bytes
+        truncatedPackets &+= other.truncatedPackets
+        fragments &+= other.fragments
+        kernelDropped &+= other.kernelDropped
+        interfaceDropped &+= other.interfaceDropped
+        for index in 0..<9 { ignored[index] &+= other.ignored[index] }
     }
 
     mutating func note(_ defect: CaptureDefect?) {

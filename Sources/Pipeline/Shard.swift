@@ -37,7 +37,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     @inline(__always)
     func approach(_ hash: UInt64) {
         // The state of fewer flows stays near by itself.
-        guard reassembler.flowCount > 2048 else { return }
+        guard reassembler.openFlowCount > 2048 else { return }
         analyser.sessions.prefetch(reassembler.approach(hash))
     }
 

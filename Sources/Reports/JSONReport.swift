@@ -59,6 +59,8 @@ public struct JSONReport {
             }
             json.field("evicted_flows", tcp.evicted)
             json.field("over_budget_segments", tcp.overBudget)
+            json.field("kernel_dropped", capture.kernelDropped)
+            json.field("interface_dropped", capture.interfaceDropped)
             json.field("cut_files", capture.cutFiles)
             json.field("damaged_files", capture.damagedFiles)
         }

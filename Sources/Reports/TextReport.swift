@@ -67,6 +67,8 @@ public struct TextReport {
         if result.isCancelled { notes.append("  \(style.paint("!", .yellow)) stopped before the end of the capture") }
         note(capture.cutFiles, "file(s) end in the middle of a packet: the last packet is not counted")
         note(capture.damagedFiles, "file(s) are damaged: nothing behind the damage was read")
+        note(capture.kernelDropped, "packets dropped by the kernel: give the tap a larger buffer, or more workers")
+        note(capture.interfaceDropped, "packets dropped by the interface or its driver")
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")
         note(capture.truncatedPackets, "packets cut by the snap length: capture with -s 0")
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")

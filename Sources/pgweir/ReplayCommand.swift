@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
+import ArgumentParser
 import Capture
 import Costs
 import Domain
 import Fingerprints
 import Pipeline
-public import Reports
+import Reports
 import Settings
 
 /// `pgweir replay`: a capture in, a priced and metered report out.
@@ -22,8 +22,6 @@ struct ReplayCommand: ParsableCommand {
             """
     )
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, ndjson }
-
     @Argument(help: "Capture files; '-' for standard input.") var files: [String] = []
     @Option(name: .short, help: ArgumentHelp("A capture file, as with tcpdump.", valueName: "file"))
     var read: [String] = []
@@ -34,13 +32,8 @@ struct ReplayCommand: ParsableCommand {
     var port: [PortList] = []
     @Option(name: .short, help: ArgumentHelp("Packets to look at, as in pcap-filter(7).", valueName: "expression"))
     var filter: String?
-    @Option(help: ArgumentHelp("Tiers, users and prices (YAML).", valueName: "file")) var config: String?
-    @Option(help: "The form of the report: for people, one JSON object, or a line for every statement.")
-    var format = Format.text
     @Option(help: "Threads; the report does not depend on their number.") var workers = 1
-    @Option(help: "Lines of each table; of patterns in JSON, where all are given without it.") var top: Int?
-    @Option(help: "What the first table adds up by: user, pattern, database or client.") var by = Grouping.user
-    @Flag(inversion: .prefixedNo, help: "Colours; by default on a terminal unless NO_COLOR is set.") var color: Bool?
+    @OptionGroup var form: ReportArguments
     @Flag(inversion: .prefixedNo, help: "A progress bar on standard error; by default on a terminal.")
     var progress: Bool?
 
@@ -49,7 +42,6 @@ struct ReplayCommand: ParsableCommand {
             throw ValidationError("Name a capture file, or '-' for standard input.")
         }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
-        if let top, top < 1 { throw ValidationError("--top must be at least 1.") }
     }
 
     func run() throws {
@@ -57,37 +49,11 @@ struct ReplayCommand: ParsableCommand {
         options.ports = port.flatMap(\.ports)
         options.filter = filter
         options.workers = workers
-        do {
-            try configure(&options)
+        try explainingErrors {
+            let judgement = try form.judgement()
+            (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)
             try report(options)
-        } catch let error as CaptureError {
-            Output.complain(error.description)
-            throw exitCode(error)
-        } catch let error as SettingsError {
-            Output.complain(error.description)
-            throw Sysexit.configuration
         }
-    }
-
-    private func configure(_ options: inout ReplayOptions) throws {
-        guard let config else { return }
-        let settings = try Settings(yaml: try TextFile.read(config), file: config)
-        options.policy = settings.policy
-        if let seed = settings.seed { options.hash = KeyedHash(seed: seed) }
-        var prices: [Fingerprint: CostUnits] = [:]
-        if let name = settings.priceFile {
-            let path = TextFile.resolve(name, beside: config)
-            var normalizer = Normalizer(hash: options.hash)
-            for entry in try Settings.prices(yaml: try TextFile.read(path), file: path) {
-                let sql = Array(entry.statement.utf8)
-                guard
-                    let key = Fingerprint(entry.statement)
-                        ?? normalizer.sketch(sql.rawSpan, from: 0).map(\.fingerprint)
-                else { continue }
-                prices[key] = entry.price
-            }
-        }
-        options.prices = PriceList(prices: prices, fallback: settings.defaultPrice)
     }
 
     private func report(_ options: ReplayOptions) throws {
@@ -95,7 +61,7 @@ struct ReplayCommand: ParsableCommand {
         let bar = ProgressBar(isShown: progress ?? Output.isTerminal(2))
         let isCancelled: @Sendable () -> Bool = { Interrupt.isRequested }
         let result: ReplayResult
-        if format == .ndjson {
+        if form.format == .ndjson {
             let failure = FailureBox()
             let recorder = NDJSONRecorder { bytes in
                 guard failure.code == nil else { return }
@@ -112,16 +78,9 @@ struct ReplayCommand: ParsableCommand {
         } else {
             result = try Replay.run(options, onProgress: { bar.show($0) }, isCancelled: isCancelled)
             bar.clear()
-            try Output.write(render(result))
+            try Output.write(form.render(result))
         }
         warn(result)
-    }
-
-    private func render(_ result: ReplayResult) -> [UInt8] {
-        if format == .json { return JSONReport(result, top: top).render() }
-        let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
-        let style = TerminalStyle(width: Output.width(1), isColored: isColored)
-        return TextReport(result, top: top ?? 10, by: by, style: style).render()
     }
 
     private func warn(_ result: ReplayResult) {
@@ -132,27 +91,5 @@ struct ReplayCommand: ParsableCommand {
             Output.complain("warning: the capture is damaged; the report holds what is before the damage.")
         }
         if result.isCancelled { Output.complain("stopped; the report holds what was read so far.") }
-    }
-
-    private func exitCode(_ error: CaptureError) -> ExitCode {
-        switch error {
-        case .cannotOpen: Sysexit.noInput
-        case .notACapture, .badCompression, .filterLinkType: Sysexit.dataError
-        case .cannotRead: Sysexit.ioError
-        case .badFilter: Sysexit.usage
-        }
-    }
-}
-
-extension Grouping: ExpressibleByArgument {}
-
-/// Such as `5432,6432`.
-struct PortList: ExpressibleByArgument {
-    var ports: [UInt16]
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        ports = parts.compactMap { UInt16($0) }.filter { $0 > 0 }
-        guard ports.count == parts.count else { return nil }
     }
 }

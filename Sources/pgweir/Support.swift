@@ -5,7 +5,7 @@ import Pipeline
 import Settings
 import Synchronization
 
-/// ^C: asks the replay to stop and report; a second one ends the program at once.
+/// ^C and SIGTERM: ask to stop and report; a second one ends the program at once.
 enum Interrupt {
     private static let requests = Atomic<Int>(0)
 
@@ -13,8 +13,10 @@ enum Interrupt {
 
     static func install() {
         signal(SIGPIPE, SIG_IGN)
-        signal(SIGINT) { _ in
-            if Interrupt.requests.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                if Interrupt.requests.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ public struct Reassembler: ~Copyable {
 
     /// Connections remembered now, ended ones that wait for late packets included.
     public var flowCount: Int { flows.count }
+    /// Connections that are not known to have ended.
+    public var openFlowCount: Int { flows.count &- (ended.count &- endedHead) }
 
     /// A segment of the flow with this hash comes soon: its place in the index is brought near.
     @inline(__always)

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+import Capture
+import Costs
+import Domain
+import Fingerprints
+import Pipeline
+import Quotas
+public import Reports
+import Settings
+
+/// How a report looks, and by what it judges: the same for captures and for live taps.
+struct ReportArguments: ParsableArguments {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, ndjson }
+
+    @Option(help: ArgumentHelp("Tiers, users and prices (YAML).", valueName: "file")) var config: String?
+    @Option(help: "The form of the report: for people, one JSON object, or a line for every statement.")
+    var format = Format.text
+    @Option(help: "Lines of each table; of patterns in JSON, where all are given without it.") var top: Int?
+    @Option(help: "What the first table adds up by: user, pattern, database or client.") var by = Grouping.user
+    @Flag(inversion: .prefixedNo, help: "Colours; by default on a terminal unless NO_COLOR is set.") var color: Bool?
+
+    func validate() throws {
+        if let top, top < 1 { throw ValidationError("--top must be at least 1.") }
+    }
+
+    /// What a configuration says, or the defaults.
+    struct Judgement {
+        var policy = QuotaPolicy.standard
+        var prices = PriceList()
+        var hash = KeyedHash.standard
+    }
+
+    func judgement() throws -> Judgement {
+        var result = Judgement()
+        guard let config else { return result }
+        let settings = try Settings(yaml: try TextFile.read(config), file: config)
+        result.policy = settings.policy
+        if let seed = settings.seed { result.hash = KeyedHash(seed: seed) }
+        var prices: [Fingerprint: CostUnits] = [:]
+        if let name = settings.priceFile {
+            let path = TextFile.resolve(name, beside: config)
+            var normalizer = Normalizer(hash: result.hash)
+            for entry in try Settings.prices(yaml: try TextFile.read(path), file: path) {
+                let sql = Array(entry.statement.utf8)
+                guard
+                    let key = Fingerprint(entry.statement)
+                        ?? normalizer.sketch(sql.rawSpan, from: 0).map(\.fingerprint)
+                else { continue }
+                prices[key] = entry.price
+            }
+        }
+        result.prices = PriceList(prices: prices, fallback: settings.defaultPrice)
+        return result
+    }
+
+    func render(_ result: ReplayResult) -> [UInt8] {
+        if format == .json { return JSONReport(result, top: top).render() }
+        let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
+        let style = TerminalStyle(width: Output.width(1), isColored: isColored)
+        return TextReport(result, top: top ?? 10, by: by, style: style).render()
+    }
+}
+
+/// Runs `body`; an error of ours is told in its own words and ends the program with its code.
+func explainingErrors(_ body: () throws -> Void) throws {
+    do {
+        try body()
+    } catch let error as CaptureError {
+        Output.complain(error.description)
+        switch error {
+        case .cannotOpen, .noInterface: throw Sysexit.noInput
+        case .notACapture, .badCompression, .filterLinkType: throw Sysexit.dataError
+        case .cannotRead, .interfaceFailed: throw Sysexit.ioError
+        case .badFilter: throw Sysexit.usage
+        case .notPermitted: throw Sysexit.noPermission
+        }
+    } catch let error as SettingsError {
+        Output.complain(error.description)
+        throw Sysexit.configuration
+    }
+}
+
+extension Grouping: ExpressibleByArgument {}
+
+/// Such as `5432,6432`.
+struct PortList: ExpressibleByArgument {
+    var ports: [UInt16]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        ports = parts.compactMap { UInt16($0) }.filter { $0 > 0 }
+        guard ports.count == parts.count else { return nil }
+    }
+}
