@@ -198,6 +198,8 @@ struct SkeletonScanner: ~Copyable {
             let isPrefixed =
                 offset > restart && sql.byte(at: offset &- 1) | 0x20 == UInt8(ascii: "e")
                 && (offset &- 1 == restart || !ByteClass.isWord(sql.byte(at: offset &- 2)))
+            // In `2.E'…'` the letter is the number's: the exact rules must say where the string ends.
+            if isPrefixed, offset &- 1 > restart, sql.byte(at: offset &- 2) == UInt8(ascii: ".") { return nil }
             return takeLiteral(lexer.scanString(sql, from: offset, escapes: isPrefixed), UInt8(ascii: "'"))
         case UInt8(ascii: "$"):
             let token = lexer.scanDollar(sql)

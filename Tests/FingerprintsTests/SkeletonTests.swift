@@ -62,6 +62,15 @@ struct SkeletonTests {
         #expect(fast.sketch(bytes.rawSpan, from: start) == nil)
     }
 
+    @Test func `a letter that belongs to the number before it does not make a string one with escapes`() {
+        var fast = Normalizer(hash: .standard)
+        var exact = Normalizer(hash: .standard)
+        // One skeleton, but the backslash decides where the first string ends.
+        for text in ["f((2.E'ab')", #"f((2.E'1\'x')"#, #"f((2.e'1\')"#] {
+            Self.expectSame(Array(text.utf8), &fast, &exact)
+        }
+    }
+
     @Test(arguments: 0..<24)
     func `token soup has the same sketch by both ways`(_ seed: Int) {
         var random = SplitMix64(seed: UInt64(seed))
