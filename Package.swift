@@ -99,6 +99,7 @@ let package = Package(
         + stage("Domain")
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
         + edge("Capture", ["CPcap", "CZlib"])
+        + edge("Mirrors", [])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
         + edge("Reports", ["Packets", "PostgresWire", "Quotas", "Pipeline"])
@@ -106,7 +107,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Costs", "Quotas", "Fingerprints", "Pipeline", "Reports",
+                    "Domain", "Settings", "Capture", "Mirrors", "Costs", "Quotas", "Fingerprints", "Pipeline",
+                    "Reports",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],
                 swiftSettings: common

@@ -15,8 +15,8 @@ enum Main {
         case (4, "normalizer"):
             let list = texts(arguments[2], Int(arguments[3]) ?? 0)
             var normalizer = Normalizer(hash: .standard)
-            _ = sketch(list, &normalizer)  // the shapes are known, as in the steady state
-            report(seconds { sketch(list, &normalizer) }, count: list.count)
+            for _ in 0..<3 { _ = sketch(list, &normalizer) }  // the shapes are known, as in the steady state
+            report(seconds { for _ in 0..<10 { _ = sketch(list, &normalizer) } }, count: 10 * list.count)
         case (3, "list"):
             let text = longList(Int(arguments[2]) ?? 0)
             var normalizer = Normalizer(hash: .standard)

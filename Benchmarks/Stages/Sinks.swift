@@ -21,12 +21,13 @@ struct StreamEnd: ~Copyable, StreamSink {
 
 /// Ends the pipeline behind the protocol, or behind the fingerprints.
 struct StatementEnd: ~Copyable, SessionSink {
-    var normalizer: Normalizer?
+    var normalizer = Normalizer(hash: .standard)
+    var isSketching = false
     var statements: UInt64 = 0
     var mixed: UInt64 = 0
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
-        if normalizer != nil { return normalizer?.sketch(text, from: start, backslashEscapes: backslashEscapes) }
+        if isSketching { return normalizer.sketch(text, from: start, backslashEscapes: backslashEscapes) }
         guard start < text.byteCount else { return nil }
         var sketch = StatementSketch()
         sketch.range = start..<text.byteCount

@@ -25,7 +25,7 @@ func run(_ stage: Stage, _ path: String) throws -> UInt64 {
     var streams = StreamEnd()
     var sessions = SessionEnd(
         sessions: Sessions(hash: .standard),
-        end: StatementEnd(normalizer: stage == .fingerprint ? Normalizer(hash: .standard) : nil)
+        end: StatementEnd(isSketching: stage == .fingerprint)
     )
     var slots = SlotTable<Segment>(limit: 1, blank: Segment())
     _ = slots.take()

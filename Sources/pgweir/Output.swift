@@ -7,6 +7,7 @@ enum Sysexit {
     static let usage = ExitCode(64)
     static let dataError = ExitCode(65)
     static let noInput = ExitCode(66)
+    static let unavailable = ExitCode(69)
     static let ioError = ExitCode(74)
     static let noPermission = ExitCode(77)
     static let configuration = ExitCode(78)

@@ -12,7 +12,7 @@ struct Pgweir: ParsableCommand {
             PostgreSQL protocol, groups statements into patterns, prices them, and keeps every user's budget.
             """,
         version: Version.text,
-        subcommands: [ReplayCommand.self, RunCommand.self, FingerprintCommand.self]
+        subcommands: [ReplayCommand.self, RunCommand.self, MirrorCommands.self, FingerprintCommand.self]
     )
 }
 
