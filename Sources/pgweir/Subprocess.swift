@@ -28,7 +28,7 @@ enum Subprocess {
         }
         var arguments = unsafe words.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        defer { unsafe arguments.forEach { unsafe free($0) } }
+        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
         var child = pid_t()
         let code = unsafe posix_spawnp(&child, words.first ?? "", &actions, nil, &arguments, environ)
         guard code == 0 else {
