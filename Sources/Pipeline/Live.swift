@@ -11,7 +11,7 @@ import Synchronization
 public struct LiveTapOptions: Sendable {
     /// Interfaces, `any` or `nflog:N`.
     public var interfaces: [String]
-    /// Server ports; the kernel passes nothing else on.
+    /// Server ports; the kernel passes nothing else on. Empty: PostgreSQL is recognized on any port; needs a `filter`.
     public var ports: [UInt16] = [5432]
     /// A pcap-filter(7) expression instead of the one made from the ports.
     public var filter: String?
@@ -36,6 +36,7 @@ public struct LiveTapOptions: Sendable {
     /// What the kernel is asked to pass on: the ports, plain and inside a VLAN, and the fragments of such packets.
     func expression(for interface: String) -> String {
         if let filter { return filter }
+        guard !ports.isEmpty else { return "tcp" }
         let list = ports.map { "tcp port \($0)" }.joined(separator: " or ")
         // Later fragments have no ports.
         let plain = "\(list) or (ip[6:2] & 0x1fff != 0 and ip proto 6)"

@@ -21,7 +21,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         self.taps = taps
         decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
         shard = Shard(
-            serverPorts: PortSet(options.ports),
+            serverPorts: PortSet(options.ports.isEmpty ? Replay.usualPorts : options.ports),
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,

@@ -28,7 +28,10 @@ struct RunCommand: ParsableCommand {
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
     @Option(
         name: .short,
-        help: ArgumentHelp("Packets to look at, as in pcap-filter(7), instead of those ports.", valueName: "expression")
+        help: ArgumentHelp(
+            "Packets to look at, as in pcap-filter(7); without --port PostgreSQL is then recognized on any port.",
+            valueName: "expression"
+        )
     )
     var filter: String?
     @Option(help: ArgumentHelp("The kernel's ring of each tap, in MiB.", valueName: "MiB")) var buffer: Int32 = 64
@@ -53,7 +56,12 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         var options = LiveTapOptions(interfaces: interface)
-        if !port.isEmpty { options.ports = port.flatMap(\.ports) }
+        if !port.isEmpty {
+            options.ports = port.flatMap(\.ports)
+        } else if filter != nil {
+            // Whoever selects packets by hand knows best: PostgreSQL is recognized on any port.
+            options.ports = []
+        }
         options.filter = filter
         options.buffer = buffer << 20
         options.snapLength = snaplen
