@@ -48,7 +48,7 @@ def add_arguments(parser, pgweir=True):
 
 def check_pgweir(options):
     if not os.access(options.pgweir, os.X_OK):
-        fail("no pgweir at %s: build it first (swift build -c release) or name it with --pgweir" % options.pgweir)
+        fail("no pgweir at %s: build it first (Scripts/build) or name it with --pgweir" % options.pgweir)
 
 
 def build(name, directory, *flags):

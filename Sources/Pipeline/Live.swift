@@ -11,7 +11,9 @@ import Synchronization
 public struct LiveTapOptions: Sendable {
     /// Interfaces, `any` or `nflog:N`.
     public var interfaces: [String]
-    /// Server ports; the kernel passes nothing else on. Empty: PostgreSQL is recognized on any port; needs a `filter`.
+    /// Server ports; the kernel passes nothing else on.
+    ///
+    /// Empty: PostgreSQL is recognized on any port.
     public var ports: [UInt16] = [5432]
     /// A pcap-filter(7) expression instead of the one made from the ports.
     public var filter: String?
