@@ -12,6 +12,8 @@ public struct Settings: Sendable {
     public var defaultPrice: CostUnits
     /// A file of prices, as the configuration names it.
     public var priceFile: String?
+    /// Where it is named; message: that it cannot be read.
+    public var priceFileError: SettingsError?
     /// The key of fingerprints, which all nodes share; `nil`: the standard one.
     public var seed: UInt64?
 
@@ -30,7 +32,13 @@ public struct Settings: Sendable {
         if let pricing = fields["pricing"] {
             let entries = try pricing.fields("'pricing'", ["default", "file"])
             if let value = entries["default"] { defaultPrice = CostUnits(units: try value.units("'pricing.default'")) }
-            if let value = entries["file"] { priceFile = try value.text("'pricing.file'") }
+            if let value = entries["file"] {
+                let name = try value.text("'pricing.file'")
+                priceFile = name
+                priceFileError = value.error(
+                    "the price file '\(name)' cannot be read; a relative name begins beside this file"
+                )
+            }
         }
         if let fingerprint = fields["fingerprint"] {
             let entries = try fingerprint.fields("'fingerprint'", ["seed"])

@@ -41,7 +41,7 @@ struct ReportArguments: ParsableArguments {
         if let name = settings.priceFile {
             let path = TextFile.resolve(name, beside: config)
             var normalizer = Normalizer(hash: result.hash)
-            for entry in try Settings.prices(yaml: try TextFile.read(path), file: path) {
+            for entry in try Settings.prices(yaml: try priceText(path, settings), file: path) {
                 let sql = Array(entry.statement.utf8)
                 guard
                     let key = Fingerprint(entry.statement)
@@ -52,6 +52,17 @@ struct ReportArguments: ParsableArguments {
         }
         result.prices = PriceList(prices: prices, fallback: settings.defaultPrice)
         return result
+    }
+
+    /// The text of the price file; an error says where that is named, too.
+    private func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
+        do throws(SettingsError) {
+            return try TextFile.read(path)
+        } catch {
+            guard var place = settings.priceFileError else { throw error }
+            place.message += " (\(error.message))."
+            throw place
+        }
     }
 
     func render(_ result: ReplayResult) -> [UInt8] {
