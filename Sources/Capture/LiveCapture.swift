@@ -111,6 +111,9 @@ public struct LiveStatistics: Sendable, BitwiseCopyable {
         }
     }
 
+    /// Whether a packet's time is when it was read, not when it passed: so with NFLOG.
+    public var isStampedWhenRead: Bool { linkType == 239 }
+
     /// What to wait for: readable when packets may be there.
     public var descriptor: Int32 { unsafe pcap_get_selectable_fd(handle) }
 

@@ -141,7 +141,7 @@ struct SkeletonScanner: ~Copyable {
         return .next
     }
 
-    /// Appends the kept bytes of a block and a placeholder for each literal that begins in it.
+    /// Appends the kept bytes of a block and a mark for each literal that begins in it.
     @inline(__always)
     private mutating func copy(
         _ address: UnsafeRawPointer,
@@ -216,10 +216,10 @@ struct SkeletonScanner: ~Copyable {
         }
     }
 
-    private mutating func takeLiteral(_ token: Token, _ placeholder: UInt8) -> Int? {
+    private mutating func takeLiteral(_ token: Token, _ mark: UInt8) -> Int? {
         guard token.kind != .unterminated else { return nil }
         lists.interrupt()
-        skeleton.appendLiteral(placeholder, at: token.start)
+        skeleton.appendLiteral(mark, at: token.start)
         return token.end
     }
 }

@@ -69,10 +69,10 @@ import Glibc
         count &+= 1
     }
 
-    /// Appends the placeholder of a literal that stands at `offset` in the text.
+    /// Appends the mark of a literal that stands at `offset` in the text.
     @inline(__always)
-    mutating func appendLiteral(_ placeholder: UInt8, at offset: Int) {
-        append(placeholder)
+    mutating func appendLiteral(_ mark: UInt8, at offset: Int) {
+        append(mark)
         // In range: `hasRoom` held before the block, and a block has at most 64 literals.
         unsafe memory.storeBytes(
             of: UInt32(truncatingIfNeeded: offset),

@@ -47,6 +47,14 @@ public struct LiveTapOptions: Sendable {
     }
 }
 
+/// What a live capture saw, and why it ended before it was told to, if it did.
+public struct LiveOutcome: Sendable {
+    /// All that was seen.
+    public var result: ReplayResult
+    /// What went wrong with an interface.
+    public var failure: CaptureError?
+}
+
 /// Taps network interfaces: the stages of ``Replay`` on packets as they come.
 public enum Live {
     /// Taps until `isStopped`; returns all that was seen.
@@ -61,18 +69,18 @@ public enum Live {
         recorder: consuming Recorder,
         onReady: () -> Void,
         isStopped: () -> Bool
-    ) throws(CaptureError) -> ReplayResult {
+    ) throws(CaptureError) -> LiveOutcome {
         let began = Replay.now(CLOCK_MONOTONIC)
         let taps = try open(options, fanout: nil)
         onReady()
         var worker = LiveWorker(taps: taps, options: options, recorder: recorder)
-        try worker.work(isStopped)
+        let failure = worker.work(isStopped)
         var result = ReplayResult(policy: options.policy, capture: worker.summary, consumed: worker.summary.bytes)
         result.add(worker.shard)
         result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
         result.workerCPU = [Replay.now(CLOCK_THREAD_CPUTIME_ID)]
         result.settle()
-        return result
+        return LiveOutcome(result: result, failure: failure)
     }
 
     /// Taps with `options.workers` threads.
@@ -80,7 +88,7 @@ public enum Live {
         _ options: LiveTapOptions,
         onReady: () -> Void,
         isStopped: @escaping @Sendable () -> Bool
-    ) throws(CaptureError) -> ReplayResult {
+    ) throws(CaptureError) -> LiveOutcome {
         guard options.workers > 1 else {
             return try run(options, recorder: NoRecorder(), onReady: onReady, isStopped: isStopped)
         }
@@ -94,18 +102,13 @@ public enum Live {
         let tapsOfAll = taps
         WorkerThreads.run(options.workers) { number in
             var worker = LiveWorker(taps: tapsOfAll[number], options: options, recorder: NoRecorder())
-            var failure: CaptureError?
-            do throws(CaptureError) {
-                try worker.work { isStopped() || team.hasFailed }
-            } catch {
-                failure = error
-            }
+            let failure = worker.work { isStopped() || team.hasFailed }
             team.deposit(worker, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID), failure)
         }
-        var result = try team.finish()
-        result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
-        result.settle()
-        return result
+        var outcome = team.finish()
+        outcome.result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
+        outcome.result.settle()
+        return outcome
     }
 
     private static func open(_ options: LiveTapOptions, fanout: UInt16?) throws(CaptureError) -> [LiveCapture] {
@@ -152,12 +155,11 @@ private final class LiveTeam: Sendable {
         }
     }
 
-    func finish() throws(CaptureError) -> ReplayResult {
+    func finish() -> LiveOutcome {
         let (part, summary, cpu, failure) = sum.withLock { ($0.result, $0.summary, $0.cpu, $0.failure) }
-        if let failure { throw failure }
         var total = ReplayResult(policy: policy, capture: summary, consumed: summary.bytes)
         total.add(part)
         total.workerCPU = cpu
-        return total
+        return LiveOutcome(result: total, failure: failure)
     }
 }

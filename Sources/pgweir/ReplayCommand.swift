@@ -63,13 +63,9 @@ struct ReplayCommand: ParsableCommand {
         let result: ReplayResult
         if form.format == .ndjson {
             let failure = FailureBox()
-            let recorder = NDJSONRecorder { bytes in
-                guard failure.code == nil else { return }
-                do throws(ExitCode) { try Output.write(bytes) } catch { failure.code = error }
-            }
             result = try Replay.run(
                 options,
-                recorder: recorder,
+                recorder: failure.recorder(),
                 onProgress: { bar.show($0) },
                 isCancelled: { isCancelled() || failure.code != nil }
             )

@@ -85,23 +85,24 @@ struct RunCommand: ParsableCommand {
             Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
         }
         guard form.format == .ndjson else {
-            let result = try Live.run(options, onReady: onReady, isStopped: isStopped)
-            try Output.write(form.render(result))
-            return warn(result)
+            let outcome = try Live.run(options, onReady: onReady, isStopped: isStopped)
+            try Output.write(form.render(outcome.result))
+            return try finish(outcome)
         }
         let failure = FailureBox()
-        let recorder = NDJSONRecorder { bytes in
-            guard failure.code == nil else { return }
-            do throws(ExitCode) { try Output.write(bytes) } catch { failure.code = error }
-        }
-        let result = try Live.run(
+        let outcome = try Live.run(
             options,
-            recorder: recorder,
+            recorder: failure.recorder(),
             onReady: onReady,
             isStopped: { isStopped() || failure.code != nil }
         )
         if let code = failure.code { throw code }
-        warn(result)
+        try finish(outcome)
+    }
+
+    private func finish(_ outcome: LiveOutcome) throws {
+        warn(outcome.result)
+        if let failure = outcome.failure { throw failure }
     }
 
     private func warn(_ result: ReplayResult) {

@@ -13,7 +13,7 @@ enum Subprocess {
         var errors: [UInt8]
     }
 
-    /// Runs `words[0]`, found in PATH, with `input` (at most a pipe's 64 KiB) to read.
+    /// Runs `words[0]`, found in PATH, with `input` to read.
     static func run(_ words: [String], input: String) -> Result {
         // Everything in files without a name: no pipe can fill while we read another.
         guard let input = file(Array(input.utf8)), let output = file([]), let errors = file([]) else {

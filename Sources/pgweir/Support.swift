@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import Pipeline
+import Reports
 import Settings
 import Synchronization
 
@@ -66,8 +67,16 @@ final class ProgressBar: Sendable {
     }
 }
 
-/// The first failure to write, kept for the end of the replay.
+/// The first failure to write, kept for the end.
 final class FailureBox: Sendable {
+    /// A recorder of lines on standard output that ends when they cannot be written.
+    func recorder() -> NDJSONRecorder {
+        NDJSONRecorder { [self] bytes in
+            guard code == nil else { return }
+            do throws(ExitCode) { try Output.write(bytes) } catch { code = error }
+        }
+    }
+
     private let stored = Mutex<ExitCode?>(nil)
 
     var code: ExitCode? {
