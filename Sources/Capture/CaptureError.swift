@@ -19,6 +19,8 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
     case notPermitted(interface: String)
     /// There is no such interface, or it cannot be tapped now.
     case noInterface(name: String, reason: String)
+    /// The system refused a thread.
+    case noThreads(count: Int)
     /// The interface stopped giving packets.
     case interfaceFailed(name: String, reason: String)
 
@@ -43,6 +45,8 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
                 + "`setcap cap_net_raw=ep pgweir`, or AmbientCapabilities=CAP_NET_RAW in its systemd unit."
         case .noInterface(let name, let reason):
             "cannot capture on \(name): \(reason). `ip link` lists the interfaces; 'any' is all of them."
+        case .noThreads(let count):
+            "cannot start \(count) threads: the system refuses them. Ask for fewer --workers, or raise `ulimit -u`."
         case .interfaceFailed(let name, let reason):
             "capturing on \(name) failed: \(reason)."
         }

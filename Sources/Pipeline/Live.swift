@@ -100,11 +100,12 @@ public enum Live {
         onReady()
         let team = LiveTeam(policy: options.policy)
         let tapsOfAll = taps
-        WorkerThreads.run(options.workers) { number in
+        let hasRun = WorkerThreads.run(options.workers) { number in
             var worker = LiveWorker(taps: tapsOfAll[number], options: options, recorder: NoRecorder())
             let failure = worker.work { isStopped() || team.hasFailed }
             team.deposit(worker, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID), failure)
         }
+        guard hasRun else { throw .noThreads(count: options.workers) }
         var outcome = team.finish()
         outcome.result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
         outcome.result.settle()

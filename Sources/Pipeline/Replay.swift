@@ -77,11 +77,12 @@ public enum Replay {
         }
         let began = now(CLOCK_MONOTONIC)
         let exchange = Exchange(source: try open(options), workers: options.workers)
-        WorkerThreads.run(options.workers) { worker in
+        let hasRun = WorkerThreads.run(options.workers) { worker in
             var shard = makeShard(options, recorder: NoRecorder())
             exchange.run(worker, &shard, onProgress, isCancelled)
             exchange.deposit(worker, shard, cpu: now(CLOCK_THREAD_CPUTIME_ID))
         }
+        guard hasRun else { throw .noThreads(count: options.workers) }
         var result = try exchange.result(options)
         result.elapsed = now(CLOCK_MONOTONIC) - began
         result.isCancelled = isCancelled()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Synchronization
 
 /// Threads of our own: the cooperative pool and Dispatch start no more threads than there are cores, and workers that
 /// wait for each other must all run.
@@ -9,35 +10,59 @@ enum WorkerThreads {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Runs `body` once for each number below `count`, on a thread each; returns when all are done.
-    ///
-    /// A thread that the system refuses is made up for by the caller's own.
-    static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-        var threads: [pthread_t] = []
-        var refused: [Int] = []
-        for number in 1..<max(count, 1) {
-            var thread = pthread_t()
-            let box = unsafe Unmanaged.passRetained(Box { body(number) })
-            let code = unsafe pthread_create(
-                &thread,
-                nil,
-                { argument in
-                    if let argument = unsafe argument {
-                        unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
-                    }
-                    return nil
-                },
-                box.toOpaque()
-            )
-            if code == 0 {
-                threads.append(thread)
-            } else {
-                unsafe box.release()
-                refused.append(number)
-            }
+    /// Holds threads back until it is known whether all of them could be had.
+    private final class Gate: Sendable {
+        let state = Atomic<UInt8>(0)
+        static let closed: UInt8 = 0, open: UInt8 = 1, cancelled: UInt8 = 2
+
+        /// Whether to go on.
+        func pass() -> Bool {
+            while state.load(ordering: .acquiring) == Self.closed { usleep(50) }
+            return state.load(ordering: .acquiring) == Self.open
         }
-        body(0)
-        for number in refused { body(number) }
+    }
+
+    /// Runs `body` once for each number below `count`, on a thread each, the first on the caller's own; returns when
+    /// all are done.
+    ///
+    /// Workers wait for each other, so it is all or none: false, and nothing was run, when the system refuses a thread.
+    ///
+    /// - Parameter limit: threads that may be started, for tests.
+    static func run(_ count: Int, limit: Int = .max, _ body: @escaping @Sendable (Int) -> Void) -> Bool {
+        let gate = Gate()
+        var threads: [pthread_t] = []
+        var isComplete = true
+        for number in 1..<max(count, 1) {
+            guard threads.count < limit, let thread = start({ if gate.pass() { body(number) } }) else {
+                isComplete = false
+                break
+            }
+            threads.append(thread)
+        }
+        gate.state.store(isComplete ? Gate.open : Gate.cancelled, ordering: .releasing)
+        if isComplete { body(0) }
         for thread in threads { pthread_join(thread, nil) }
+        return isComplete
+    }
+
+    private static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
+        var thread = pthread_t()
+        let box = unsafe Unmanaged.passRetained(Box(body))
+        let code = unsafe pthread_create(
+            &thread,
+            nil,
+            { argument in
+                if let argument = unsafe argument {
+                    unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
+                }
+                return nil
+            },
+            box.toOpaque()
+        )
+        guard code == 0 else {
+            unsafe box.release()
+            return nil
+        }
+        return thread
     }
 }

@@ -8,6 +8,7 @@ enum Sysexit {
     static let dataError = ExitCode(65)
     static let noInput = ExitCode(66)
     static let unavailable = ExitCode(69)
+    static let systemError = ExitCode(71)
     static let ioError = ExitCode(74)
     static let noPermission = ExitCode(77)
     static let configuration = ExitCode(78)

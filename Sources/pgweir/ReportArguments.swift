@@ -84,6 +84,7 @@ func explainingErrors(_ body: () throws -> Void) throws {
         case .notACapture, .badCompression, .filterLinkType: throw Sysexit.dataError
         case .cannotRead, .interfaceFailed: throw Sysexit.ioError
         case .badFilter: throw Sysexit.usage
+        case .noThreads: throw Sysexit.systemError
         case .notPermitted: throw Sysexit.noPermission
         }
     } catch let error as SettingsError {
