@@ -69,4 +69,12 @@ public struct CaptureRecord: BitwiseCopyable, Sendable {
 
     /// An empty record.
     public init() {}
+
+    /// The captured bytes; `chunk` must be the bytes that ``CaptureFile/next(_:in:)`` found this record in.
+    @inlinable @inline(__always)
+    @_lifetime(copy chunk)
+    public func frame(in chunk: RawSpan) -> RawSpan {
+        // In range: the reader makes sure that the record lies in the chunk.
+        unsafe chunk.extracting(unchecked: offset..<offset &+ captured)
+    }
 }

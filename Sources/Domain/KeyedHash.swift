@@ -72,6 +72,7 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         Self.fold(first ^ key0, second ^ key1)
     }
 
+    /// Mixes 32 bytes into both halves with two multiplications, each of which keeps all 128 bits of its product.
     @inline(__always)
     private func round(
         _ high: UInt64,
@@ -81,9 +82,9 @@ public struct KeyedHash: Sendable, BitwiseCopyable {
         _ word2: UInt64,
         _ word3: UInt64
     ) -> (UInt64, UInt64) {
-        let newHigh = Self.fold(word0 ^ key1, word1 ^ high) ^ Self.fold(word2 ^ 0x8EBC_6AF0_9C88_C6E3, word3 ^ high)
-        let newLow = Self.fold(word2 ^ key0, word1 ^ low) ^ Self.fold(word0 ^ 0xA076_1D64_78BD_642F, word3 ^ low)
-        return (newHigh, newLow)
+        let first = (word0 ^ high).multipliedFullWidth(by: word1 ^ key1)
+        let second = (word2 ^ low).multipliedFullWidth(by: word3 ^ key0)
+        return (first.high ^ second.low, second.high ^ first.low)
     }
 
     @inlinable @inline(__always)

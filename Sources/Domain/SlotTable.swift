@@ -51,6 +51,12 @@ import Glibc
         unsafe Slot(handle: handle, pointer: address(handle))
     }
 
+    /// The first `count` slots, which must be in use and no more than a slab holds (4096), as a list.
+    public func first(_ count: Int) -> SlotList<Element> {
+        precondition(count >= 0 && count <= highWater && count <= Self.slabSize)
+        return unsafe SlotList(count: count, base: slabs[0])
+    }
+
     /// A slot set to `blank`, or `nil` when the table is full.
     @inline(__always)
     public mutating func take() -> Int32? {
@@ -150,5 +156,27 @@ import Glibc
         unsafeAddress { unsafe UnsafePointer(pointer) }
         @inline(__always)
         nonmutating unsafeMutableAddress { unsafe pointer }
+    }
+}
+
+/// Slots that lie one behind the other in a ``SlotTable``, for use while the table lives.
+@safe public struct SlotList<Element>: BitwiseCopyable {
+    /// How many there are.
+    public let count: Int
+    private let base: UnsafeMutablePointer<Element>?
+
+    fileprivate init(count: Int, base: UnsafeMutablePointer<Element>?) {
+        self.count = count
+        unsafe self.base = base
+    }
+
+    /// The slot at a place from 0; any other place traps.
+    public subscript(index: Int) -> Slot<Element> {
+        @inline(__always)
+        get {
+            precondition(index >= 0 && index < count)
+            // The slab is there: it holds `count` slots in use.
+            return unsafe Slot(handle: Int32(truncatingIfNeeded: index), pointer: base.unsafelyUnwrapped + index)
+        }
     }
 }

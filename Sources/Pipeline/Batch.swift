@@ -63,6 +63,7 @@ struct SegmentSorter: SegmentReceiver {
         lists[Int(scaled &>> 24)].append(segment, payload)
     }
 
+    var isLarge: Bool { false }
     func expect(_ hash: UInt64) {}
     func approach(_ hash: UInt64) {}
 }

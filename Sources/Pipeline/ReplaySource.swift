@@ -8,9 +8,11 @@ protocol SegmentReceiver: ~Copyable {
     /// `payload` holds the captured bytes of `segment`: they lie in the chunk, or with the decoder if the segment
     /// says `isFromFragments`.
     mutating func receive(_ segment: Slot<Segment>, _ payload: RawSpan)
+    /// Whether its state is so large that much of it is far in memory.
+    var isLarge: Bool { mutating get }
     /// A segment of the flow with this hash will come in a while, and soon: time to fetch what is far in memory.
-    func expect(_ hash: UInt64)
-    func approach(_ hash: UInt64)
+    mutating func expect(_ hash: UInt64)
+    mutating func approach(_ hash: UInt64)
 }
 
 /// How far a replay has come.
@@ -33,9 +35,8 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
     /// The link type of the latest packet, as the capture numbers it and as it is known here.
     private var linkNumber = LinkType.ethernet.rawValue
     private var link: LinkType? = .ethernet
-    /// Segments decoded ahead.
-    private var window = SlotTable<Segment>(limit: Int(ahead), blank: Segment())
-    private static var ahead: Int32 { 16 }
+    /// Segments decoded ahead: 16.
+    private var window = SlotTable<Segment>(limit: 16, blank: Segment())
     private var finishedBytes: UInt64 = 0
     private let totalSize: UInt64?
     private(set) var summary = CaptureSummary()
@@ -53,7 +54,7 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         self.decoder = decoder
         hasFilter = filter != nil
         self.filter = filter
-        _ = window.include(Self.ahead - 1)
+        _ = window.include(15)
     }
 
     var progress: ReplayProgress {
@@ -92,35 +93,38 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
     ) throws(CaptureError) {
         guard var file = current.take() else { return }
         let bytes = chunk.bytes
+        let slots = window.first(16)
         var record = CaptureRecord()
         var failure: CaptureError?
         var isAtEnd = false
         while !isAtEnd, failure == nil {
-            var count: Int32 = 0
-            while count < Self.ahead {
+            let looksAhead = receiver.isLarge
+            var count = 0
+            while count < slots.count {
                 guard file.next(&record, in: bytes) else {
                     isAtEnd = true
                     break
                 }
                 summary.note(record)
-                let frame = bytes.extracting(record.offset..<record.offset &+ record.captured)
-                let segment = window.slot(count)
+                let segment = slots[count]
                 do throws(CaptureError) {
-                    guard try isSegment(frame, record, segment) else { continue }
+                    guard try isSegment(record.frame(in: bytes), record, segment) else { continue }
                 } catch {
                     failure = error
                     break
                 }
                 segment.value.ordinal = summary.packets
-                receiver.expect(segment.value.hash)
+                if looksAhead { receiver.expect(segment.value.hash) }
                 count &+= 1
                 // The datagram is there only until the next one is put together.
                 if segment.value.isFromFragments { break }
                 segment.value.payloadOffset &+= record.offset
             }
-            for index in 0..<count { receiver.approach(window.slot(index).value.hash) }
+            if looksAhead {
+                for index in 0..<count { receiver.approach(slots[index].value.hash) }
+            }
             for index in 0..<count {
-                let segment = window.slot(index)
+                let segment = slots[index]
                 let start = segment.value.payloadOffset
                 let range = start..<start &+ Int(segment.value.captured)
                 if segment.value.isFromFragments {

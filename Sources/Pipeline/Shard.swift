@@ -31,23 +31,28 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         reassembler.process(segment, payload, into: &analyser)
     }
 
-    @inline(__always)
-    func expect(_ hash: UInt64) { reassembler.expect(hash) }
+    /// The state of fewer flows stays near by itself.
+    var isLarge: Bool {
+        @inline(__always)
+        mutating get { reassembler.openFlowCount > 2048 }
+    }
 
     @inline(__always)
-    func approach(_ hash: UInt64) {
-        // The state of fewer flows stays near by itself.
-        guard reassembler.openFlowCount > 2048 else { return }
-        analyser.sessions.prefetch(reassembler.approach(hash))
-    }
+    mutating func expect(_ hash: UInt64) { reassembler.expect(hash) }
+
+    @inline(__always)
+    mutating func approach(_ hash: UInt64) { analyser.sessions.prefetch(reassembler.approach(hash)) }
 
     /// Takes the segments of one batch that are this worker's.
     mutating func process(_ batch: Batch, _ worker: Int) {
         let list = batch.lists[worker]
         let chunk = batch.chunk
+        let looksAhead = isLarge
         for index in 0..<list.count {
-            if index &+ 16 < list.count { expect(list[index &+ 16].value.hash) }
-            if index &+ 8 < list.count { approach(list[index &+ 8].value.hash) }
+            if looksAhead {
+                if index &+ 16 < list.count { expect(list[index &+ 16].value.hash) }
+                if index &+ 8 < list.count { approach(list[index &+ 8].value.hash) }
+            }
             let segment = list[index]
             let start = segment.value.payloadOffset
             let range = start..<start &+ Int(segment.value.captured)

@@ -76,7 +76,8 @@ extension Sessions {
                 return
             }
             let end = offset &+ 1 &+ Int(length)
-            if type == 0x44, side == .server {  // DataRow: the bulk of all bytes
+            // DataRow, the bulk of all bytes; RowDescription, ParameterDescription, NoData.
+            if side == .server, type == 0x44 || type == 0x54 || type == 0x74 || type == 0x6E {
                 counters.messages &+= 1
                 if end > count { reader.value.skip = UInt32(end &- count) }
                 offset = end

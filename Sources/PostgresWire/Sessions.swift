@@ -64,7 +64,7 @@ public struct Sessions: ~Copyable {
 
     /// Bytes of this session come soon: it is brought near.
     @inline(__always)
-    public func prefetch(_ flow: FlowHandle) {
+    public mutating func prefetch(_ flow: FlowHandle) {
         table.prefetch(flow)
         readers.prefetch(flow &* 2)
     }

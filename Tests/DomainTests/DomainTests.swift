@@ -27,6 +27,25 @@ struct KeyedHashTests {
         }
     }
 
+    @Test func `one bit of the text changes about half of the bits, in both halves`() {
+        var total = 0
+        var count = 0
+        for length in 1...100 {
+            var bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ length) }
+            let plain = KeyedHash.standard.hash(bytes.rawSpan)
+            for bit in 0..<8 * length {
+                bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+                let other = KeyedHash.standard.hash(bytes.rawSpan)
+                bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+                let (high, low) = ((plain.high ^ other.high).nonzeroBitCount, (plain.low ^ other.low).nonzeroBitCount)
+                #expect(high >= 8 && low >= 8, "length \(length), bit \(bit)")
+                total += high + low
+                count += 1
+            }
+        }
+        #expect(abs(Double(total) / Double(count) - 64) < 0.25)
+    }
+
     @Test func `another seed gives another hash`() {
         let bytes = Array("select ?".utf8)
         #expect(KeyedHash(seed: 1).hash(bytes.rawSpan) != KeyedHash(seed: 2).hash(bytes.rawSpan))
@@ -76,6 +95,15 @@ struct SlotTableTests {
         let again = table.take()
         #expect(again == handles[5])
         #expect(again.map { table[$0] } == 42)
+    }
+
+    @Test func `the first slots are a list of the same slots`() {
+        var table = SlotTable<Int>(limit: 8, blank: 0)
+        for value in 0..<8 { if let handle = table.take() { table[handle] = value } }
+        let first = table.first(3)
+        #expect((0..<first.count).map { first[$0].value } == [0, 1, 2])
+        first[1].value = 10
+        #expect(table[1] == 10)
     }
 }
 

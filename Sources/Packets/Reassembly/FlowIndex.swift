@@ -17,15 +17,19 @@ struct FlowIndex: ~Copyable {
         mask = 1023
     }
 
-    /// The handle of the flow with this key, or `nil`.
+    /// The flow of this segment, or `nil`.
     @inline(__always)
-    func find(_ key: FlowKey, _ hash: UInt64, in flows: borrowing SlotTable<Flow>) -> FlowHandle? {
+    func find(_ segment: Slot<Segment>, in flows: borrowing SlotTable<Flow>) -> Slot<Flow>? {
+        let hash = segment.value.hash
         var place = Int(truncatingIfNeeded: hash) & mask
         let tag = UInt32(truncatingIfNeeded: hash &>> 32)
         while true {
             let entry = entries[place]
             if entry.handle < 0 { return nil }
-            if entry.tag == tag, flows[entry.handle].key == key { return entry.handle }
+            if entry.tag == tag {
+                let flow = flows.slot(entry.handle)
+                if flow.value.key == segment.value.key { return flow }
+            }
             place = (place &+ 1) & mask
         }
     }

@@ -52,16 +52,18 @@ public struct Reassembler: ~Copyable {
     /// Connections remembered now, ended ones that wait for late packets included.
     public var flowCount: Int { flows.count }
     /// Connections that are not known to have ended.
-    public var openFlowCount: Int { flows.count &- (ended.count &- endedHead) }
+    public var openFlowCount: Int {
+        mutating get { flows.count &- (ended.count &- endedHead) }
+    }
 
     /// A segment of the flow with this hash comes soon: its place in the index is brought near.
     @inline(__always)
-    public func expect(_ hash: UInt64) { index.prefetch(hash) }
+    public mutating func expect(_ hash: UInt64) { index.prefetch(hash) }
 
     /// The next step after ``expect(_:)``, a while later: brings the flow itself near, and says which one it is; -1 if
     /// it is new or cannot be told so soon.
     @inline(__always)
-    public func approach(_ hash: UInt64) -> FlowHandle {
+    public mutating func approach(_ hash: UInt64) -> FlowHandle {
         let flow = index.guess(hash)
         flows.prefetch(flow)
         return flow
@@ -75,12 +77,12 @@ public struct Reassembler: ~Copyable {
         into sink: inout some StreamSink & ~Copyable
     ) {
         counters.segments &+= 1
-        guard let flow = index.find(segment.value.key, segment.value.hash, in: flows) else {
+        guard let slot = index.find(segment, in: flows) else {
             begin(segment.value, payload, into: &sink)
             return
         }
-        // The common case: the flow is in order, and so is the segment.value.
-        let slot = flows.slot(flow)
+        let flow = slot.handle
+        // The common case: the flow is in order, and so is the segment.
         let state = slot.value.state
         if segment.value.flags.rawValue & 7 == 0, state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder {
             let fromLower = segment.value.fromLower
