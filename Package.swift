@@ -100,6 +100,8 @@ let package = Package(
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
+        + edge("Control", [])
+        + edge("Systemd", [])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
         + edge("Reports", ["Packets", "PostgresWire", "Quotas", "Pipeline"])
@@ -107,7 +109,7 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Costs", "Quotas", "Fingerprints", "Pipeline",
+                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Costs", "Quotas", "Fingerprints", "Pipeline",
                     "Reports",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],

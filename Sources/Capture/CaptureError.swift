@@ -21,6 +21,8 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
     case noInterface(name: String, reason: String)
     /// The system refused a thread.
     case noThreads(count: Int)
+    /// Another process meters the same packets.
+    case alreadyTapped(interface: String, process: String)
     /// The interface stopped giving packets.
     case interfaceFailed(name: String, reason: String)
 
@@ -47,6 +49,9 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
             "cannot capture on \(name): \(reason). `ip link` lists the interfaces; 'any' is all of them."
         case .noThreads(let count):
             "cannot start \(count) threads: the system refuses them. Ask for fewer --workers, or raise `ulimit -u`."
+        case .alreadyTapped(let interface, let process):
+            "process \(process) meters these ports on \(interface) already: what both see would be billed twice. Stop it, "
+                + "choose other ports, or say --allow-second."
         case .interfaceFailed(let name, let reason):
             "capturing on \(name) failed: \(reason)."
         }

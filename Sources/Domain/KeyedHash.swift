@@ -4,7 +4,7 @@
 ///
 /// The mixing step is the folded 64×64→128-bit multiplication of wyhash (Wang Yi, 2019); it is not a cryptographic
 /// hash. All nodes that share a store must be given the same key.
-public struct KeyedHash: Sendable, BitwiseCopyable {
+public struct KeyedHash: Sendable, BitwiseCopyable, Equatable {
     @usableFromInline let key0: UInt64
     @usableFromInline let key1: UInt64
 

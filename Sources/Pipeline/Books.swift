@@ -20,7 +20,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var prices: PriceCache
     /// Prices that stood with their pattern.
     private(set) var priceHits: UInt64 = 0
-    let priceList: PriceList
+    private(set) var priceList: PriceList
     let hash: KeyedHash
     /// Handle 0 is everybody who is not known.
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
@@ -56,6 +56,16 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         self.recorder = recorder
         _ = principals.take()
     }
+
+    /// Other prices hold from now on; what was charged stays as it is.
+    mutating func price(by list: PriceList) {
+        priceList = list
+        prices = PriceCache()
+        for handle in 0..<Int32(patterns.records.highWater) { patterns.records[handle].priceExpires = .min }
+    }
+
+    /// The name of an application by its number.
+    func application(_ number: Int32) -> String { applications[Int(number)] }
 
     mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
         guard flows.include(flow) else { return }
@@ -283,7 +293,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
                 server: note.server,
                 user: principal.user,
                 database: principal.database,
-                application: applications[Int(note.application)],
+                application: application(note.application),
                 fingerprint: patterns.records[event.pattern].fingerprint,
                 text: patterns.texts[Int(event.pattern)]
             )

@@ -45,7 +45,7 @@ enum WorkerThreads {
         return isComplete
     }
 
-    private static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
+    fileprivate static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
         var thread = pthread_t()
         let box = unsafe Unmanaged.passRetained(Box(body))
         let code = unsafe pthread_create(
@@ -65,4 +65,18 @@ enum WorkerThreads {
         }
         return thread
     }
+}
+
+/// A thread beside the workers, for what waits and serves.
+public struct ServiceThread: Sendable {
+    private let thread: pthread_t
+
+    /// Starts `body`; `nil` when the system refuses a thread.
+    public init?(_ body: @escaping @Sendable () -> Void) {
+        guard let thread = WorkerThreads.start(body) else { return nil }
+        self.thread = thread
+    }
+
+    /// Waits for its end; once.
+    public func join() { pthread_join(thread, nil) }
 }

@@ -19,21 +19,24 @@ public struct JSONReport {
     /// UTF-8, ends with a line feed.
     public func render() -> [UInt8] {
         var json = JSONWriter(isIndented: true)
-        json.object { json in
-            json.field("version", 1)
-            json.field("complete", !result.isCancelled)
-            capture(&json)
-            sessions(&json)
-            statements(&json)
-            users(&json)
-            unattributed(&json)
-            patterns(&json)
-            group("databases", .database, &json)
-            group("clients", .client, &json)
-            performance(&json)
-        }
+        json.object { json in write(&json) }
         json.newline()
         return json.bytes
+    }
+
+    /// The members of the object.
+    func write(_ json: inout JSONWriter) {
+        json.field("version", 1)
+        json.field("complete", !result.isCancelled)
+        capture(&json)
+        sessions(&json)
+        statements(&json)
+        users(&json)
+        unattributed(&json)
+        patterns(&json)
+        group("databases", .database, &json)
+        group("clients", .client, &json)
+        performance(&json)
     }
 
     private func capture(_ json: inout JSONWriter) {

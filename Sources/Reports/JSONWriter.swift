@@ -73,6 +73,16 @@ struct JSONWriter {
         bytes.append(contentsOf: Self.decimal(value, places).utf8)
     }
 
+    mutating func element(_ value: some BinaryInteger) {
+        separate()
+        bytes.append(contentsOf: String(value).utf8)
+    }
+
+    mutating func element(_ value: String) {
+        separate()
+        string(value.utf8)
+    }
+
     mutating func newline() {
         bytes.append(0x0A)
         needsComma = false

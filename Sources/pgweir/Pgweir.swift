@@ -12,7 +12,9 @@ struct Pgweir: ParsableCommand {
             PostgreSQL protocol, groups statements into patterns, prices them, and keeps every user's budget.
             """,
         version: Version.text,
-        subcommands: [ReplayCommand.self, RunCommand.self, MirrorCommands.self, FingerprintCommand.self]
+        subcommands: [
+            ReplayCommand.self, RunCommand.self, StatusCommand.self, MirrorCommands.self, FingerprintCommand.self,
+        ]
     )
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
 import Capture
+import Control
 import Costs
 import Domain
 import Fingerprints
@@ -85,11 +86,15 @@ func explainingErrors(_ body: () throws -> Void) throws {
         case .cannotRead, .interfaceFailed: throw Sysexit.ioError
         case .badFilter: throw Sysexit.usage
         case .noThreads: throw Sysexit.systemError
+        case .alreadyTapped: throw Sysexit.unavailable
         case .notPermitted: throw Sysexit.noPermission
         }
     } catch let error as SettingsError {
         Output.complain(error.description)
         throw Sysexit.configuration
+    } catch let error as ControlError {
+        Output.complain(error.description)
+        throw Sysexit.unavailable
     }
 }
 

@@ -9,8 +9,17 @@ import Synchronization
 /// ^C and SIGTERM: ask to stop and report; a second one ends the program at once.
 enum Interrupt {
     private static let requests = Atomic<Int>(0)
+    private static let reloads = Atomic<Int>(0)
 
     static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }
+
+    /// Whether SIGHUP came since the last time this was asked.
+    static func takeReload() -> Bool { reloads.exchange(0, ordering: .relaxed) > 0 }
+
+    /// Takes SIGHUP for "read the configuration again" from now on.
+    static func installReload() {
+        signal(SIGHUP) { _ in Interrupt.reloads.add(1, ordering: .relaxed) }
+    }
 
     static func install() {
         signal(SIGPIPE, SIG_IGN)
@@ -106,6 +115,25 @@ enum TextFile {
             throw SettingsError(file: path, message: "is not UTF-8 text.")
         }
         return text
+    }
+
+    /// Writes a file as a whole: readers see the old one or the new one.
+    static func replace(_ path: String, with bytes: [UInt8]) throws(SettingsError) {
+        let draft = "\(path).\(getpid())"
+        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
+        do throws(ExitCode) {
+            defer { close(descriptor) }
+            try Output.write(bytes, to: descriptor)
+        } catch {
+            unsafe unlink(draft)
+            throw SettingsError(file: path, message: "cannot be written.")
+        }
+        guard unsafe rename(draft, path) == 0 else {
+            let code = errno
+            unsafe unlink(draft)
+            throw SettingsError(file: path, message: Output.message(code))
+        }
     }
 
     /// A path as another file names it: relative ones begin where that file is.

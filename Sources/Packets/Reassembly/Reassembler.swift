@@ -56,6 +56,11 @@ public struct Reassembler: ~Copyable {
         mutating get { flows.count &- (ended.count &- endedHead) }
     }
 
+    /// Whether this flow is a connection that is not known to have ended.
+    public mutating func isOpen(_ flow: FlowHandle) -> Bool {
+        Int(flow) < flows.highWater && flows[flow].state.contains(.open) && !flows[flow].state.contains(.closed)
+    }
+
     /// A segment of the flow with this hash comes soon: its place in the index is brought near.
     @inline(__always)
     public mutating func expect(_ hash: UInt64) { index.prefetch(hash) }

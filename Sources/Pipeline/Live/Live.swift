@@ -4,7 +4,6 @@ public import Costs
 public import Domain
 import Glibc
 public import Packets
-public import Quotas
 import Synchronization
 
 /// What to tap, and how to judge it.
@@ -21,12 +20,8 @@ public struct LiveTapOptions: Sendable {
     public var buffer: Int32 = 64 << 20
     /// The most bytes kept of a packet.
     public var snapLength: Int32 = 262_144
-    /// Threads; the kernel gives each the flows that hash to it.
-    public var workers = 1
-    /// What statements cost.
+    /// What statements cost at the start; the desk may change it.
     public var prices = PriceList()
-    /// Who may spend what.
-    public var policy = QuotaPolicy.standard
     /// The key of fingerprints.
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
@@ -57,59 +52,69 @@ public struct LiveOutcome: Sendable {
 
 /// Taps network interfaces: the stages of ``Replay`` on packets as they come.
 public enum Live {
-    /// Taps until `isStopped`; returns all that was seen.
+    /// Taps until `isStopped`, with one worker on the caller's thread; returns all that was seen.
     ///
     /// Nothing here can slow a query: when a worker falls behind, the kernel drops copies, and that is counted.
     ///
     /// - Parameters:
+    ///   - desk: where services may ask and tell in the meantime; for one worker.
     ///   - onReady: called when every tap is open and packets are being kept.
     ///   - isStopped: asked at least ten times a second.
     public static func run<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
         _ options: LiveTapOptions,
+        desk: LiveDesk,
         recorder: consuming Recorder,
-        onReady: () -> Void,
+        onReady: () throws(CaptureError) -> Void,
         isStopped: () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
         let began = Replay.now(CLOCK_MONOTONIC)
         let taps = try open(options, fanout: nil)
-        onReady()
-        var worker = LiveWorker(taps: taps, options: options, recorder: recorder)
+        try onReady()
+        var worker = LiveWorker(0, at: desk, taps: taps, options: options, recorder: recorder)
         let failure = worker.work(isStopped)
-        var result = ReplayResult(policy: options.policy, capture: worker.summary, consumed: worker.summary.bytes)
-        result.add(worker.shard)
-        result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
-        result.workerCPU = [Replay.now(CLOCK_THREAD_CPUTIME_ID)]
-        result.settle()
-        return LiveOutcome(result: result, failure: failure)
+        return finish(desk, began, failure)
     }
 
-    /// Taps with `options.workers` threads.
+    /// Taps with the desk's workers, a thread each.
     public static func run(
         _ options: LiveTapOptions,
-        onReady: () -> Void,
+        desk: LiveDesk,
+        onReady: () throws(CaptureError) -> Void,
         isStopped: @escaping @Sendable () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
-        guard options.workers > 1 else {
-            return try run(options, recorder: NoRecorder(), onReady: onReady, isStopped: isStopped)
+        let workers = desk.beats.count
+        guard workers > 1 else {
+            return try run(options, desk: desk, recorder: NoRecorder(), onReady: onReady, isStopped: isStopped)
         }
         let began = Replay.now(CLOCK_MONOTONIC)
         // All taps of a group must be there before the first packet is shared out, or flows would change hands.
         let group = UInt16(truncatingIfNeeded: getpid()) &<< 3
         var taps: [[LiveCapture]] = []
-        for _ in 0..<options.workers { taps.append(try open(options, fanout: group)) }
-        onReady()
-        let team = LiveTeam(policy: options.policy)
+        for _ in 0..<workers { taps.append(try open(options, fanout: group)) }
+        try onReady()
+        let failures = Mutex<[CaptureError]>([])
         let tapsOfAll = taps
-        let hasRun = WorkerThreads.run(options.workers) { number in
-            var worker = LiveWorker(taps: tapsOfAll[number], options: options, recorder: NoRecorder())
-            let failure = worker.work { isStopped() || team.hasFailed }
-            team.deposit(worker, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID), failure)
+        let hasRun = WorkerThreads.run(workers) { number in
+            var worker = LiveWorker(
+                number,
+                at: desk,
+                taps: tapsOfAll[number],
+                options: options,
+                recorder: NoRecorder()
+            )
+            if let failure = worker.work({ isStopped() || failures.withLock { !$0.isEmpty } }) {
+                failures.withLock { $0.append(failure) }
+            }
         }
-        guard hasRun else { throw .noThreads(count: options.workers) }
-        var outcome = team.finish()
-        outcome.result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
-        outcome.result.settle()
-        return outcome
+        guard hasRun else { throw .noThreads(count: workers) }
+        return finish(desk, began, failures.withLock { $0.first })
+    }
+
+    /// Adds up what the workers left at the desk.
+    private static func finish(_ desk: LiveDesk, _ began: Double, _ failure: CaptureError?) -> LiveOutcome {
+        var result = desk.close()
+        result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
+        return LiveOutcome(result: result, failure: failure)
     }
 
     private static func open(_ options: LiveTapOptions, fanout: UInt16?) throws(CaptureError) -> [LiveCapture] {
@@ -122,45 +127,5 @@ public enum Live {
             taps.append(try LiveCapture.open(live))
         }
         return taps
-    }
-}
-
-/// Adds up what workers leave behind.
-private final class LiveTeam: Sendable {
-    private struct Sum {
-        var result: ReplayResult
-        var summary = CaptureSummary()
-        var cpu: [Double] = []
-        var failure: CaptureError?
-    }
-    private let sum: Mutex<Sum>
-    private let policy: QuotaPolicy
-
-    init(policy: QuotaPolicy) {
-        self.policy = policy
-        sum = Mutex(Sum(result: ReplayResult(policy: policy, capture: CaptureSummary(), consumed: 0)))
-    }
-
-    var hasFailed: Bool { sum.withLock { $0.failure != nil } }
-
-    func deposit(_ worker: borrowing LiveWorker<NoRecorder>, cpu: Double, _ failure: CaptureError?) {
-        var part = ReplayResult(policy: policy, capture: CaptureSummary(), consumed: 0)
-        part.add(worker.shard)
-        let summary = worker.summary
-        let result = part
-        sum.withLock { sum in
-            sum.result.add(result)
-            sum.summary.add(summary)
-            sum.cpu.append(cpu)
-            if sum.failure == nil { sum.failure = failure }
-        }
-    }
-
-    func finish() -> LiveOutcome {
-        let (part, summary, cpu, failure) = sum.withLock { ($0.result, $0.summary, $0.cpu, $0.failure) }
-        var total = ReplayResult(policy: policy, capture: summary, consumed: summary.bytes)
-        total.add(part)
-        total.workerCPU = cpu
-        return LiveOutcome(result: total, failure: failure)
     }
 }

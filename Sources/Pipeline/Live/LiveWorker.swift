@@ -3,6 +3,7 @@ import Capture
 import Domain
 import Glibc
 import Packets
+import Quotas
 
 /// One worker of a live capture: its taps, one an interface, and its shard.
 struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
@@ -13,14 +14,27 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private var latest = Timestamp.epoch
     /// The time of the packet taken last.
     private var lastTaken = Timestamp.epoch
-    private(set) var summary = CaptureSummary()
+    private var counted = CaptureSummary()
+    private let desk: LiveDesk
+    private let number: Int
+    /// What of the desk's orders is done.
+    private var seen = 0, snapshot = 0, settings = 0
     var shard: Shard<Recorder>
 
     /// Packets taken from one tap before the next one has its turn.
     private static var turn: Int { 4096 }
 
-    init(taps: [LiveCapture], options: LiveTapOptions, recorder: consuming Recorder) {
+    /// Worker `number` of those that meet at `desk`.
+    init(
+        _ number: Int,
+        at desk: LiveDesk,
+        taps: [LiveCapture],
+        options: LiveTapOptions,
+        recorder: consuming Recorder
+    ) {
         self.taps = taps
+        self.desk = desk
+        self.number = number
         decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
         shard = Shard(
             serverPorts: PortSet(options.ports.isEmpty ? Replay.usualPorts : options.ports),
@@ -36,23 +50,47 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     mutating func work(_ isStopped: () -> Bool) -> CaptureError? {
         var failure: CaptureError?
         do throws(CaptureError) {
-            var waiting = taps.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+            let descriptors = taps.map(\.descriptor) + [desk.bell(number)]
+            var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             while !isStopped() {
                 _ = unsafe poll(&waiting, nfds_t(waiting.count), 50)
                 for tap in taps { _ = try drain(tap) }
+                if let orders = desk.visit(number, &seen) { obey(orders) }
             }
             try takeRest()
         } catch {
             failure = error
         }
+        shard.finish(at: Moment(time: latest, ordinal: counted.packets + 1))
+        desk.leave(part(), number)
+        return failure
+    }
+
+    /// Does what the desk asks; between packets, so that it may take its time only within the ring's patience.
+    private mutating func obey(_ orders: LiveDesk.Orders) {
+        if orders.settings != settings {
+            settings = orders.settings
+            shard.analyser.books.price(by: orders.judgement.prices)
+        }
+        guard orders.snapshot != snapshot else { return }
+        snapshot = orders.snapshot
+        var part = part()
+        part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
+        desk.answer(part, number)
+    }
+
+    /// What was seen so far.
+    private mutating func part() -> LiveDesk.Part {
+        var capture = counted
         for tap in taps {
             let statistics = tap.statistics()
-            summary.kernelDropped &+= statistics.dropped
-            summary.interfaceDropped &+= statistics.droppedByInterface
+            capture.kernelDropped &+= statistics.dropped
+            capture.interfaceDropped &+= statistics.droppedByInterface
         }
-        summary.fragments = decoder.fragmentCounts.seen
-        shard.finish(at: Moment(time: latest, ordinal: summary.packets + 1))
-        return failure
+        capture.fragments = decoder.fragmentCounts.seen
+        var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
+        result.add(shard)
+        return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))
     }
 
     /// Takes what the kernel still holds; packets go on coming, so those that passed later end it.
@@ -78,15 +116,15 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
 
     @inline(__always)
     private mutating func take(_ record: borrowing CaptureRecord, _ frame: RawSpan) {
-        summary.note(record)
+        counted.note(record)
         lastTaken = record.time
         if record.time > latest { latest = record.time }
-        guard let link = LinkType(rawValue: record.linkType) else { return summary.ignore(.linkType) }
+        guard let link = LinkType(rawValue: record.linkType) else { return counted.ignore(.linkType) }
         let segment = segments.slot(0)
         if let reason = decoder.decode(frame, link: link, length: record.length, at: latest, into: &segment.value) {
-            return summary.ignore(reason)
+            return counted.ignore(reason)
         }
-        segment.value.ordinal = summary.packets
+        segment.value.ordinal = counted.packets
         let start = segment.value.payloadOffset
         let range = start..<start &+ Int(segment.value.captured)
         if segment.value.isFromFragments {

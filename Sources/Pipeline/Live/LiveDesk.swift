@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Costs
+import Glibc
+public import Quotas
+import Synchronization
+
+/// By what a live capture judges; may change while it runs.
+public struct LiveJudgement: Sendable {
+    /// Who may spend what.
+    public var policy: QuotaPolicy
+    /// What statements cost.
+    public var prices: PriceList
+
+    /// A judgement.
+    public init(policy: QuotaPolicy, prices: PriceList) {
+        self.policy = policy
+        self.prices = prices
+    }
+}
+
+/// What all workers had seen at one time.
+public struct LiveSnapshot: Sendable {
+    /// All that was counted.
+    public var result: ReplayResult
+    /// The sessions that are open, busy ones first; at most ``LiveDesk/mostSessions`` a worker.
+    public var sessions: [SessionStatus]
+    /// Workers that did not answer in time, whose counts are missing.
+    public var missing: Int
+}
+
+/// Where the workers of a live capture meet the services of the daemon: the one place that both touch.
+///
+/// Workers look at one atomic number a turn and take the lock only when it has changed, so services can ask as often as
+/// they like and delay no packet.
+public final class LiveDesk: Sendable {
+    /// Sessions listed of one worker.
+    public static let mostSessions = 500
+
+    struct Part: Sendable {
+        var result: ReplayResult
+        var capture: CaptureSummary
+        var cpu: Double
+        var sessions: [SessionStatus] = []
+    }
+
+    /// What a worker is asked to do.
+    struct Orders: Sendable {
+        var snapshot: Int
+        var settings: Int
+        var judgement: LiveJudgement
+    }
+
+    private struct State {
+        var orders: Orders
+        /// Answers to the latest question, and what ended workers left.
+        var answers: [Int: Part] = [:]
+        var legacies: [Int: Part] = [:]
+
+        var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
+    }
+
+    private let state: Mutex<State>
+    private let turn = Mutex(())
+    private let version = Atomic<Int>(1)
+    private let posts: [Post]
+    private let isRunning = Atomic<Bool>(true)
+
+    /// A worker's sign of life, and what wakes it from its wait for packets.
+    private final class Post: Sendable {
+        let beats = Atomic<Int>(0)
+        /// A pipe: what is written at one end wakes the worker, which waits at the other.
+        let button: Int32, bell: Int32
+
+        init() {
+            var ends: [Int32] = [-1, -1]
+            _ = unsafe pipe(&ends)
+            for end in ends {
+                _ = fcntl(end, F_SETFL, O_NONBLOCK)
+                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            }
+            (bell, button) = (ends[0], ends[1])
+        }
+
+        deinit {
+            _ = Glibc.close(bell)
+            _ = Glibc.close(button)
+        }
+    }
+
+    /// A desk for `workers` workers.
+    public init(workers: Int, judgement: LiveJudgement) {
+        posts = (0..<workers).map { _ in Post() }
+        state = Mutex(State(orders: Orders(snapshot: 0, settings: 0, judgement: judgement)))
+    }
+
+    // MARK: Services
+
+    /// By what is judged now.
+    public var judgement: LiveJudgement { state.withLock { $0.orders.judgement } }
+
+    /// Judges by something else from now on; open connections and counts stay.
+    public func judge(by judgement: LiveJudgement) {
+        state.withLock { state in
+            state.orders.judgement = judgement
+            state.orders.settings += 1
+        }
+        ring()
+    }
+
+    /// How often each worker has turned its loop: one that stands still hangs.
+    public var beats: [Int] { posts.map { $0.beats.load(ordering: .relaxed) } }
+
+    /// Asks all workers for what they have seen; waits at most `patience` seconds for those that are busy.
+    public func snapshot(patience: Double = 2) -> LiveSnapshot {
+        turn.withLock { _ in
+            let number = state.withLock { state in
+                state.answers = [:]
+                state.orders.snapshot += 1
+                return state.orders.snapshot
+            }
+            ring()
+            let deadline = Replay.now(CLOCK_MONOTONIC) + patience
+            while state.withLock({ $0.parts.count }) < posts.count, Replay.now(CLOCK_MONOTONIC) < deadline {
+                guard isRunning.load(ordering: .acquiring) else { break }
+                usleep(200)
+            }
+            return state.withLock { state in
+                // A late answer to an earlier question must not count.
+                precondition(state.orders.snapshot == number)
+                return Self.sum(state, of: posts.count)
+            }
+        }
+    }
+
+    private static func sum(_ state: State, of workers: Int) -> LiveSnapshot {
+        let parts = state.parts.sorted { $0.key < $1.key }.map(\.value)
+        var capture = CaptureSummary()
+        for part in parts { capture.add(part.capture) }
+        var result = ReplayResult(policy: state.orders.judgement.policy, capture: capture, consumed: capture.bytes)
+        var sessions: [SessionStatus] = []
+        for part in parts {
+            result.add(part.result)
+            result.workerCPU.append(part.cpu)
+            sessions += part.sessions
+        }
+        result.settle()
+        return LiveSnapshot(
+            result: result,
+            sessions: sessions.sorted(by: SessionStatus.precedes),
+            missing: workers - parts.count
+        )
+    }
+
+    // MARK: Workers
+
+    /// What tells a worker, beside packets, that there is something to do.
+    func bell(_ worker: Int) -> Int32 { posts[worker].bell }
+
+    /// A turn of a worker's loop; returns what it is asked if that changed since `seen`.
+    @inline(__always)
+    func visit(_ worker: Int, _ seen: inout Int) -> Orders? {
+        posts[worker].beats.add(1, ordering: .relaxed)
+        let now = version.load(ordering: .acquiring)
+        guard now != seen else { return nil }
+        seen = now
+        var rings = [UInt8](repeating: 0, count: 64)
+        _ = unsafe read(posts[worker].bell, &rings, rings.count)
+        return state.withLock { $0.orders }
+    }
+
+    /// A worker's answer to the latest question.
+    func answer(_ part: Part, _ worker: Int) { state.withLock { $0.answers[worker] = part } }
+
+    /// What a worker leaves when it ends.
+    func leave(_ part: Part, _ worker: Int) { state.withLock { $0.legacies[worker] = part } }
+
+    /// All workers have ended: the sum of what they left.
+    func close() -> ReplayResult {
+        isRunning.store(false, ordering: .releasing)
+        return state.withLock { Self.sum($0, of: posts.count).result }
+    }
+
+    private func ring() {
+        version.add(1, ordering: .acquiringAndReleasing)
+        var one: UInt8 = 1
+        for post in posts { _ = unsafe write(post.button, &one, 1) }
+    }
+}

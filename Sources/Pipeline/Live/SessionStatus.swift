@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+import Packets
+public import PostgresWire
+
+/// An open session, as a person wants to see it.
+public struct SessionStatus: Sendable {
+    /// The session's number: that of its first packet.
+    public var number: UInt64
+    /// The client's end, and the server's.
+    public var client: Endpoint, server: Endpoint
+    /// The login and its database; `nil`: not known.
+    public var user: String?, database: String?
+    /// The application's name; empty when there is none.
+    public var application: String
+    /// What it does.
+    public var activity: SessionActivity
+    /// The pattern of the statement that runs or ran last; empty when it is not known.
+    public var text: [UInt8]
+
+    /// Busy ones first, the longest first; then in the order of their beginning.
+    static func precedes(_ left: SessionStatus, _ right: SessionStatus) -> Bool {
+        let (first, second) = (left.activity, right.activity)
+        if first.isActive != second.isActive { return first.isActive }
+        if first.isActive, first.since != second.since { return first.since < second.since }
+        return (left.number, left.client.port) < (right.number, right.client.port)
+    }
+}
+
+extension Shard where Recorder: ~Copyable {
+    /// The open sessions, busy ones first, at most `limit`.
+    mutating func sessionStatuses(limit: Int) -> [SessionStatus] {
+        var found: [SessionStatus] = []
+        for flow in 0..<Int32(analyser.books.flows.highWater) {
+            guard reassembler.isOpen(flow), let activity = analyser.sessions.activity(flow) else { continue }
+            let note = analyser.books.flows[flow]
+            let principal = analyser.books.principals[activity.principal]
+            found.append(
+                SessionStatus(
+                    number: note.session,
+                    client: note.client,
+                    server: note.server,
+                    user: principal.user,
+                    database: principal.database,
+                    application: analyser.books.application(note.application),
+                    activity: activity,
+                    text: analyser.books.patterns.texts[Int(activity.pattern)]
+                )
+            )
+        }
+        return Array(found.sorted(by: SessionStatus.precedes).prefix(limit))
+    }
+}

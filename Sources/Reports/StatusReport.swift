@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+public import Pipeline
+import PostgresWire
+
+/// What a daemon is, beside what it has seen.
+public struct DaemonFacts: Sendable {
+    /// Its process.
+    public var process: Int32
+    /// What it taps, and for which ports.
+    public var interfaces: [String], ports: [UInt16]
+    /// When it began.
+    public var began: Timestamp
+    /// How many threads work.
+    public var workers: Int
+    /// How often its configuration was read again, and what was wrong with it the last time.
+    public var reloads: Int, reloadError: String?
+
+    /// The facts of a daemon that has just begun.
+    public init(process: Int32, interfaces: [String], ports: [UInt16], began: Timestamp, workers: Int) {
+        self.process = process
+        self.interfaces = interfaces
+        self.ports = ports
+        self.began = began
+        self.workers = workers
+        reloads = 0
+    }
+}
+
+/// How a running daemon stands: itself, the open sessions, and the report of all it has seen.
+public struct StatusReport {
+    private let snapshot: LiveSnapshot
+    private let facts: DaemonFacts
+    private let now: Timestamp
+
+    /// The status at `now`.
+    public init(_ snapshot: LiveSnapshot, of facts: DaemonFacts, at now: Timestamp) {
+        self.snapshot = snapshot
+        self.facts = facts
+        self.now = now
+    }
+
+    /// One JSON object, as `Documentation/live.md` describes it; at most `top` patterns.
+    public func json(top: Int?) -> [UInt8] {
+        var json = JSONWriter(isIndented: true)
+        json.object { json in
+            json.object("daemon") { json in daemon(&json) }
+            json.array("open_sessions") { json in
+                for session in snapshot.sessions { json.object { json in write(session, &json) } }
+            }
+            json.object("report") { json in JSONReport(snapshot.result, top: top).write(&json) }
+        }
+        json.newline()
+        return json.bytes
+    }
+
+    private func daemon(_ json: inout JSONWriter) {
+        json.field("pid", UInt64(max(0, facts.process)))
+        json.field("time", now.rfc3339)
+        json.field("began", facts.began.rfc3339)
+        json.array("interfaces") { json in
+            for name in facts.interfaces { json.element(name) }
+        }
+        json.array("ports") { json in
+            for port in facts.ports { json.element(UInt64(port)) }
+        }
+        json.field("workers", UInt64(facts.workers))
+        json.field("workers_silent", UInt64(snapshot.missing))
+        json.field("reloads", UInt64(facts.reloads))
+        json.field("reload_error", facts.reloadError)
+    }
+
+    private func write(_ session: SessionStatus, _ json: inout JSONWriter) {
+        json.field("session", session.number)
+        json.field("client", session.client.description)
+        json.field("server", session.server.description)
+        json.field("user", session.user)
+        json.field("database", session.database)
+        json.field("application", session.application)
+        json.field("state", session.stateName)
+        json.field("seconds", nanoseconds: UInt64(now.nanoseconds(since: session.activity.since)))
+        json.field("pending_requests", UInt64(max(0, session.activity.requests)))
+        if session.text.isEmpty { json.field("text", nil as String?) } else { json.field("text", text: session.text) }
+    }
+
+    /// For people: the daemon's lines, then the report's.
+    public func text(top: Int, by grouping: Grouping, style: TerminalStyle) -> [UInt8] {
+        let active = snapshot.sessions.filter(\.activity.isActive).count
+        let up = Quantity.duration(UInt64(now.nanoseconds(since: facts.began)))
+        let ports = facts.ports.isEmpty ? "any port" : "port " + facts.ports.map(String.init).joined(separator: ", ")
+        var lines = [
+            style.paint("Daemon", .bold),
+            "  process \(facts.process), up \(up), watching \(facts.interfaces.joined(separator: ", ")) (\(ports))",
+            "  \(snapshot.sessions.count) sessions open, \(active) of them busy",
+        ]
+        if snapshot.missing > 0 {
+            lines.append("  \(style.paint("!", .red)) \(snapshot.missing) of \(facts.workers) workers did not answer")
+        }
+        if let error = facts.reloadError {
+            lines.append("  \(style.paint("!", .red)) the last reload failed, the old configuration holds: \(error)")
+        }
+        let report = TextReport(snapshot.result, top: top, by: grouping, style: style).render()
+        return Array((lines.joined(separator: "\n") + "\n\n").utf8) + report
+    }
+}
+
+extension SessionStatus {
+    /// As pg_stat_activity calls it (PostgreSQL documentation, "The Cumulative Statistics System").
+    public var stateName: String {
+        if activity.isActive { return "active" }
+        switch activity.transaction {
+        case UInt8(ascii: "T"): return "idle in transaction"
+        case UInt8(ascii: "E"): return "idle in transaction (aborted)"
+        default: return "idle"
+        }
+    }
+}

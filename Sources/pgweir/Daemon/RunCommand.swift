@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Capture
+import Control
+import Domain
+import Glibc
+import Pipeline
+import Reports
+import Settings
+import Systemd
+
+/// `pgweir run`: a live tap, metered as it goes.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Watch the queries on network interfaces as they pass, and report who ran what.",
+        discussion: """
+            Taps the interfaces with the kernel's packet ring: queries are copied, never held up. Runs until \
+            interrupted (^C, SIGTERM) or for --duration, then prints the report; with --format ndjson it prints a \
+            line for every statement at once. Meanwhile 'pgweir status' and 'pgweir top' show what it sees, and \
+            SIGHUP reads the configuration again. Needs root or CAP_NET_RAW.
+
+            Exit codes: 0 done, 64 usage, 66 no such interface, 69 another process meters the same packets or the \
+            socket is not to be had, 71 threads refused, 74 the interface failed, 77 not permitted, 78 configuration.
+            """
+    )
+
+    @Option(
+        name: [.customShort("i"), .long],
+        help: ArgumentHelp("An interface, 'any', or 'nflog:N'; may be given several times.", valueName: "name")
+    )
+    var interface: [String] = []
+    @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
+    @Option(
+        name: .short,
+        help: ArgumentHelp(
+            "Packets to look at, as in pcap-filter(7); without --port PostgreSQL is then recognized on any port.",
+            valueName: "expression"
+        )
+    )
+    var filter: String?
+    @Option(help: ArgumentHelp("The kernel's ring of each tap, in MiB.", valueName: "MiB")) var buffer: Int32 = 64
+    @Option(help: ArgumentHelp("The most bytes kept of a packet.", valueName: "bytes")) var snaplen: Int32 = 262_144
+    @Option(help: "Threads; the kernel gives each its share of the connections.") var workers = 1
+    @Option(help: ArgumentHelp("Stop after so many seconds.", valueName: "seconds")) var duration: Int?
+    @Option(help: ArgumentHelp("Become this user once the taps are open.", valueName: "name")) var user: String?
+    @Option(help: ArgumentHelp("Write the report here too, again and again; not with ndjson.", valueName: "file"))
+    var report: String?
+    @Option(help: ArgumentHelp("How often --report is written.", valueName: "seconds")) var every = 10
+    @Flag(help: "Run even if another process meters the same packets: each bills them for itself.")
+    var allowSecond = false
+    @OptionGroup var socket: SocketOption
+    @OptionGroup var form: ReportArguments
+
+    func validate() throws {
+        guard !interface.isEmpty else { throw ValidationError("Name an interface, such as -i eth0 or -i any.") }
+        guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
+        guard (1...2047).contains(buffer) else { throw ValidationError("--buffer must be from 1 to 2047.") }
+        guard (96...262_144).contains(snaplen) else { throw ValidationError("--snaplen must be from 96 to 262144.") }
+        if let duration, duration < 1 { throw ValidationError("--duration must be at least 1.") }
+        if workers > 1, form.format == .ndjson {
+            throw ValidationError("--format ndjson needs one worker: its lines are in the order of the packets.")
+        }
+        guard (1...86_400).contains(every) else { throw ValidationError("--every must be from 1 to 86400.") }
+        if report != nil, form.format == .ndjson { throw ValidationError("--report needs --format text or json.") }
+        if workers > 1, interface.contains(where: { $0.hasPrefix("nflog") }) {
+            throw ValidationError("nflog cannot be shared among workers.")
+        }
+    }
+
+    func run() throws {
+        var options = LiveTapOptions(interfaces: interface)
+        if !port.isEmpty {
+            options.ports = port.flatMap(\.ports)
+        } else if filter != nil {
+            // Whoever selects packets by hand knows best: PostgreSQL is recognized on any port.
+            options.ports = []
+        }
+        options.filter = filter
+        options.buffer = buffer << 20
+        options.snapLength = snaplen
+        try explainingErrors {
+            let judgement = try form.judgement()
+            (options.prices, options.hash) = (judgement.prices, judgement.hash)
+            try tap(options, LiveJudgement(policy: judgement.policy, prices: judgement.prices), judgement.hash)
+        }
+    }
+
+    private func tap(_ options: LiveTapOptions, _ judgement: LiveJudgement, _ hash: KeyedHash) throws {
+        Interrupt.install()
+        let end = duration.map { ContinuousClock.now + .seconds($0) }
+        let isStopped: @Sendable () -> Bool = {
+            if Interrupt.isRequested { return true }
+            guard let end else { return false }
+            return ContinuousClock.now >= end
+        }
+        let claim = allowSecond ? nil : try TapClaim(interfaces: interface, ports: options.ports)
+        defer { _ = claim }
+        let desk = LiveDesk(workers: workers, judgement: judgement)
+        let supervisor = try supervisor(desk, options, hash)
+        var thread: ServiceThread?
+        defer {
+            supervisor.finish()
+            thread?.join()
+        }
+        let failure = FailureBox()
+        let onReady = {
+            if let user, let refusal = Privileges.become(user) {
+                Output.complain(refusal)
+                failure.code = Sysexit.noPermission
+                return
+            }
+            thread = ServiceThread { supervisor.run() }
+            Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
+        }
+        let isOver: @Sendable () -> Bool = { isStopped() || failure.code != nil }
+        let outcome =
+            form.format == .ndjson
+            ? try Live.run(options, desk: desk, recorder: failure.recorder(), onReady: onReady, isStopped: isOver)
+            : try Live.run(options, desk: desk, onReady: onReady, isStopped: isOver)
+        if let code = failure.code { throw code }
+        if form.format != .ndjson { try Output.write(form.render(outcome.result)) }
+        try finish(outcome)
+    }
+
+    private func supervisor(_ desk: LiveDesk, _ options: LiveTapOptions, _ hash: KeyedHash) throws -> Supervisor {
+        Interrupt.installReload()
+        let form = form
+        let facts = DaemonFacts(
+            process: getpid(),
+            interfaces: interface,
+            ports: options.ports,
+            began: Supervisor.time(),
+            workers: workers
+        )
+        return Supervisor(
+            desk: desk,
+            facts: facts,
+            server: try listen(),
+            notifier: ServiceNotifier(environment: Output.environment),
+            output: report.map { path in
+                Supervisor.Output(path: path, seconds: Double(every), render: { form.render($0) })
+            },
+            judgement: {
+                let judgement = try form.judgement()
+                guard judgement.hash == hash else {
+                    throw SettingsError(
+                        file: form.config ?? "",
+                        message: "'fingerprint.seed' cannot change while the daemon runs; restart it."
+                    )
+                }
+                return LiveJudgement(policy: judgement.policy, prices: judgement.prices)
+            }
+        )
+    }
+
+    /// The local socket; where nobody asked for one and none is to be had, the daemon does without.
+    private func listen() throws -> ControlServer? {
+        if socket.socket == "none" { return nil }
+        if socket.socket == nil, geteuid() == 0 { unsafe mkdir(SocketOption.folder, 0o755) }
+        do throws(ControlError) {
+            return try ControlServer(path: socket.path)
+        } catch {
+            guard socket.socket == nil else { throw error }
+            Output.complain("warning: no 'pgweir status': \(error)")
+            return nil
+        }
+    }
+
+    private func finish(_ outcome: LiveOutcome) throws {
+        warn(outcome.result)
+        if let failure = outcome.failure { throw failure }
+    }
+
+    private func warn(_ result: ReplayResult) {
+        guard result.capture.kernelDropped > 0 else { return }
+        Output.complain(
+            "warning: the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."
+        )
+    }
+}

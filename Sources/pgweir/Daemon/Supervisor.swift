@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Domain
+import Glibc
+import Pipeline
+import Reports
+import Settings
+import Synchronization
+import Systemd
+
+/// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, systemd's watchdog, the report
+/// that is written now and then.
+final class Supervisor: Sendable {
+    /// A report that is written to a file again and again, so that a crash loses one interval at most.
+    struct Output: Sendable {
+        var path: String
+        var seconds: Double
+        var render: @Sendable (ReplayResult) -> [UInt8]
+    }
+
+    private let desk: LiveDesk
+    private let server: ControlServer?
+    private let notifier: ServiceNotifier
+    private let output: Output?
+    private let read: @Sendable () throws -> LiveJudgement
+    private let facts: Mutex<DaemonFacts>
+    private let isFinished = Atomic<Bool>(false)
+
+    init(
+        desk: LiveDesk,
+        facts: DaemonFacts,
+        server: ControlServer?,
+        notifier: ServiceNotifier,
+        output: Output?,
+        judgement: @escaping @Sendable () throws -> LiveJudgement
+    ) {
+        self.desk = desk
+        self.facts = Mutex(facts)
+        self.server = server
+        self.notifier = notifier
+        self.output = output
+        read = judgement
+    }
+
+    /// Ends ``run()``.
+    func finish() { isFinished.store(true, ordering: .releasing) }
+
+    /// Serves until ``finish()``.
+    func run() {
+        notifier.ready(state)
+        var beats = desk.beats
+        var lastSign = Self.now()
+        var lastOutput = lastSign
+        while !isFinished.load(ordering: .acquiring) {
+            if let server {
+                server.serve(milliseconds: 50) { request throws(ControlError) in try answer(request) }
+            } else {
+                usleep(50_000)
+            }
+            if Interrupt.takeReload() { reload() }
+            let now = Self.now()
+            if let interval = notifier.watchdogInterval, now - lastSign >= interval {
+                // Only if every worker has turned since: systemd restarts a daemon that hangs.
+                let turned = desk.beats
+                if zip(turned, beats).allSatisfy({ $0 != $1 }) {
+                    notifier.alive()
+                    (beats, lastSign) = (turned, now)
+                }
+            }
+            if let output, now - lastOutput >= output.seconds {
+                lastOutput = now
+                write(output)
+            }
+        }
+        notifier.stopping()
+    }
+
+    private var state: String {
+        let facts = facts.withLock { $0 }
+        return "watching \(facts.interfaces.joined(separator: ", "))"
+    }
+
+    private func answer(_ request: ControlRequest) throws(ControlError) -> [UInt8] {
+        switch request.verb {
+        case "status": return try status(request.options)
+        case "reload":
+            guard let error = reload() else { return [] }
+            throw .refused(reason: error)
+        default: throw .refused(reason: "'\(request.verb)' is not known to this version of the daemon.")
+        }
+    }
+
+    private func status(_ options: [String: String]) throws(ControlError) -> [UInt8] {
+        let top = options["top"].flatMap { Int($0) }
+        guard top ?? 1 > 0, let grouping = Grouping(rawValue: options["by"] ?? "user") else {
+            throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
+        }
+        let status = StatusReport(desk.snapshot(), of: facts.withLock { $0 }, at: Self.time())
+        if options["format"] == "json" { return status.json(top: top) }
+        let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
+        let style = TerminalStyle(width: width, isColored: options["color"] == "yes")
+        return status.text(top: top ?? 10, by: grouping, style: style)
+    }
+
+    /// Reads the configuration again; if it is bad the old one goes on, and the error is returned.
+    @discardableResult
+    private func reload() -> String? {
+        notifier.reloading()
+        var failure: String?
+        do {
+            desk.judge(by: try read())
+            complain("the configuration was read again; connections and counts go on.")
+        } catch {
+            let text = (error as? SettingsError)?.description ?? "\(error)"
+            failure = text
+            complain("the configuration was not taken, the old one holds: \(text)")
+        }
+        facts.withLock { facts in
+            facts.reloads += 1
+            facts.reloadError = failure
+        }
+        notifier.ready(state)
+        return failure
+    }
+
+    private func write(_ output: Output) {
+        do throws(SettingsError) {
+            try TextFile.replace(output.path, with: output.render(desk.snapshot().result))
+        } catch {
+            complain(error.description)
+        }
+    }
+
+    private func complain(_ text: String) { pgweir.Output.complain(text) }
+
+    private static func now() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    static func time() -> Timestamp {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+    }
+}
