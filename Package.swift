@@ -46,7 +46,8 @@ func edge(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
 }
 
 func isSystemLibrary(_ dependency: Target.Dependency) -> Bool {
-    if case .byNameItem(let name, _) = dependency { return name.first == "C" && name != "Capture" && name != "Costs" }
+    let own = ["Capture", "Control", "Costs"]
+    if case .byNameItem(let name, _) = dependency { return name.first == "C" && !own.contains(name) }
     return false
 }
 
@@ -92,6 +93,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
@@ -102,6 +104,8 @@ let package = Package(
         + edge("Mirrors", [])
         + edge("Control", [])
         + edge("Systemd", [])
+        + edge("PostgresClient", ["CPostgres"])
+        + edge("Attribution", ["PostgresClient"])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
         + edge("Reports", ["Packets", "PostgresWire", "Quotas", "Pipeline"])
@@ -109,7 +113,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Costs", "Quotas", "Fingerprints", "Pipeline",
+                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Costs", "Quotas",
+                    "Fingerprints", "Pipeline",
                     "Reports",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],

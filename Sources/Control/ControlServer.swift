@@ -18,8 +18,13 @@ public final class ControlServer: Sendable {
         guard let probe = UnixSocket() else {
             throw .cannotListen(path: path, reason: ControlError.text(errno))
         }
-        if unsafe UnixSocket.with(address, { unsafe connect(probe.descriptor, $0, $1) }) == 0 { throw .inUse(path: path) }
-        if errno == ECONNREFUSED { unsafe unlink(path) }
+        let code = unsafe UnixSocket.with(address) { unsafe connect(probe.descriptor, $0, $1) }
+        guard code != 0 else { throw .inUse(path: path) }
+        // A file that is no socket refuses connections too; it is somebody's.
+        var left = stat()
+        if errno == ECONNREFUSED, unsafe lstat(path, &left) == 0, left.st_mode & S_IFMT == S_IFSOCK {
+            unsafe unlink(path)
+        }
         let descriptor = socket(
             AF_UNIX,
             Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue),
@@ -27,11 +32,11 @@ public final class ControlServer: Sendable {
         )
         let mask = umask(0o117)
         let isBound = unsafe descriptor >= 0 && UnixSocket.with(address, { unsafe bind(descriptor, $0, $1) }) == 0
-        let code = errno
+        let bindError = errno
         umask(mask)
         guard isBound, listen(descriptor, 16) == 0 else {
             if descriptor >= 0 { close(descriptor) }
-            throw .cannotListen(path: path, reason: ControlError.text(isBound ? errno : code))
+            throw .cannotListen(path: path, reason: ControlError.text(isBound ? errno : bindError))
         }
         var status = stat()
         _ = unsafe lstat(path, &status)

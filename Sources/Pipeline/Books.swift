@@ -37,6 +37,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private var applicationIndex: [String: Int32] = ["": 0]
     private var applications: [String] = [""]
 
+    /// Sessions that began before the capture, each with a principal of its own until it is known whose it is.
+    ///
+    /// `nil`: nobody is asked; such sessions are nobody's at once.
+    var unknown: UnknownSessions?
+
     private struct KnownLogin {
         var principal: PrincipalHandle
         var application: Int32

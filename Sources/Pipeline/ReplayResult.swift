@@ -87,7 +87,14 @@ public struct ReplayResult: Sendable {
             byProtocol[wire, default: 0] += shard.analyser.books.byProtocol[Int(wire.rawValue)]
         }
         for handle in 1..<Int32(max(1, shard.analyser.books.principals.highWater)) {
-            principals.append(shard.analyser.books.principals[handle])
+            let principal = shard.analyser.books.principals[handle]
+            if principal.user == nil {
+                // A session whose owner is not known yet: nobody's so far.
+                principals[0].counts.add(principal.counts)
+                principals[0].account.add(principal.account)
+            } else {
+                principals.append(principal)
+            }
         }
         principals[0].counts.add(shard.analyser.books.principals[0].counts)
         principals[0].account.add(shard.analyser.books.principals[0].account)

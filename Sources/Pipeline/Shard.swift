@@ -108,5 +108,6 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
 
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &books)
+        books.closed(flow)
     }
 }

@@ -82,8 +82,9 @@ public struct Login: ~Escapable {
     /// The application's name, perhaps empty.
     public let application: RawSpan
 
+    /// A login by its parts.
     @_lifetime(copy user, copy database, copy application)
-    init(user: RawSpan, database: RawSpan, application: RawSpan) {
+    public init(user: RawSpan, database: RawSpan, application: RawSpan) {
         self.user = user
         self.database = database
         self.application = application
@@ -105,6 +106,8 @@ public protocol SessionSink: ~Copyable {
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle
     /// Who pays for a session from now on.
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle
+    /// A session that began before the capture can be read; returns who pays until its owner is known.
+    mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle
     /// A statement was sent; returns its price in micro-units.
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64
     /// A statement that was charged to nobody is found to be a principal's; returns its pattern in that database.

@@ -52,6 +52,7 @@ extension Sessions {
         guard isProven else { return }
         count(session)
         session.value.phase = .ready
+        session.value.principal = sink.joined(session.handle, at: now)
         if side == .server { session.value.serverBytes &+= UInt64(bytes.byteCount) }
         read(session, side, bytes, &sink)
     }

@@ -62,6 +62,22 @@ public struct Sessions: ~Copyable {
         if isMidstream { session.value.flags = .midstream }
     }
 
+    /// Somebody else pays for a session that began before the capture, from its next answer on; false if it is none, or
+    /// its login was seen.
+    public mutating func attribute(_ flow: FlowHandle, to principal: PrincipalHandle) -> Bool {
+        guard Int(flow) < table.highWater else { return false }
+        let session = table.slot(flow)
+        guard session.value.phase == .ready, session.value.flags.contains(.midstream),
+            !session.value.flags.contains(.attributed)
+        else { return false }
+        session.value.principal = principal
+        if principal != 0 {
+            session.value.flags.insert(.attributed)
+            counters.attributed += 1
+        }
+        return true
+    }
+
     /// Bytes of this session come soon: it is brought near.
     @inline(__always)
     public mutating func prefetch(_ flow: FlowHandle) {

@@ -13,6 +13,8 @@ public struct DaemonFacts: Sendable {
     public var began: Timestamp
     /// How many threads work.
     public var workers: Int
+    /// Sessions whose owner is being asked for.
+    public var unknownSessions = 0
     /// How often its configuration was read again, and what was wrong with it the last time.
     public var reloads: Int, reloadError: String?
 
@@ -66,6 +68,7 @@ public struct StatusReport {
         }
         json.field("workers", UInt64(facts.workers))
         json.field("workers_silent", UInt64(snapshot.missing))
+        json.field("unknown_sessions", UInt64(max(0, facts.unknownSessions)))
         json.field("reloads", UInt64(facts.reloads))
         json.field("reload_error", facts.reloadError)
     }
@@ -93,6 +96,9 @@ public struct StatusReport {
             "  process \(facts.process), up \(up), watching \(facts.interfaces.joined(separator: ", ")) (\(ports))",
             "  \(snapshot.sessions.count) sessions open, \(active) of them busy",
         ]
+        if facts.unknownSessions > 0 {
+            lines.append("  \(facts.unknownSessions) sessions began before; whose they are is being asked")
+        }
         if snapshot.missing > 0 {
             lines.append("  \(style.paint("!", .red)) \(snapshot.missing) of \(facts.workers) workers did not answer")
         }

@@ -13,8 +13,8 @@ public struct ServiceNotifier: Sendable {
     public init(environment: (String) -> String?) {
         let name = environment("NOTIFY_SOCKET").map { Array($0.utf8) } ?? []
         // An absolute path, or `@` for an abstract name.
-        let isName = name.count > 1 && name.count < 108 && (name[0] == UInt8(ascii: "/") || name[0] == UInt8(ascii: "@"))
-        path = isName ? name : nil
+        let isName = [UInt8(ascii: "/"), UInt8(ascii: "@")].contains(name.first)
+        path = isName && name.count > 1 && name.count < 108 ? name : nil
         let pid = environment("WATCHDOG_PID").flatMap { Int32($0) }
         let limit = environment("WATCHDOG_USEC").flatMap { Double($0) } ?? 0
         watchdogInterval = limit > 0 && (pid == nil || pid == getpid()) ? limit / 2_000_000 : nil

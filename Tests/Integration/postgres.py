@@ -21,7 +21,7 @@ def free_port():
 class Server:
     """`address`: where it listens; `wrap`: a command that runs another one where the server or a client belongs."""
 
-    def __init__(self, folder, address="127.0.0.1", server_wrap=(), client_wrap=()):
+    def __init__(self, folder, address="127.0.0.1", server_wrap=(), client_wrap=(), settings=()):
         self.address = address
         self.client_wrap = list(client_wrap)
         self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
@@ -39,7 +39,7 @@ class Server:
         options = (
             f"-p {self.port} -k {folder} -c listen_addresses={address} -c fsync=off "
             "-c shared_preload_libraries=pg_stat_statements"
-        )
+        ) + "".join(f" -c {setting}" for setting in settings)
         self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(folder, "log"), "-o", options, "start")
 
     def run(self, program, *arguments):

@@ -54,6 +54,7 @@ struct RecordingSink: SessionSink {
         return 1
     }
 
+    mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle { 0 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         charged += 1
         return 1

@@ -22,6 +22,8 @@ public struct LiveTapOptions: Sendable {
     public var snapLength: Int32 = 262_144
     /// What statements cost at the start; the desk may change it.
     public var prices = PriceList()
+    /// Whether somebody will tell whose sessions are that began before the tap.
+    public var resolvesSessions = false
     /// The key of fingerprints.
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
+public import Domain
 import Glibc
 public import Quotas
 import Synchronization
@@ -48,6 +49,8 @@ public final class LiveDesk: Sendable {
         var snapshot: Int
         var settings: Int
         var judgement: LiveJudgement
+        /// Number of the latest question for unknown sessions.
+        var inquiry = 0
     }
 
     private struct State {
@@ -55,6 +58,8 @@ public final class LiveDesk: Sendable {
         /// Answers to the latest question, and what ended workers left.
         var answers: [Int: Part] = [:]
         var legacies: [Int: Part] = [:]
+        var unknown: [Int: [UnknownSession]] = [:]
+        var resolutions: [Int: [SessionResolution]] = [:]
 
         var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
@@ -68,6 +73,7 @@ public final class LiveDesk: Sendable {
     /// A worker's sign of life, and what wakes it from its wait for packets.
     private final class Post: Sendable {
         let beats = Atomic<Int>(0)
+        let unknownCount = Atomic<Int>(0)
         /// A pipe: what is written at one end wakes the worker, which waits at the other.
         let button: Int32, bell: Int32
 
@@ -110,6 +116,40 @@ public final class LiveDesk: Sendable {
     /// How often each worker has turned its loop: one that stands still hangs.
     public var beats: [Int] { posts.map { $0.beats.load(ordering: .relaxed) } }
 
+    /// How many sessions there are whose owner is in question.
+    public var unknownCount: Int { posts.reduce(0) { $0 + $1.unknownCount.load(ordering: .relaxed) } }
+
+    /// Asks all workers for these sessions; waits at most `patience` seconds for those that are busy.
+    public func unknownSessions(patience: Double = 1) -> [UnknownSession] {
+        state.withLock { state in
+            state.unknown = [:]
+            state.orders.inquiry += 1
+        }
+        ring()
+        waitForAll(patience) { $0.unknown.count }
+        return state.withLock { $0.unknown.values.flatMap { $0 } }
+    }
+
+    /// Tells the workers what became of them.
+    public func settle(_ resolutions: [SessionResolution]) {
+        guard !resolutions.isEmpty else { return }
+        state.withLock { state in
+            for resolution in resolutions {
+                state.resolutions[resolution.session.worker, default: []].append(resolution)
+            }
+        }
+        ring()
+    }
+
+    /// Waits until all workers have answered, or time is up, or they have ended.
+    private func waitForAll(_ patience: Double, _ answers: (borrowing State) -> Int) {
+        let deadline = Replay.now(CLOCK_MONOTONIC) + patience
+        while state.withLock({ answers($0) }) < posts.count, Replay.now(CLOCK_MONOTONIC) < deadline {
+            guard isRunning.load(ordering: .acquiring) else { break }
+            usleep(200)
+        }
+    }
+
     /// Asks all workers for what they have seen; waits at most `patience` seconds for those that are busy.
     public func snapshot(patience: Double = 2) -> LiveSnapshot {
         turn.withLock { _ in
@@ -119,11 +159,7 @@ public final class LiveDesk: Sendable {
                 return state.orders.snapshot
             }
             ring()
-            let deadline = Replay.now(CLOCK_MONOTONIC) + patience
-            while state.withLock({ $0.parts.count }) < posts.count, Replay.now(CLOCK_MONOTONIC) < deadline {
-                guard isRunning.load(ordering: .acquiring) else { break }
-                usleep(200)
-            }
+            waitForAll(patience) { $0.parts.count }
             return state.withLock { state in
                 // A late answer to an earlier question must not count.
                 precondition(state.orders.snapshot == number)
@@ -170,6 +206,17 @@ public final class LiveDesk: Sendable {
 
     /// A worker's answer to the latest question.
     func answer(_ part: Part, _ worker: Int) { state.withLock { $0.answers[worker] = part } }
+
+    /// How many of a worker's sessions are in question.
+    func note(unknown count: Int, _ worker: Int) { posts[worker].unknownCount.store(count, ordering: .relaxed) }
+
+    /// A worker's sessions in question.
+    func answer(_ unknown: [UnknownSession], _ worker: Int) { state.withLock { $0.unknown[worker] = unknown } }
+
+    /// What became of some of them.
+    func takeResolutions(_ worker: Int) -> [SessionResolution] {
+        state.withLock { $0.resolutions.removeValue(forKey: worker) ?? [] }
+    }
 
     /// What a worker leaves when it ends.
     func leave(_ part: Part, _ worker: Int) { state.withLock { $0.legacies[worker] = part } }

@@ -18,7 +18,9 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
-    private var seen = 0, snapshot = 0, settings = 0
+    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0
+    /// Answers that wait until all packets from before them are here.
+    private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
 
     /// Packets taken from one tap before the next one has its turn.
@@ -43,6 +45,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             limits: options.limits,
             recorder: recorder
         )
+        if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         _ = segments.take()
     }
 
@@ -54,8 +57,11 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             while !isStopped() {
                 _ = unsafe poll(&waiting, nfds_t(waiting.count), 50)
-                for tap in taps { _ = try drain(tap) }
+                var isBehind = false
+                for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
+                if !resolutions.isEmpty, !isBehind { settle() }
+                if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }
             try takeRest()
         } catch {
@@ -72,12 +78,35 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             settings = orders.settings
             shard.analyser.books.price(by: orders.judgement.prices)
         }
+        resolutions += desk.takeResolutions(number)
+        if orders.inquiry != inquiry {
+            inquiry = orders.inquiry
+            desk.answer(shard.analyser.books.unknownSessions(of: number), number)
+        }
         guard orders.snapshot != snapshot else { return }
         snapshot = orders.snapshot
         var part = part()
         part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
         desk.answer(part, number)
     }
+
+    /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
+    /// the ring is empty and its timeout of 10 ms has passed.
+    private mutating func settle() {
+        let now = Int64(Replay.now(CLOCK_REALTIME) * 1e9)
+        var waiting: [SessionResolution] = []
+        for resolution in resolutions {
+            if resolution.answered.nanoseconds &+ Self.delay <= now {
+                shard.settle(resolution, at: Moment(time: latest, ordinal: counted.packets))
+            } else {
+                waiting.append(resolution)
+            }
+        }
+        resolutions = waiting
+    }
+
+    /// How late a packet may come out of the ring, ns, and more.
+    private static var delay: Int64 { 50_000_000 }
 
     /// What was seen so far.
     private mutating func part() -> LiveDesk.Part {

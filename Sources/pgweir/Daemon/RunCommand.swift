@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Attribution
 import Capture
 import Control
 import Domain
@@ -49,6 +50,17 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How often --report is written.", valueName: "seconds")) var every = 10
     @Flag(help: "Run even if another process meters the same packets: each bills them for itself.")
     var allowSecond = false
+    @Option(
+        help: ArgumentHelp(
+            "A server whose pg_stat_activity tells whose sessions are that began before the tap; may be repeated.",
+            valueName: "conninfo"
+        )
+    )
+    var activity: [String] = []
+    @Option(
+        help: ArgumentHelp("A PgBouncer whose SHOW CLIENTS tells the same; may be repeated.", valueName: "conninfo")
+    )
+    var pooler: [String] = []
     @OptionGroup var socket: SocketOption
     @OptionGroup var form: ReportArguments
 
@@ -82,6 +94,7 @@ struct RunCommand: ParsableCommand {
         try explainingErrors {
             let judgement = try form.judgement()
             (options.prices, options.hash) = (judgement.prices, judgement.hash)
+            options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             try tap(options, LiveJudgement(policy: judgement.policy, prices: judgement.prices), judgement.hash)
         }
     }
@@ -111,6 +124,7 @@ struct RunCommand: ParsableCommand {
                 return
             }
             thread = ServiceThread { supervisor.run() }
+            if options.resolvesSessions { startResolver(desk) }
             Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
         }
         let isOver: @Sendable () -> Bool = { isStopped() || failure.code != nil }
@@ -152,6 +166,21 @@ struct RunCommand: ParsableCommand {
                 return LiveJudgement(policy: judgement.policy, prices: judgement.prices)
             }
         )
+    }
+
+    /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
+    private func startResolver(_ desk: LiveDesk) {
+        let directories =
+            activity.map { SessionDirectory(.server, parameters: $0) }
+            + pooler.map { SessionDirectory(.pooler, parameters: $0) }
+        let thread = ServiceThread {
+            let resolver = SessionResolver(directories) { Output.complain("warning: \($0)") }
+            while true {
+                if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
+                usleep(UInt32(resolver.pause * 1_000_000))
+            }
+        }
+        if thread == nil { Output.complain("warning: no thread for --activity: old sessions stay unattributed.") }
     }
 
     /// The local socket; where nobody asked for one and none is to be had, the daemon does without.

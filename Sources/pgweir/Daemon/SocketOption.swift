@@ -18,7 +18,9 @@ struct SocketOption: ParsableArguments {
     var path: String {
         if let socket { return socket }
         if unsafe access(Self.folder, R_OK | X_OK) == 0 || geteuid() == 0 { return Self.folder + "/pgweir.sock" }
-        if let runtime = Output.environment("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") { return runtime + "/pgweir.sock" }
+        if let runtime = Output.environment("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") {
+            return runtime + "/pgweir.sock"
+        }
         return Self.folder + "/pgweir.sock"
     }
 }

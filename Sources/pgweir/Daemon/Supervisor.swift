@@ -95,7 +95,10 @@ final class Supervisor: Sendable {
         guard top ?? 1 > 0, let grouping = Grouping(rawValue: options["by"] ?? "user") else {
             throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
         }
-        let status = StatusReport(desk.snapshot(), of: facts.withLock { $0 }, at: Self.time())
+        let snapshot = desk.snapshot()
+        var facts = facts.withLock { $0 }
+        facts.unknownSessions = desk.unknownCount
+        let status = StatusReport(snapshot, of: facts, at: Self.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
         let style = TerminalStyle(width: width, isColored: options["color"] == "yes")

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+import Glibc
+
+/// A session as a server or a pooler lists it.
+public struct SessionRow: Sendable, Equatable {
+    /// The client's end as the server sees it.
+    public var client: Endpoint
+    /// The server's end; `nil`: any address, as pg_stat_activity does not tell.
+    public var server: Endpoint?
+    /// How long it is there, in seconds; `nil`: not told.
+    public var age: Double?
+    /// Whose it is.
+    public var identity: SessionIdentity
+
+    /// A row of pg_stat_activity; `nil` for what has no client on the network or no user yet.
+    init?(activity row: [String: String]) {
+        guard let address = row["client_addr"], let port = row["client_port"].flatMap({ UInt16($0) }),
+            let client = Endpoint(address: address, port: port), let user = row["usename"],
+            let database = row["datname"]
+        else { return nil }
+        self.client = client
+        age = row["age"].flatMap { Double($0) }
+        identity = SessionIdentity(user: user, database: database, application: row["application_name"] ?? "")
+    }
+
+    /// A row of PgBouncer's `SHOW CLIENTS`.
+    init?(pooler row: [String: String]) {
+        guard let address = row["addr"], let port = row["port"].flatMap({ UInt16($0) }),
+            let client = Endpoint(address: address, port: port), let local = row["local_addr"],
+            let localPort = row["local_port"].flatMap({ UInt16($0) }),
+            let server = Endpoint(address: local, port: localPort), let user = row["user"],
+            let database = row["database"]
+        else { return nil }
+        self.client = client
+        self.server = server
+        identity = SessionIdentity(user: user, database: database, application: row["application_name"] ?? "")
+    }
+}
+
+extension Endpoint {
+    /// An address in its usual text form (RFC 4291 §2.2, or dotted IPv4); `nil` if it is none.
+    init?(address: String, port: UInt16) {
+        var four = in_addr()
+        if unsafe inet_pton(AF_INET, address, &four) == 1 {
+            self.init(ipv4: UInt32(bigEndian: four.s_addr), port: port)
+            return
+        }
+        // A scope, as in fe80::1%eth0, is not in the packets.
+        let plain = String(address.prefix { $0 != "%" && $0 != "/" })
+        var six = in6_addr()
+        guard unsafe inet_pton(AF_INET6, plain, &six) == 1 else { return nil }
+        let bytes = unsafe withUnsafeBytes(of: &six) { unsafe Array($0) }
+        let words = [bytes.prefix(8), bytes.suffix(8)].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+        self.init(high: words[0], low: words[1], port: port)
+    }
+}

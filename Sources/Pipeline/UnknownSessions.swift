@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Packets
+import PostgresWire
+import Quotas
+
+/// The sessions of one worker whose owner is being asked for.
+///
+/// What they do is counted with a principal of their own meanwhile; once the owner is proven, that is added to the
+/// owner's counts as a whole, so nothing is guessed and nothing is counted twice.
+struct UnknownSessions {
+    private struct Entry {
+        var principal: PrincipalHandle
+        var since: Timestamp
+    }
+
+    private var entries: [FlowHandle: Entry] = [:]
+    /// More than this at once are nobody's from the start.
+    static let most = 65_536
+    /// Sessions whose owner was found, and those that are nobody's for good.
+    private(set) var resolved: UInt64 = 0, abandoned: UInt64 = 0
+
+    var count: Int { entries.count }
+    var hasRoom: Bool { entries.count < Self.most }
+    var flows: [(flow: FlowHandle, since: Timestamp)] { entries.map { ($0.key, $0.value.since) } }
+
+    mutating func add(_ flow: FlowHandle, _ principal: PrincipalHandle, since time: Timestamp) {
+        entries[flow] = Entry(principal: principal, since: time)
+    }
+
+    mutating func overflow() { abandoned += 1 }
+
+    /// The principal of a session that is unknown no longer, or will be for ever; `nil` if it was not in question.
+    mutating func remove(_ flow: FlowHandle, isResolved: Bool) -> PrincipalHandle? {
+        guard let entry = entries.removeValue(forKey: flow) else { return nil }
+        if isResolved { resolved += 1 } else { abandoned += 1 }
+        return entry.principal
+    }
+}
+
+extension Books where Recorder: ~Copyable {
+    /// A session that began before the capture can be read from now on; returns who pays for the time being.
+    mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle {
+        guard let hasRoom = unknown?.hasRoom else { return 0 }
+        guard hasRoom, let principal = principals.take() else {
+            unknown?.overflow()
+            return 0
+        }
+        unknown?.add(flow, principal, since: moment.time)
+        return principal
+    }
+
+    /// The flow is over: if nobody knows by now whose it was, it is nobody's.
+    @inline(__always)
+    mutating func closed(_ flow: FlowHandle) {
+        guard unknown != nil else { return }
+        moveUnknown(flow, to: 0)
+    }
+
+    /// The sessions in question.
+    func unknownSessions(of worker: Int) -> [UnknownSession] {
+        (unknown?.flows ?? []).map { flow, since in
+            let note = flows[flow]
+            return UnknownSession(
+                worker: worker,
+                flow: flow,
+                number: note.session,
+                client: note.client,
+                server: note.server,
+                since: since
+            )
+        }
+    }
+
+    /// Adds up what an unknown session did with its owner's counts; 0: nobody.
+    mutating func moveUnknown(_ flow: FlowHandle, to owner: PrincipalHandle) {
+        guard let own = unknown?.remove(flow, isResolved: owner != 0) else { return }
+        principals[owner].counts.add(principals[own].counts)
+        principals[owner].account.add(principals[own].account)
+        // Blank at once: reports walk over free slots too.
+        principals[own] = Principal()
+        principals.give(own)
+    }
+}
+
+extension Shard where Recorder: ~Copyable {
+    /// Takes an answer; one for a session that ended or began anew meanwhile is void.
+    mutating func settle(_ resolution: SessionResolution, at moment: Moment) {
+        let flow = resolution.session.flow
+        guard Int(flow) < analyser.books.flows.highWater, reassembler.isOpen(flow),
+            analyser.books.flows[flow].session == resolution.session.number
+        else { return }
+        guard let identity = resolution.identity else { return giveUp(flow) }
+        let (user, database) = (Array(identity.user.utf8), Array(identity.database.utf8))
+        let application = Array(identity.application.utf8)
+        let login = Login(user: user.rawSpan, database: database.rawSpan, application: application.rawSpan)
+        let owner = analyser.books.attribute(flow, login, at: moment)
+        guard analyser.sessions.attribute(flow, to: owner) else { return }
+        analyser.books.moveUnknown(flow, to: owner)
+    }
+
+    private mutating func giveUp(_ flow: FlowHandle) {
+        guard analyser.sessions.attribute(flow, to: 0) else { return }
+        analyser.books.moveUnknown(flow, to: 0)
+    }
+}

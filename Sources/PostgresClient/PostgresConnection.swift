@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPostgres
+import Glibc
+
+/// Why a server could not be asked.
+public enum PostgresError: Error, Equatable, CustomStringConvertible {
+    /// No connection.
+    case cannotConnect(reason: String)
+    /// The server refused the query.
+    case refused(reason: String, sqlState: String)
+    /// No answer in time.
+    case timedOut(seconds: Double)
+
+    /// What happened; the caller says to what.
+    public var description: String {
+        switch self {
+        case .cannotConnect(let reason): reason
+        case .refused(let reason, _): reason
+        case .timedOut(let seconds): "no answer within \(seconds) s"
+        }
+    }
+}
+
+/// A connection by libpq (PostgreSQL documentation, chapter "libpq"), for one thread.
+///
+/// Every wait has an end, so a server that hangs delays its own thread only, and that for a known time.
+@safe public final class PostgresConnection {
+    private let connection: OpaquePointer
+
+    deinit { unsafe PQfinish(connection) }
+
+    /// Connects; `parameters` is a connection string or URI, which service files, password files and PG* variables
+    /// complete.
+    public init(_ parameters: String, application: String, seconds: Double) throws(PostgresError) {
+        // The last of two values for one parameter holds, and dbname may be a whole connection string.
+        let keys = ["application_name", "connect_timeout", "dbname"]
+        let values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters]
+        let started: OpaquePointer? = unsafe Self.withCStrings(keys) { keys in
+            unsafe Self.withCStrings(values) { values in unsafe PQconnectdbParams(keys, values, 1) }
+        }
+        guard let connection = unsafe started else { throw .cannotConnect(reason: "out of memory") }
+        unsafe self.connection = connection
+        guard unsafe PQstatus(connection) == CONNECTION_OK else {
+            throw .cannotConnect(reason: unsafe Self.text(PQerrorMessage(connection)))
+        }
+        // Notices are nobody's business here, least of all standard error's.
+        _ = unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
+    }
+
+    /// The server's version as libpq counts it, such as 150004; 0 where it does not say.
+    public var serverVersion: Int { Int(unsafe PQserverVersion(connection)) }
+
+    /// Runs one query by the simple protocol, which PgBouncer's console knows too; returns the rows, by column name.
+    public func rows(of sql: String, seconds: Double) throws(PostgresError) -> [[String: String]] {
+        guard unsafe PQsendQuery(connection, sql) == 1 else { throw failure() }
+        var rows: [[String: String]] = []
+        var refusal: PostgresError?
+        let deadline = Self.now() + seconds
+        while true {
+            try wait(until: deadline, seconds)
+            guard let result = unsafe PQgetResult(connection) else { break }
+            defer { unsafe PQclear(result) }
+            switch unsafe PQresultStatus(result) {
+            case PGRES_TUPLES_OK: rows += unsafe Self.read(result)
+            case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: break
+            default:
+                let state = unsafe PQresultErrorField(result, Int32(UInt8(ascii: "C")))
+                refusal = .refused(
+                    reason: unsafe Self.text(PQresultErrorMessage(result)),
+                    sqlState: unsafe Self.text(state)
+                )
+            }
+        }
+        if let refusal { throw refusal }
+        return rows
+    }
+
+    /// Waits until the next result is there, or the query has ended.
+    private func wait(until deadline: Double, _ seconds: Double) throws(PostgresError) {
+        while unsafe PQisBusy(connection) == 1 {
+            let left = deadline - Self.now()
+            guard left > 0 else { throw .timedOut(seconds: seconds) }
+            var waiting = pollfd(fd: unsafe PQsocket(connection), events: Int16(POLLIN), revents: 0)
+            _ = unsafe poll(&waiting, 1, Int32(left * 1000) + 1)
+            guard unsafe PQconsumeInput(connection) == 1 else { throw failure() }
+        }
+    }
+
+    private func failure() -> PostgresError { .cannotConnect(reason: unsafe Self.text(PQerrorMessage(connection))) }
+
+    private static func read(_ result: OpaquePointer) -> [[String: String]] {
+        let columns = unsafe PQnfields(result)
+        let names = (0..<columns).map { unsafe text(PQfname(result, $0)) }
+        return unsafe (0..<PQntuples(result)).map { row in
+            var values: [String: String] = [:]
+            for column in 0..<columns where unsafe PQgetisnull(result, row, column) == 0 {
+                values[names[Int(column)]] = unsafe text(PQgetvalue(result, row, column))
+            }
+            return values
+        }
+    }
+
+    private static func text(_ pointer: UnsafePointer<CChar>?) -> String {
+        guard let pointer = unsafe pointer else { return "" }
+        let text = unsafe String(cString: pointer)
+        return text.hasSuffix("\n") ? String(text.dropLast()) : text
+    }
+
+    /// The strings as C wants them: an array of pointers that ends in a null.
+    private static func withCStrings<Result>(
+        _ strings: [String],
+        _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
+    ) -> Result {
+        let copies = unsafe strings.map { unsafe strdup($0) }
+        defer { for index in unsafe copies.indices { unsafe free(copies[index]) } }
+        var pointers = unsafe copies.map { unsafe UnsafePointer<CChar>($0) }
+        unsafe pointers.append(nil)
+        return unsafe body(pointers)
+    }
+
+    private static func now() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
