@@ -113,7 +113,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Costs", "Quotas",
+                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Packets",
+                    "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",
                     "Reports",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),

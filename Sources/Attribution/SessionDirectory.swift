@@ -46,6 +46,21 @@ public struct SessionDirectory: Sendable {
         }
     }
 
+    /// Connects and asks once, for a person who wants to know whether it works; returns what it is and how many sessions
+    /// it lists.
+    ///
+    /// - Throws: ``PostgresError`` with what is wrong; ``DirectoryRightsError`` when the role sees too little.
+    public func check() throws -> (version: String, sessions: Int) {
+        let connection = try PostgresConnection(parameters, application: "pgweir doctor", seconds: Self.patience)
+        let ask = kind == .server ? "SELECT pg_catalog.current_setting('server_version') AS version" : "SHOW VERSION"
+        let version = try connection.rows(of: ask, seconds: Self.patience).first?["version"] ?? ""
+        if kind == .server {
+            let may = try connection.rows(of: Self.rightsQuery, seconds: Self.patience)
+            guard may.first?["may"] == "t" else { throw DirectoryRightsError() }
+        }
+        return (version, try self.ask(connection).rows.count)
+    }
+
     /// Whether the role may see the rows of others; PostgreSQL hides their addresses from those who may not.
     static let rightsQuery = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS may"
 
@@ -57,4 +72,10 @@ public struct SessionDirectory: Sendable {
         pg_catalog.current_setting('port') AS server_port \
         FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
         """
+}
+
+/// The role that asks may not see whose sessions are.
+public struct DirectoryRightsError: Error, CustomStringConvertible {
+    /// What happened, and what to do.
+    public var description: String { "the role sees no addresses of other sessions: GRANT pg_monitor TO it" }
 }

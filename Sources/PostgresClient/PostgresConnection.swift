@@ -25,48 +25,50 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
 ///
 /// Every wait has an end, so a server that hangs delays its own thread only, and that for a known time.
 @safe public final class PostgresConnection {
+    private let library: LibPQ
     private let connection: OpaquePointer
 
-    deinit { unsafe PQfinish(connection) }
+    deinit { unsafe library.finish(connection) }
 
     /// Connects; `parameters` is a connection string or URI, which service files, password files and PG* variables
     /// complete.
     public init(_ parameters: String, application: String, seconds: Double) throws(PostgresError) {
+        guard let library = LibPQ.shared else {
+            throw .cannotConnect(reason: "libpq is not installed (`apt-get install libpq5`)")
+        }
         // The last of two values for one parameter holds, and dbname may be a whole connection string.
         let keys = ["application_name", "connect_timeout", "dbname"]
         let values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters]
         let started: OpaquePointer? = unsafe Self.withCStrings(keys) { keys in
-            unsafe Self.withCStrings(values) { values in unsafe PQconnectdbParams(keys, values, 1) }
+            unsafe Self.withCStrings(values) { values in unsafe library.connect(keys, values, 1) }
         }
         guard let connection = unsafe started else { throw .cannotConnect(reason: "out of memory") }
+        self.library = library
         unsafe self.connection = connection
-        guard unsafe PQstatus(connection) == CONNECTION_OK else {
-            throw .cannotConnect(reason: unsafe Self.text(PQerrorMessage(connection)))
+        guard unsafe library.status(connection) == CONNECTION_OK else {
+            throw .cannotConnect(reason: unsafe Self.text(library.errorMessage(connection)))
         }
         // Notices are nobody's business here, least of all standard error's.
-        _ = unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
+        _ = unsafe library.setNoticeProcessor(connection, { _, _ in }, nil)
     }
-
-    /// The server's version as libpq counts it, such as 150004; 0 where it does not say.
-    public var serverVersion: Int { Int(unsafe PQserverVersion(connection)) }
 
     /// Runs one query by the simple protocol, which PgBouncer's console knows too; returns the rows, by column name.
     public func rows(of sql: String, seconds: Double) throws(PostgresError) -> [[String: String]] {
-        guard unsafe PQsendQuery(connection, sql) == 1 else { throw failure() }
+        guard unsafe library.sendQuery(connection, sql) == 1 else { throw failure() }
         var rows: [[String: String]] = []
         var refusal: PostgresError?
         let deadline = Self.now() + seconds
         while true {
             try wait(until: deadline, seconds)
-            guard let result = unsafe PQgetResult(connection) else { break }
-            defer { unsafe PQclear(result) }
-            switch unsafe PQresultStatus(result) {
-            case PGRES_TUPLES_OK: rows += unsafe Self.read(result)
+            guard let result = unsafe library.getResult(connection) else { break }
+            defer { unsafe library.clear(result) }
+            switch unsafe library.resultStatus(result) {
+            case PGRES_TUPLES_OK: rows += unsafe read(result)
             case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: break
             default:
-                let state = unsafe PQresultErrorField(result, Int32(UInt8(ascii: "C")))
+                let state = unsafe library.resultErrorField(result, Int32(UInt8(ascii: "C")))
                 refusal = .refused(
-                    reason: unsafe Self.text(PQresultErrorMessage(result)),
+                    reason: unsafe Self.text(library.resultErrorMessage(result)),
                     sqlState: unsafe Self.text(state)
                 )
             }
@@ -77,24 +79,26 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
 
     /// Waits until the next result is there, or the query has ended.
     private func wait(until deadline: Double, _ seconds: Double) throws(PostgresError) {
-        while unsafe PQisBusy(connection) == 1 {
+        while unsafe library.isBusy(connection) == 1 {
             let left = deadline - Self.now()
             guard left > 0 else { throw .timedOut(seconds: seconds) }
-            var waiting = pollfd(fd: unsafe PQsocket(connection), events: Int16(POLLIN), revents: 0)
+            var waiting = pollfd(fd: unsafe library.socket(connection), events: Int16(POLLIN), revents: 0)
             _ = unsafe poll(&waiting, 1, Int32(left * 1000) + 1)
-            guard unsafe PQconsumeInput(connection) == 1 else { throw failure() }
+            guard unsafe library.consumeInput(connection) == 1 else { throw failure() }
         }
     }
 
-    private func failure() -> PostgresError { .cannotConnect(reason: unsafe Self.text(PQerrorMessage(connection))) }
+    private func failure() -> PostgresError {
+        .cannotConnect(reason: unsafe Self.text(library.errorMessage(connection)))
+    }
 
-    private static func read(_ result: OpaquePointer) -> [[String: String]] {
-        let columns = unsafe PQnfields(result)
-        let names = (0..<columns).map { unsafe text(PQfname(result, $0)) }
-        return unsafe (0..<PQntuples(result)).map { row in
+    private func read(_ result: OpaquePointer) -> [[String: String]] {
+        let columns = unsafe library.columns(result)
+        let names = (0..<columns).map { unsafe Self.text(library.columnName(result, $0)) }
+        return unsafe (0..<library.rows(result)).map { row in
             var values: [String: String] = [:]
-            for column in 0..<columns where unsafe PQgetisnull(result, row, column) == 0 {
-                values[names[Int(column)]] = unsafe text(PQgetvalue(result, row, column))
+            for column in 0..<columns where unsafe library.isNull(result, row, column) == 0 {
+                values[names[Int(column)]] = unsafe Self.text(library.value(result, row, column))
             }
             return values
         }

@@ -57,6 +57,13 @@ struct JSONWriter {
         if let value { string(value.utf8) } else { bytes.append(contentsOf: "null".utf8) }
     }
 
+    mutating func field(named key: String, _ value: String?) {
+        separate()
+        string(key.utf8)
+        bytes.append(contentsOf: isIndented ? ": ".utf8 : ":".utf8)
+        if let value { string(value.utf8) } else { bytes.append(contentsOf: "null".utf8) }
+    }
+
     mutating func field(_ key: StaticString, text: [UInt8]) {
         name(key)
         string(String(decoding: text, as: UTF8.self).utf8)

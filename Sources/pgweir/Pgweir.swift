@@ -13,7 +13,8 @@ struct Pgweir: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            ReplayCommand.self, RunCommand.self, StatusCommand.self, MirrorCommands.self, FingerprintCommand.self,
+            ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
+            MirrorCommands.self, FingerprintCommand.self,
         ]
     )
 }
