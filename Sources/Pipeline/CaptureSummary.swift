@@ -17,6 +17,8 @@ public struct CaptureSummary: Sendable {
     public var cutFiles: UInt64 = 0, damagedFiles: UInt64 = 0
     /// Packets that a live capture lost: in the kernel's ring, and in the interface or its driver.
     public var kernelDropped: UInt64 = 0, interfaceDropped: UInt64 = 0
+    /// Segments of a live capture that were left out, whole flows at a time, because packets outran the worker.
+    public var shedSegments: UInt64 = 0
     private var ignored: [9 of UInt64] = .init(repeating: 0)
 
     /// Packets that gave no segment, by reason; reasons that did not occur are left out.
@@ -51,6 +53,7 @@ public struct CaptureSummary: Sendable {
         fragments &+= other.fragments
         kernelDropped &+= other.kernelDropped
         interfaceDropped &+= other.interfaceDropped
+        shedSegments &+= other.shedSegments
         for index in 0..<9 { ignored[index] &+= other.ignored[index] }
     }
 

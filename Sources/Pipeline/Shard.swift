@@ -106,6 +106,8 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
         sessions.gap(flow, from: side, count: count, at: moment, into: &books)
     }
 
+    mutating func isBlank(_ flow: FlowHandle) -> Bool { sessions.isBlank(flow) }
+
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &books)
         books.closed(flow)

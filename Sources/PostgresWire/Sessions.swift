@@ -78,6 +78,11 @@ public struct Sessions: ~Copyable {
         return true
     }
 
+    /// Whether nothing is known of this session yet: no StartupMessage came, and no boundary of a message was found.
+    public mutating func isBlank(_ flow: FlowHandle) -> Bool {
+        Int(flow) >= table.highWater || table.slot(flow).value.phase == .fresh
+    }
+
     /// Bytes of this session come soon: it is brought near.
     @inline(__always)
     public mutating func prefetch(_ flow: FlowHandle) {

@@ -64,6 +64,7 @@ public struct JSONReport {
             json.field("over_budget_segments", tcp.overBudget)
             json.field("kernel_dropped", capture.kernelDropped)
             json.field("interface_dropped", capture.interfaceDropped)
+            json.field("shed_segments", capture.shedSegments)
             json.field("cut_files", capture.cutFiles)
             json.field("damaged_files", capture.damagedFiles)
         }

@@ -69,6 +69,7 @@ public struct TextReport {
         note(capture.damagedFiles, "file(s) are damaged: nothing behind the damage was read")
         note(capture.kernelDropped, "packets dropped by the kernel: give the tap a larger buffer, or more workers")
         note(capture.interfaceDropped, "packets dropped by the interface or its driver")
+        note(capture.shedSegments, "segments left out under overload, whole connections at a time: add workers")
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")
         note(capture.truncatedPackets, "packets cut by the snap length: capture with -s 0")
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")

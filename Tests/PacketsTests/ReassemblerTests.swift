@@ -6,6 +6,9 @@ import Testing
 
 /// Keeps what a reassembler delivers.
 struct Collector: StreamSink {
+    /// Flows that carried bytes.
+    var known: Set<FlowHandle> = []
+    var closedKnown = 0
     var client: [UInt8] = []
     var server: [UInt8] = []
     var gaps: [Int] = []
@@ -21,13 +24,18 @@ struct Collector: StreamSink {
         let new = (0..<bytes.byteCount).map { bytes.byte(at: $0) }
         if side == .client { client += new } else { server += new }
         order.append(side)
+        known.insert(flow)
         return .keep
     }
     mutating func gap(_ flow: FlowHandle, from side: Direction, count: Int, at moment: Moment) -> Interest {
         gaps.append(count)
         return .keep
     }
-    mutating func closed(_ flow: FlowHandle, at moment: Moment) { closed += 1 }
+    mutating func closed(_ flow: FlowHandle, at moment: Moment) {
+        closed += 1
+        if known.contains(flow) { closedKnown += 1 }
+    }
+    mutating func isBlank(_ flow: FlowHandle) -> Bool { !known.contains(flow) }
 }
 
 /// A conversation as segments.
@@ -236,8 +244,23 @@ struct ReassemblerTests {
         var collector = Collector()
         var slots = SlotTable<Segment>(limit: 1, blank: Segment())
         _ = slots.take()
+        // Sessions that were there before, and are the longest silent.
+        for number in 0..<500 as Range<UInt32> {
+            var segment = Segment()
+            (segment.key, segment.fromLower) = FlowKey.make(
+                source: Endpoint(ipv4: number, port: 2),
+                destination: Conversation.server
+            )
+            segment.hash = segment.key.hash(.standard)
+            segment.flags = .ack
+            (segment.announced, segment.captured) = (1, 1)
+            slots[0] = segment
+            reassembler.process(slots.slot(0), [UInt8](arrayLiteral: 1).rawSpan, into: &collector)
+        }
+        #expect(collector.known.count == 500)
         for number in 0..<20_000 as Range<UInt32> {
             var segment = Segment()
+            segment.time = Timestamp(nanoseconds: 1_000_000_000)
             (segment.key, segment.fromLower) = FlowKey.make(
                 source: Endpoint(ipv4: number, port: 1),
                 destination: Conversation.server
@@ -248,6 +271,7 @@ struct ReassemblerTests {
             reassembler.process(slots.slot(0), RawSpan(), into: &collector)
         }
         #expect(reassembler.flowCount <= 4096)
-        #expect(reassembler.counters.evicted > 0)
+        #expect(reassembler.counters.evicted > 15_000)
+        #expect(collector.closedKnown == 0)
     }
 }

@@ -126,28 +126,30 @@ extension Reassembler {
         counters.evicted += 1
         if endedHead < ended.count {
             forgetOldestEnded()
-        } else if let flow = oldestOfSample() {
+        } else if let flow = oldestOfSample(&sink) {
             end(flow, at: moment, into: &sink)
             forgetOldestEnded()
         }
         return flows.take()
     }
 
-    /// The flow that was silent longest among the next few; those that never carried a session go first.
-    private mutating func oldestOfSample() -> FlowHandle? {
-        var best: FlowHandle?
+    /// The flow that was silent longest among the next few; those that never carried a session go first, so that a flood
+    /// of empty connections pushes out no session.
+    private mutating func oldestOfSample(_ sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
+        var best: (flow: FlowHandle, isIdle: Bool)?
         for _ in 0..<32 {
             clockHand = clockHand + 1 < flows.highWater ? clockHand + 1 : 0
             let flow = Int32(clockHand)
             guard flows[flow].state.contains(.open), !flows[flow].state.contains(.closed) else { continue }
+            let isIdle =
+                flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented) || sink.isBlank(flow)
             guard let current = best else {
-                best = flow
+                best = (flow, isIdle)
                 continue
             }
-            let isIdle = flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented)
-            let bestIsIdle = flows[current].state.contains(.dropped) || !flows[current].state.contains(.oriented)
-            if isIdle != bestIsIdle ? isIdle : flows[flow].lastSeen < flows[current].lastSeen { best = flow }
+            let isOlder = flows[flow].lastSeen < flows[current.flow].lastSeen
+            if isIdle != current.isIdle ? isIdle : isOlder { best = (flow, isIdle) }
         }
-        return best
+        return best?.flow
     }
 }

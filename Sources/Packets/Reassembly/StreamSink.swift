@@ -15,4 +15,11 @@ public protocol StreamSink: ~Copyable {
     mutating func gap(_ flow: FlowHandle, from side: Direction, count: Int, at moment: Moment) -> Interest
     /// The connection ended, or the capture did, or the flow was evicted; the handle may be reused.
     mutating func closed(_ flow: FlowHandle, at moment: Moment)
+    /// Whether nothing worth keeping is known of this flow: such flows make room for others first.
+    mutating func isBlank(_ flow: FlowHandle) -> Bool
+}
+
+extension StreamSink where Self: ~Copyable {
+    /// By default every flow is worth the same.
+    public mutating func isBlank(_ flow: FlowHandle) -> Bool { false }
 }

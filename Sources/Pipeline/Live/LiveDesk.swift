@@ -74,6 +74,7 @@ public final class LiveDesk: Sendable {
     private final class Post: Sendable {
         let beats = Atomic<Int>(0)
         let unknownCount = Atomic<Int>(0)
+        let shedding = Atomic<Int>(0)
         /// A pipe: what is written at one end wakes the worker, which waits at the other.
         let button: Int32, bell: Int32
 
@@ -118,6 +119,9 @@ public final class LiveDesk: Sendable {
 
     /// How many sessions there are whose owner is in question.
     public var unknownCount: Int { posts.reduce(0) { $0 + $1.unknownCount.load(ordering: .relaxed) } }
+
+    /// How far the worker that leaves out most does so: of `2^rung` flows it looks at one; 0: it leaves out none.
+    public var shedding: Int { posts.reduce(0) { max($0, $1.shedding.load(ordering: .relaxed)) } }
 
     /// Asks all workers for these sessions; waits at most `patience` seconds for those that are busy.
     public func unknownSessions(patience: Double = 1) -> [UnknownSession] {
@@ -206,6 +210,9 @@ public final class LiveDesk: Sendable {
 
     /// A worker's answer to the latest question.
     func answer(_ part: Part, _ worker: Int) { state.withLock { $0.answers[worker] = part } }
+
+    /// How far a worker leaves out flows.
+    func note(shedding rung: Int, _ worker: Int) { posts[worker].shedding.store(rung, ordering: .relaxed) }
 
     /// How many of a worker's sessions are in question.
     func note(unknown count: Int, _ worker: Int) { posts[worker].unknownCount.store(count, ordering: .relaxed) }

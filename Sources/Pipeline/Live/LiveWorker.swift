@@ -10,6 +10,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private let taps: [LiveCapture]
     private var decoder: PacketDecoder
     private var segments = SlotTable<Segment>(limit: 1, blank: Segment())
+    private var shedder = LoadShedder()
     /// The latest time seen: the clocks of several processors do not agree to the microsecond.
     private var latest = Timestamp.epoch
     /// The time of the packet taken last.
@@ -59,6 +60,8 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
                 _ = unsafe poll(&waiting, nfds_t(waiting.count), 50)
                 var isBehind = false
                 for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
+                let now = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
+                if shedder.isDue(now) { lookForDrops(now) }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
@@ -70,6 +73,11 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         shard.finish(at: Moment(time: latest, ordinal: counted.packets + 1))
         desk.leave(part(), number)
         return failure
+    }
+
+    private mutating func lookForDrops(_ now: Int64) {
+        let dropped = taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped }
+        if shedder.look(drops: dropped, at: now) { desk.note(shedding: shedder.rung, number) }
     }
 
     /// Does what the desk asks; between packets, so that it may take its time only within the ring's patience.
@@ -116,6 +124,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             capture.kernelDropped &+= statistics.dropped
             capture.interfaceDropped &+= statistics.droppedByInterface
         }
+        capture.shedSegments = shedder.shed
         capture.fragments = decoder.fragmentCounts.seen
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard)
@@ -153,6 +162,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         if let reason = decoder.decode(frame, link: link, length: record.length, at: latest, into: &segment.value) {
             return counted.ignore(reason)
         }
+        if shedder.leavesOut(segment.value.hash) { return }
         segment.value.ordinal = counted.packets
         let start = segment.value.payloadOffset
         let range = start..<start &+ Int(segment.value.captured)

@@ -5,6 +5,7 @@ import Capture
 import Control
 import Domain
 import Glibc
+import Packets
 import Pipeline
 import Reports
 import Settings
@@ -43,6 +44,10 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The kernel's ring of each tap, in MiB.", valueName: "MiB")) var buffer: Int32 = 64
     @Option(help: ArgumentHelp("The most bytes kept of a packet.", valueName: "bytes")) var snaplen: Int32 = 262_144
     @Option(help: "Threads; the kernel gives each its share of the connections.") var workers = 1
+    @Option(
+        help: ArgumentHelp("Connections followed at once by each worker, half a KiB each at most.", valueName: "count")
+    )
+    var connections = 1 << 18
     @Option(help: ArgumentHelp("Stop after so many seconds.", valueName: "seconds")) var duration: Int?
     @Option(help: ArgumentHelp("Become this user once the taps are open.", valueName: "name")) var user: String?
     @Option(help: ArgumentHelp("Write the report here too, again and again; not with ndjson.", valueName: "file"))
@@ -73,6 +78,9 @@ struct RunCommand: ParsableCommand {
         if workers > 1, form.format == .ndjson {
             throw ValidationError("--format ndjson needs one worker: its lines are in the order of the packets.")
         }
+        guard (1024...1 << 22).contains(connections) else {
+            throw ValidationError("--connections must be from 1024 to 4194304.")
+        }
         guard (1...86_400).contains(every) else { throw ValidationError("--every must be from 1 to 86400.") }
         if report != nil, form.format == .ndjson { throw ValidationError("--report needs --format text or json.") }
         if workers > 1, interface.contains(where: { $0.hasPrefix("nflog") }) {
@@ -91,6 +99,7 @@ struct RunCommand: ParsableCommand {
         options.filter = filter
         options.buffer = buffer << 20
         options.snapLength = snaplen
+        options.limits.flows = connections
         try explainingErrors {
             let judgement = try form.judgement()
             (options.prices, options.hash) = (judgement.prices, judgement.hash)

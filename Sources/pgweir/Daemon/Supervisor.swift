@@ -51,6 +51,7 @@ final class Supervisor: Sendable {
         var beats = desk.beats
         var lastSign = Self.now()
         var lastOutput = lastSign
+        var shedding = 0
         while !isFinished.load(ordering: .acquiring) {
             if let server {
                 server.serve(milliseconds: 50) { request throws(ControlError) in try answer(request) }
@@ -58,6 +59,15 @@ final class Supervisor: Sendable {
                 usleep(50_000)
             }
             if Interrupt.takeReload() { reload() }
+            let rung = desk.shedding
+            if rung != shedding {
+                shedding = rung
+                complain(
+                    rung == 0
+                        ? "overload is over: all connections are looked at again."
+                        : "overload: packets outrun a worker, which looks at 1 of \(1 << rung) connections."
+                )
+            }
             let now = Self.now()
             if let interval = notifier.watchdogInterval, now - lastSign >= interval {
                 // Only if every worker has turned since: systemd restarts a daemon that hangs.

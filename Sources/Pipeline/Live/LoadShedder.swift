@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Decides which flows a worker leaves out while packets outrun it.
+///
+/// When the kernel's ring overflows, it drops packets of all flows alike, and hardly a statement of any is seen whole.
+/// Leaving out half of the flows, by their hash, lets the other half be seen whole. Each rung of the ladder leaves out
+/// half of what is left; response rows need no rung, as they are passed over unread anyway.
+struct LoadShedder {
+    /// Rungs; at the last one 1 flow of 16 is left.
+    static let most = 4
+    /// How often it looks at the kernel's count of drops, ns.
+    static let interval: Int64 = 250_000_000
+    /// Intervals with drops, one after the other, after which it goes up a rung: a single one is a pause, not overload.
+    static let patience = 2
+    /// Intervals without drops after which it goes down a rung.
+    static let calm = 8
+
+    private(set) var rung = 0
+    private var next: Int64 = 0
+    private var drops: UInt64 = 0
+    private var bad = 0
+    private var good = 0
+    /// Segments left out.
+    private(set) var shed: UInt64 = 0
+
+    /// Whether it is time to tell it the kernel's count of drops.
+    func isDue(_ now: Int64) -> Bool { now >= next }
+
+    /// Takes the count at `now`, ns of a steady clock; returns whether the rung changed.
+    mutating func look(drops total: UInt64, at now: Int64) -> Bool {
+        next = now &+ Self.interval
+        let isDropping = total > drops
+        drops = total
+        (bad, good) = isDropping ? (bad + 1, 0) : (0, good + 1)
+        if bad >= Self.patience, rung < Self.most {
+            rung += 1
+            bad = 0
+            return true
+        }
+        if good >= Self.calm, rung > 0 {
+            rung -= 1
+            good = 0
+            return true
+        }
+        return false
+    }
+
+    /// Whether the flow with this hash is left out; counts it.
+    @inline(__always)
+    mutating func leavesOut(_ hash: UInt64) -> Bool {
+        // Bits that neither the flow table nor the choice of the worker uses.
+        guard rung > 0, (hash &>> 20) & ((1 &<< UInt64(truncatingIfNeeded: rung)) &- 1) != 0 else { return false }
+        shed &+= 1
+        return true
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Pipeline
+
+struct LoadShedderTests {
+    /// The rungs after each interval, of drops in it.
+    private static func rungs(_ drops: [UInt64]) -> [Int] {
+        var shedder = LoadShedder()
+        var total: UInt64 = 0
+        return drops.enumerated().map { index, count in
+            total += count
+            _ = shedder.look(drops: total, at: Int64(index) * LoadShedder.interval)
+            return shedder.rung
+        }
+    }
+
+    @Test func `one burst of drops is a pause and changes nothing`() {
+        #expect(Self.rungs([0, 50_000, 0, 0, 1, 0, 7, 0]).allSatisfy { $0 == 0 })
+    }
+
+    @Test func `lasting drops go up a rung at a time, to the last one`() {
+        #expect(Self.rungs(Array(repeating: 9, count: 12)) == [0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4])
+    }
+
+    @Test func `calm goes down a rung at a time, to none`() {
+        let rungs = Self.rungs([9, 9, 9, 9] + Array(repeating: 0, count: 20))
+        #expect(rungs[3] == 2)
+        #expect(rungs[11] == 1)
+        #expect(rungs.last == 0)
+    }
+
+    @Test func `each rung leaves out half of what is left, always the same flows`() {
+        var shedder = LoadShedder()
+        let hashes = (0..<4096 as Range<UInt64>).map { $0 << 20 }
+        var before = Set<UInt64>(hashes)
+        for rung in 1...LoadShedder.most {
+            _ = shedder.look(drops: UInt64(rung * 2), at: 0)
+            _ = shedder.look(drops: UInt64(rung * 2 + 1), at: 0)
+            #expect(shedder.rung == rung)
+            var kept: Set<UInt64> = []
+            for hash in hashes where !shedder.leavesOut(hash) { kept.insert(hash) }
+            #expect(kept.count == 4096 >> rung && kept.isSubset(of: before))
+            before = kept
+        }
+        #expect(shedder.shed == UInt64(4096 * 4 - 2048 - 1024 - 512 - 256))
+    }
+}
