@@ -47,6 +47,7 @@ struct StatementEnd: ~Copyable, SessionSink {
         0
     }
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle { 0 }
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) {}
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle { 0 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 { 0 }
     mutating func reattribute(

@@ -275,6 +275,21 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         patterns.records[pattern].calls &-= 1
     }
 
+    /// Bytes of requests that could not be read widen the interval of what their sender used: they may have held a
+    /// statement for every 64 bytes, each at the sender's own average price.
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) {
+        let payer = principals.slot(principal)
+        let counts = payer.value.counts
+        let average = counts.sent > 0 ? counts.cost / Int64(clamping: counts.sent) : priceList.fallback.micro
+        // A jump of unknown size counts as a mebibyte.
+        let bytes = min(count, 1 << 20)
+        let (possible, isTooMuch) = average.multipliedReportingOverflow(by: Int64(bytes / 64 + 1))
+        guard !isTooMuch else { return }
+        payer.value.counts.hidden &+= UInt64(bytes)
+        payer.value.counts.cost &+= possible
+        payer.value.account.charge(possible, at: time)
+    }
+
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {
         switch what {
         case .query: principals[principal].counts.simpleOK &+= 1

@@ -19,6 +19,8 @@ public struct CaptureSummary: Sendable {
     public var kernelDropped: UInt64 = 0, interfaceDropped: UInt64 = 0
     /// Segments of a live capture that were left out, whole flows at a time, because packets outran the worker.
     public var shedSegments: UInt64 = 0
+    /// How often the clock of a live capture was set, by more than a second back or an hour ahead.
+    public var clockSteps: UInt64 = 0
     private var ignored: [9 of UInt64] = .init(repeating: 0)
 
     /// Packets that gave no segment, by reason; reasons that did not occur are left out.
@@ -54,6 +56,7 @@ public struct CaptureSummary: Sendable {
         kernelDropped &+= other.kernelDropped
         interfaceDropped &+= other.interfaceDropped
         shedSegments &+= other.shedSegments
+        clockSteps &+= other.clockSteps
         for index in 0..<9 { ignored[index] &+= other.ignored[index] }
     }
 

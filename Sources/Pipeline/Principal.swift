@@ -36,6 +36,8 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
     public var plannable: UInt64 = 0
     /// Rows as pg_stat_statements counts them.
     public var rows: UInt64 = 0
+    /// Bytes of requests that could not be read.
+    public var hidden: UInt64 = 0
     /// Micro-units: proven, and proven or possible.
     public var costLow: Int64 = 0, cost: Int64 = 0
     /// Server time of finished statements, ns.
@@ -60,6 +62,7 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
         functionCallsOK &+= other.functionCallsOK
         plannable &+= other.plannable
         rows &+= other.rows
+        hidden &+= other.hidden
         costLow &+= other.costLow
         cost &+= other.cost
         duration &+= other.duration

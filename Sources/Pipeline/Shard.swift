@@ -65,6 +65,11 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         }
     }
 
+    /// Forgets flows that were silent for too long, among the next few.
+    mutating func expire(at moment: Moment) {
+        reassembler.expire(at: moment, count: 1024, into: &analyser)
+    }
+
     /// The capture is over.
     mutating func finish(at moment: Moment) {
         analyser.isFinishing = true

@@ -122,6 +122,10 @@ public protocol SessionSink: ~Copyable {
     /// A completed statement was lost with its session before its portal ended: it ran and is paid for, but
     /// PostgreSQL does not count it as finished.
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind)
+    /// `count` bytes of a client could not be read: they are missing, or stand where no message boundary is known.
+    ///
+    /// What they asked for is not known, but may have run.
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp)
     /// A message was done without error.
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
     /// The server reported an error to a session.

@@ -55,7 +55,7 @@ extension Sessions {
         let count = bytes.byteCount
         var offset = 0
         if reader.value.isLost {
-            guard let found = find(session, side, bytes) else { return }
+            guard let found = find(session, side, bytes) else { return hide(session, side, count, &sink) }
             offset = found
         }
         if reader.value.isCollecting {

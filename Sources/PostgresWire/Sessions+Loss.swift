@@ -29,9 +29,10 @@ extension Sessions {
         if side == .server { session.value.serverBytes &+= UInt64(count) }
         let reader = reader(session, side)
         let before = reader.value
-        guard !before.isLost else { return }
+        guard !before.isLost else { return hide(session, side, count, &sink) }
         let expected = Int(before.skip) + Int(before.wanted > 0 ? before.length &- before.filled : 0)
         let isInside = before.headerCount == 0 && count <= expected
+        if !isInside { hide(session, side, count - expected, &sink) }
         // What is known of the message it fell into is still worth something; an answer only if its end is.
         if before.wanted > 0, isInside || side == .client {
             reader.value.endCollecting()
@@ -46,6 +47,17 @@ extension Sessions {
             pool.give(before.block)
         }
         if isInside { reader.value.skip = UInt32(expected - count) } else { loseBoundaries(session, side) }
+    }
+
+    /// Bytes of the client cannot be read: what they ask for is not known.
+    mutating func hide(
+        _ session: Slot<Session>,
+        _ side: Direction,
+        _ count: Int,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        guard side == .client, count > 0, session.value.phase == .ready else { return }
+        sink.missed(session.value.principal, count: count, at: now.time)
     }
 
     /// Where in `bytes` reading can begin again; `nil` when it cannot be proven.

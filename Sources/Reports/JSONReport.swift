@@ -65,6 +65,8 @@ public struct JSONReport {
             json.field("kernel_dropped", capture.kernelDropped)
             json.field("interface_dropped", capture.interfaceDropped)
             json.field("shed_segments", capture.shedSegments)
+            json.field("clock_steps", capture.clockSteps)
+            json.field("expired_flows", tcp.expired)
             json.field("cut_files", capture.cutFiles)
             json.field("damaged_files", capture.damagedFiles)
         }
@@ -138,6 +140,7 @@ public struct JSONReport {
         json.field("function_calls_ok", counts.functionCallsOK)
         json.field("plannable", counts.plannable)
         json.field("rows", counts.rows)
+        json.field("unread_request_bytes", counts.hidden)
         json.field("duration_seconds", nanoseconds: counts.duration)
         json.field("cost_units", CostUnits(micro: counts.cost))
         json.field("cost_units_low", CostUnits(micro: counts.costLow))

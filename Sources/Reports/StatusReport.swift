@@ -47,6 +47,19 @@ public struct StatusReport {
         var json = JSONWriter(isIndented: true)
         json.object { json in
             json.object("daemon") { json in daemon(&json) }
+            json.array("workers") { json in
+                for worker in snapshot.workers {
+                    json.object { json in
+                        json.field("worker", UInt64(worker.number))
+                        json.field("packets", worker.capture.packets)
+                        json.field("kernel_dropped", worker.capture.kernelDropped)
+                        json.field("interface_dropped", worker.capture.interfaceDropped)
+                        json.field("truncated_packets", worker.capture.truncatedPackets)
+                        json.field("shed_segments", worker.capture.shedSegments)
+                        json.field("cpu_seconds", worker.cpu, places: 6)
+                    }
+                }
+            }
             json.array("open_sessions") { json in
                 for session in snapshot.sessions { json.object { json in write(session, &json) } }
             }

@@ -70,6 +70,7 @@ public struct TextReport {
         note(capture.kernelDropped, "packets dropped by the kernel: give the tap a larger buffer, or more workers")
         note(capture.interfaceDropped, "packets dropped by the interface or its driver")
         note(capture.shedSegments, "segments left out under overload, whole connections at a time: add workers")
+        note(capture.clockSteps, "times the clock was set: hours and durations around that may be off")
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")
         note(capture.truncatedPackets, "packets cut by the snap length: capture with -s 0")
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")

@@ -237,6 +237,38 @@ struct ReassemblerTests {
         #expect(collector.client == [1, 2])
     }
 
+    @Test func `silent connections expire, empty ones soon, and speak again as ones joined mid-stream`() {
+        var reassembler = Reassembler(serverPorts: PortSet([5432]), limits: ReassemblyLimits())
+        var collector = Collector()
+        var talk = Conversation()
+        talk.send(.client, [], .syn)
+        var slots = SlotTable<Segment>(limit: 1, blank: Segment())
+        _ = slots.take()
+        func play(_ item: Conversation.Item) {
+            slots[0] = item.segment
+            reassembler.process(slots.slot(0), item.payload.rawSpan, into: &collector)
+        }
+        func expire(after seconds: Int64) {
+            let time = Timestamp(nanoseconds: seconds * 1_000_000_000)
+            reassembler.expire(at: Moment(time: time, ordinal: 9), count: 8, into: &collector)
+        }
+        play(talk.items[0])
+        expire(after: 59)
+        #expect(collector.closed == 0)
+        expire(after: 61)
+        #expect(collector.closed == 1)
+        talk.send(.client, [1])
+        play(talk.items[1])
+        expire(after: 3600)
+        #expect(collector.closed == 1)
+        expire(after: 86_500)
+        #expect(collector.closed == 2)
+        #expect(reassembler.counters.expired == 2)
+        talk.send(.client, [2])
+        play(talk.items[2])
+        #expect(collector.opened == 3 && collector.client == [1, 2])
+    }
+
     @Test func `a flood of half-open connections does not grow the table`() {
         var limits = ReassemblyLimits()
         limits.flows = 4096

@@ -4,6 +4,8 @@ import PostgresWire
 
 /// A sink that splits at semicolons and writes down what happens, a line each.
 struct RecordingSink: SessionSink {
+    /// Bytes of clients that could not be read.
+    var hidden = 0
     var log: [String] = []
     var texts: [String] = ["?"]
     var charged: Int64 = 0
@@ -54,6 +56,7 @@ struct RecordingSink: SessionSink {
         return 1
     }
 
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) { hidden += count }
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle { 0 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         charged += 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 /// An ended flow that waits to be forgotten.
 struct EndedFlow: BitwiseCopyable {
@@ -133,23 +133,40 @@ extension Reassembler {
         return flows.take()
     }
 
+    /// Looks at the next `count` flows and forgets those that were silent too long, as of `moment`.
+    ///
+    /// A connection that speaks again is then one that was joined mid-stream.
+    public mutating func expire(at moment: Moment, count: Int, into sink: inout some StreamSink & ~Copyable) {
+        for _ in 0..<min(count, flows.highWater) {
+            sweepHand = sweepHand + 1 < flows.highWater ? sweepHand + 1 : 0
+            let flow = Int32(sweepHand)
+            guard flows[flow].state.contains(.open), !flows[flow].state.contains(.closed) else { continue }
+            let isBlank = !flows[flow].state.contains(.oriented) || sink.isBlank(flow)
+            let silence = moment.time.nanoseconds(since: flows[flow].lastSeen)
+            guard silence > (isBlank ? limits.blankIdle : limits.idle) else { continue }
+            counters.expired += 1
+            end(flow, at: moment, into: &sink)
+            // Not kept as ended: what comes of it would be taken for retransmissions.
+            forget(flow)
+        }
+    }
+
     /// The flow that was silent longest among the next few; those that never carried a session go first, so that a flood
     /// of empty connections pushes out no session.
     private mutating func oldestOfSample(_ sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
-        var best: (flow: FlowHandle, isIdle: Bool)?
-        for _ in 0..<32 {
+        var best: FlowHandle?
+        for number in 0..<1024 {
             clockHand = clockHand + 1 < flows.highWater ? clockHand + 1 : 0
             let flow = Int32(clockHand)
             guard flows[flow].state.contains(.open), !flows[flow].state.contains(.closed) else { continue }
-            let isIdle =
-                flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented) || sink.isBlank(flow)
-            guard let current = best else {
-                best = (flow, isIdle)
-                continue
+            // The first empty one will do; sessions stand in clusters, so it may be a while until it comes.
+            if flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented) || sink.isBlank(flow) {
+                return flow
             }
-            let isOlder = flows[flow].lastSeen < flows[current.flow].lastSeen
-            if isIdle != current.isIdle ? isIdle : isOlder { best = (flow, isIdle) }
+            guard number < 32 || best == nil else { continue }
+            if let current = best, flows[current].lastSeen <= flows[flow].lastSeen { continue }
+            best = flow
         }
-        return best?.flow
+        return best
     }
 }

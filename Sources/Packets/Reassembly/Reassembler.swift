@@ -9,6 +9,9 @@ public struct ReassemblyLimits: Sendable {
     public var heldBytes = 256 << 20
     /// Bytes of early segments held at once in one direction of one flow.
     public var heldBytesPerStream = 4 << 20
+    /// How long a connection may be silent before it is forgotten, and how long one that never carried anything, ns;
+    /// only ``Reassembler/expire(at:count:into:)`` asks.
+    public var idle: Int64 = 86_400_000_000_000, blankIdle: Int64 = 60_000_000_000
     /// Segments of a flow after which missing bytes are given up, whatever the clock says.
     public var patience: UInt16 = 1024
 
@@ -37,6 +40,7 @@ public struct Reassembler: ~Copyable {
     var endedHead = 0
     var endedSerial: UInt32 = 0
     var clockHand = 0
+    var sweepHand = 0
     /// What was met so far.
     public internal(set) var counters = ReassemblyCounters()
 

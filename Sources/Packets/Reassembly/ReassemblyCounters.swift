@@ -26,6 +26,8 @@ public struct ReassemblyCounters: Sendable, BitwiseCopyable {
     public var overBudget: UInt64 = 0
     /// Flows forgotten to make room for others.
     public var evicted: UInt64 = 0
+    /// Flows forgotten because they were silent for too long.
+    public var expired: UInt64 = 0
     /// Segments cut by the snap length.
     public var truncated: UInt64 = 0
 
@@ -45,6 +47,7 @@ public struct ReassemblyCounters: Sendable, BitwiseCopyable {
         keepAlives += other.keepAlives
         overBudget += other.overBudget
         evicted += other.evicted
+        expired += other.expired
         truncated += other.truncated
     }
 }

@@ -6,6 +6,23 @@ import Glibc
 public import Packets
 import Synchronization
 
+/// An encapsulation that mirrors use; the decoder knows more, which a filter of one's own may let through.
+public enum Tunnel: String, Sendable, CaseIterable {
+    /// RFC 7348, RFC 8926, RFC 2784 and ERSPAN within it, RFC 2003 and RFC 4213.
+    case vxlan, geneve, gre, ipip
+
+    var isUDP: Bool { self == .vxlan || self == .geneve }
+
+    var expression: String {
+        switch self {
+        case .vxlan: "udp dst port 4789"
+        case .geneve: "udp dst port 6081"
+        case .gre: "ip proto 47"
+        case .ipip: "ip proto 4 or ip proto 41"
+        }
+    }
+}
+
 /// What to tap, and how to judge it.
 public struct LiveTapOptions: Sendable {
     /// Interfaces, `any` or `nflog:N`.
@@ -14,6 +31,8 @@ public struct LiveTapOptions: Sendable {
     ///
     /// Empty: PostgreSQL is recognized on any port.
     public var ports: [UInt16] = [5432]
+    /// Encapsulations to look into: packets of these pass the kernel's filter, whatever they carry.
+    public var tunnels: [Tunnel] = []
     /// A pcap-filter(7) expression instead of the one made from the ports.
     public var filter: String?
     /// The kernel's ring of each tap, in bytes.
@@ -39,6 +58,12 @@ public struct LiveTapOptions: Sendable {
         let list = ports.map { "tcp port \($0)" }.joined(separator: " or ")
         // Later fragments have no ports.
         let plain = "\(list) or (ip[6:2] & 0x1fff != 0 and ip proto 6)"
+        guard tunnels.isEmpty else {
+            // The outer packets may be fragments; a fragment of UDP is told by its protocol only.
+            let outer = tunnels.map(\.expression).joined(separator: " or ")
+            let rest = tunnels.contains { $0.isUDP } ? " or (ip[6:2] & 0x1fff != 0 and ip proto 17)" : ""
+            return "\(plain) or \(outer)\(rest)"
+        }
         // Linux cooked captures take VLAN headers off. The order matters: behind `vlan` all offsets are moved.
         return interface == "any" ? plain : "\(plain) or (vlan and (\(list)))"
     }

@@ -25,6 +25,8 @@ public struct LiveSnapshot: Sendable {
     public var result: ReplayResult
     /// The sessions that are open, busy ones first; at most ``LiveDesk/mostSessions`` a worker.
     public var sessions: [SessionStatus]
+    /// Each worker's packets and what it lost, in order; those that did not answer are left out.
+    public var workers: [(number: Int, capture: CaptureSummary, cpu: Double)]
     /// Workers that did not answer in time, whose counts are missing.
     public var missing: Int
 }
@@ -187,6 +189,7 @@ public final class LiveDesk: Sendable {
         return LiveSnapshot(
             result: result,
             sessions: sessions.sorted(by: SessionStatus.precedes),
+            workers: state.parts.sorted { $0.key < $1.key }.map { ($0.key, $0.value.capture, $0.value.cpu) },
             missing: workers - parts.count
         )
     }

@@ -11,8 +11,9 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private var decoder: PacketDecoder
     private var segments = SlotTable<Segment>(limit: 1, blank: Segment())
     private var shedder = LoadShedder()
-    /// The latest time seen: the clocks of several processors do not agree to the microsecond.
-    private var latest = Timestamp.epoch
+    private var clock = ClockGuard()
+    /// When idle flows were last looked for, ns of a steady clock.
+    private var lastSweep: Int64 = 0
     /// The time of the packet taken last.
     private var lastTaken = Timestamp.epoch
     private var counted = CaptureSummary()
@@ -62,6 +63,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
                 for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
                 let now = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
                 if shedder.isDue(now) { lookForDrops(now) }
+                if now &- lastSweep >= Self.sweepInterval { sweep(now) }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
@@ -70,7 +72,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         } catch {
             failure = error
         }
-        shard.finish(at: Moment(time: latest, ordinal: counted.packets + 1))
+        shard.finish(at: Moment(time: clock.latest, ordinal: counted.packets + 1))
         desk.leave(part(), number)
         return failure
     }
@@ -79,6 +81,15 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         let dropped = taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped }
         if shedder.look(drops: dropped, at: now) { desk.note(shedding: shedder.rung, number) }
     }
+
+    /// Forgets connections that are silent for long: a part of the table at a time.
+    private mutating func sweep(_ now: Int64) {
+        lastSweep = now
+        let time = Timestamp(nanoseconds: Int64(Replay.now(CLOCK_REALTIME) * 1e9))
+        shard.expire(at: Moment(time: time, ordinal: counted.packets))
+    }
+
+    private static var sweepInterval: Int64 { 100_000_000 }
 
     /// Does what the desk asks; between packets, so that it may take its time only within the ring's patience.
     private mutating func obey(_ orders: LiveDesk.Orders) {
@@ -105,7 +116,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         var waiting: [SessionResolution] = []
         for resolution in resolutions {
             if resolution.answered.nanoseconds &+ Self.delay <= now {
-                shard.settle(resolution, at: Moment(time: latest, ordinal: counted.packets))
+                shard.settle(resolution, at: Moment(time: clock.latest, ordinal: counted.packets))
             } else {
                 waiting.append(resolution)
             }
@@ -125,6 +136,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             capture.interfaceDropped &+= statistics.droppedByInterface
         }
         capture.shedSegments = shedder.shed
+        capture.clockSteps = clock.steps
         capture.fragments = decoder.fragmentCounts.seen
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard)
@@ -156,10 +168,10 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private mutating func take(_ record: borrowing CaptureRecord, _ frame: RawSpan) {
         counted.note(record)
         lastTaken = record.time
-        if record.time > latest { latest = record.time }
+        let time = clock.admit(record.time)
         guard let link = LinkType(rawValue: record.linkType) else { return counted.ignore(.linkType) }
         let segment = segments.slot(0)
-        if let reason = decoder.decode(frame, link: link, length: record.length, at: latest, into: &segment.value) {
+        if let reason = decoder.decode(frame, link: link, length: record.length, at: time, into: &segment.value) {
             return counted.ignore(reason)
         }
         if shedder.leavesOut(segment.value.hash) { return }

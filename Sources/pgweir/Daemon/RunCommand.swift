@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import Attribution
 import Capture
 import Control
 import Domain
 import Glibc
 import Packets
-import Pipeline
+public import Pipeline
+import PostgresWire
 import Reports
 import Settings
 import Systemd
@@ -41,6 +42,7 @@ struct RunCommand: ParsableCommand {
         )
     )
     var filter: String?
+    @Option(help: "Look into vxlan, geneve, gre (ERSPAN too) or ipip; may be repeated.") var tunnel: [Tunnel] = []
     @Option(help: ArgumentHelp("The kernel's ring of each tap, in MiB.", valueName: "MiB")) var buffer: Int32 = 64
     @Option(help: ArgumentHelp("The most bytes kept of a packet.", valueName: "bytes")) var snaplen: Int32 = 262_144
     @Option(help: "Threads; the kernel gives each its share of the connections.") var workers = 1
@@ -78,6 +80,9 @@ struct RunCommand: ParsableCommand {
         if workers > 1, form.format == .ndjson {
             throw ValidationError("--format ndjson needs one worker: its lines are in the order of the packets.")
         }
+        if filter != nil, !tunnel.isEmpty {
+            throw ValidationError("--tunnel makes the filter itself: leave one of -f and --tunnel out.")
+        }
         guard (1024...1 << 22).contains(connections) else {
             throw ValidationError("--connections must be from 1024 to 4194304.")
         }
@@ -97,6 +102,7 @@ struct RunCommand: ParsableCommand {
             options.ports = []
         }
         options.filter = filter
+        options.tunnels = tunnel
         options.buffer = buffer << 20
         options.snapLength = snaplen
         options.limits.flows = connections
@@ -206,8 +212,18 @@ struct RunCommand: ParsableCommand {
     }
 
     private func finish(_ outcome: LiveOutcome) throws {
+        say(outcome.result)
         warn(outcome.result)
         if let failure = outcome.failure { throw failure }
+    }
+
+    /// What was drained, and where it is.
+    private func say(_ result: ReplayResult) {
+        let totals = result.totals
+        Output.complain(
+            "stopped: \(result.capture.packets) packets, \(totals.started) statements of \(result.sessions.total) sessions "
+                + "are in the report; \(totals.uncertain) statements were still running or in doubt."
+        )
     }
 
     private func warn(_ result: ReplayResult) {
@@ -217,3 +233,5 @@ struct RunCommand: ParsableCommand {
         )
     }
 }
+
+extension Tunnel: ExpressibleByArgument {}

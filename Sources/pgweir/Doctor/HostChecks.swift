@@ -4,7 +4,7 @@ import Settings
 /// What can be told without a packet: rights, interfaces, forwarding, the clock.
 enum HostChecks {
     static func all(interfaces: [String]) -> [Finding] {
-        [rights()] + interfaces.map(interface) + [forwarding(), clock()]
+        [rights()] + interfaces.map(interface) + [mirrors(), forwarding(), clock()]
     }
 
     /// capabilities(7): bit 13 of the effective set is CAP_NET_RAW.
@@ -31,6 +31,23 @@ enum HostChecks {
             return .warning("capture.interface", "\(name) is \(state)", "`ip link set \(name) up`")
         }
         return .fine("capture.interface", "\(name) is up")
+    }
+
+    /// Rules of our own name that `pgweir mirror up` left.
+    private static func mirrors() -> Finding {
+        var found: [String] = []
+        if text(["nft", "list", "tables"]).contains("pgweir") { found.append("nftables") }
+        if text(["iptables-save", "-t", "mangle"]).contains("pgweir") { found.append("iptables") }
+        if text(["ip6tables-save", "-t", "mangle"]).contains("pgweir") { found.append("ip6tables") }
+        guard !found.isEmpty else {
+            return .note("host.mirror", "no mirror of ours is installed here; a tap on this host needs none")
+        }
+        let list = found.joined(separator: ", ")
+        return .fine("host.mirror", "a mirror of ours is installed (\(list)): see `pgweir mirror status`")
+    }
+
+    private static func text(_ words: [String]) -> String {
+        String(decoding: Subprocess.run(words, input: "").output, as: UTF8.self)
     }
 
     private static func forwarding() -> Finding {

@@ -26,6 +26,7 @@ private struct Balance: SessionSink {
         1
     }
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle { 1 }
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) {}
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle { 1 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         charged += 1
