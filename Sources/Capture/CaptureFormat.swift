@@ -48,6 +48,8 @@ enum RecordKind {
 /// The classic format (draft-ietf-opsawg-pcap).
 @usableFromInline struct Pcap {
     @usableFromInline let isBig: Bool
+    /// Whether its byte order is not this machine's.
+    @usableFromInline let isForeign: Bool
     @usableFromInline let nanosecondsPerUnit: Int64
     @usableFromInline let recordHeader: Int
     @usableFromInline let linkType: UInt16
@@ -64,6 +66,7 @@ enum RecordKind {
         case 0x34CD_B2A1: (isBig, nanosecondsPerUnit, recordHeader) = (false, 1000, 24)
         default: return nil
         }
+        isForeign = isBig != (UInt16(1).bigEndian == 1)
         // The upper half holds the length of the frame check sequence.
         linkType = UInt16(
             truncatingIfNeeded: isBig ? header.bigEndian32(at: 20) : header.littleEndian32(at: 20)
@@ -83,23 +86,21 @@ enum RecordKind {
     @inlinable @inline(__always)
     func read(_ bytes: RawSpan, at offset: Int, end: Int, _ record: inout CaptureRecord) -> Int {
         guard offset >= 0, end <= bytes.byteCount, end &- offset >= recordHeader else { return 0 }
-        let times = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
-        let lengths = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt64.self)
-        let (seconds, fraction) = halves(times)
-        let (captured, length) = halves(lengths)
+        // Four fields of four bytes.
+        var seconds = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)
+        var fraction = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 4, as: UInt32.self)
+        var captured = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt32.self)
+        var length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 12, as: UInt32.self)
+        if isForeign {
+            (seconds, fraction) = (seconds.byteSwapped, fraction.byteSwapped)
+            (captured, length) = (captured.byteSwapped, length.byteSwapped)
+        }
         record.offset = offset &+ recordHeader
-        record.captured = captured
-        record.length = max(length, captured)
+        record.captured = Int(captured)
+        record.length = Int(max(length, captured))
         record.time = Timestamp(nanoseconds: Int64(seconds) &* 1_000_000_000 &+ Int64(fraction) &* nanosecondsPerUnit)
         record.linkType = linkType
-        let next = record.offset &+ captured
+        let next = record.offset &+ Int(captured)
         return next <= end ? next : 0
-    }
-
-    /// The two numbers of a field of eight bytes.
-    @inlinable @inline(__always)
-    func halves(_ word: UInt64) -> (Int, Int) {
-        let ordered = isBig ? word.bigEndian : word.littleEndian &>> 32 | word.littleEndian &<< 32
-        return (Int(ordered &>> 32), Int(ordered & 0xFFFF_FFFF))
     }
 }

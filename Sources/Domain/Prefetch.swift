@@ -26,3 +26,16 @@ extension Array where Element: BitwiseCopyable {
         }
     }
 }
+
+extension RawSpan {
+    /// Brings the two cache lines at `offset` near; offsets outside do no harm.
+    @inline(__always)
+    public func prefetch(at offset: Int) {
+        unsafe withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, offset >= 0, offset < bytes.count else { return }
+            // Only a hint: nothing is read.
+            unsafe pgweir_prefetch(base + offset)
+            unsafe pgweir_prefetch(base + offset + 64)
+        }
+    }
+}

@@ -42,11 +42,17 @@ extension RawSpan {
     }
 
     /// The offset of the first `byte` at or after `start`, or `nil`.
+    @inlinable @inline(__always)
     public func firstOffset(of byte: UInt8, from start: Int) -> Int? {
         guard start < byteCount, start >= 0 else { return nil }
         // Names are empty more often than not: worth a look before a call.
-        if self.byte(at: start) == byte { return start }
-        return unsafe withUnsafeBytes { buffer -> Int? in
+        if unsafe unsafeLoad(fromUncheckedByteOffset: start, as: UInt8.self) == byte { return start }
+        return laterOffset(of: byte, from: start)
+    }
+
+    @usableFromInline @inline(never)
+    func laterOffset(of byte: UInt8, from start: Int) -> Int? {
+        unsafe withUnsafeBytes { buffer -> Int? in
             guard let base = buffer.baseAddress,
                 let found = unsafe memchr(base + start, Int32(byte), buffer.count - start)
             else { return nil }

@@ -16,51 +16,89 @@ final class Batch: Sendable {
     }
 
     /// A sorter into lists that are empty.
-    func sorter() -> SegmentSorter {
-        for list in lists { list.removeAll() }
-        return SegmentSorter(lists: lists)
-    }
+    func sorter() -> SegmentSorter { SegmentSorter(lists: lists) }
 }
 
 /// The segments of one worker in one chunk.
 ///
 /// Written by one thread at a time, and read only after it was handed over (``Sendable`` is promised on that ground).
 final class SegmentList: @unchecked Sendable {
-    /// More packets than this do not fit in a chunk.
-    private static let limit = 1 << 22
-    private var segments = SlotTable<Segment>(limit: limit, blank: Segment())
+    /// Hardly ever are there more in a chunk of the usual size: that takes packets of 62 bytes, headers included.
+    static let usual = 4096
+
+    // As values: at the property of a class every access asks the runtime whether it is the only one.
+    private var segments = SlotTable<Segment>(limit: usual, blank: Segment())
+    /// The first segments, as many as `count` says.
+    let slots: SlotList<Segment>
+    fileprivate(set) var count = 0
+    /// Those that found no place there; they come behind.
+    fileprivate(set) var others = SlotTable<Segment>(limit: 1 << 22, blank: Segment())
     /// Payloads that do not lie in the chunk: those of datagrams put together from fragments.
-    private(set) var reassembled: [UInt8] = []
+    fileprivate(set) var reassembled: [UInt8] = []
 
-    /// How many there are.
-    var count: Int32 { Int32(segments.highWater) }
-
-    subscript(index: Int32) -> Slot<Segment> { segments.slot(index) }
-
-    fileprivate func removeAll() {
-        segments.removeAll()
-        reassembled.removeAll(keepingCapacity: true)
+    init() {
+        _ = segments.include(Int32(Self.usual - 1))
+        slots = segments.first(Self.usual)
     }
 
-    fileprivate func append(_ segment: Slot<Segment>, _ payload: RawSpan) {
-        guard let handle = segments.take() else { return }
-        let own = segments.slot(handle)
-        own.value = segment.value
-        guard segment.value.isFromFragments else { return }
-        own.value.payloadOffset = reassembled.count
+    fileprivate func appendOther(_ segment: Segment) {
+        if let handle = others.take() { others[handle] = segment }
+    }
+
+    /// The payload of a segment that was put together from fragments; returns where it begins.
+    fileprivate func keep(_ payload: RawSpan) -> Int {
+        let start = reassembled.count
         for offset in 0..<payload.byteCount { reassembled.append(payload.byte(at: offset)) }
+        return start
     }
 }
 
 /// Sorts segments by the worker that owns their flow.
 struct SegmentSorter: SegmentReceiver {
-    fileprivate let lists: [SegmentList]
+    private struct Target {
+        let list: SegmentList
+        let slots: SlotList<Segment>
+        var count = 0
+    }
+
+    private var targets: [Target]
+    private let share: UInt64
+
+    fileprivate init(lists: [SegmentList]) {
+        for list in lists {
+            list.count = 0
+            list.others.removeAll()
+            list.reassembled.removeAll(keepingCapacity: true)
+        }
+        targets = lists.map { Target(list: $0, slots: $0.slots) }
+        share = UInt64(lists.count)
+    }
 
     @inline(__always)
     mutating func receive(_ segment: Slot<Segment>, _ payload: RawSpan) {
         // The upper bits of the hash, scaled to the number of workers.
-        let scaled = (segment.value.hash &>> 40) &* UInt64(lists.count)
-        lists[Int(scaled &>> 24)].append(segment, payload)
+        let number = Int(((segment.value.hash &>> 40) &* share) &>> 24)
+        let place = targets[number].count
+        guard place < SegmentList.usual, !segment.value.isFromFragments else {
+            return receiveUnusual(segment, payload, number)
+        }
+        targets[number].slots[place].value = segment.value
+        targets[number].count = place &+ 1
+    }
+
+    @inline(never)
+    private mutating func receiveUnusual(_ segment: Slot<Segment>, _ payload: RawSpan, _ number: Int) {
+        var own = segment.value
+        if own.isFromFragments { own.payloadOffset = targets[number].list.keep(payload) }
+        let place = targets[number].count
+        guard place < SegmentList.usual else { return targets[number].list.appendOther(own) }
+        targets[number].slots[place].value = own
+        targets[number].count = place &+ 1
+    }
+
+    /// The chunk is decoded: the lists are whole.
+    func finish() {
+        for target in targets { target.list.count = target.count }
     }
 
     var isLarge: Bool { false }

@@ -96,6 +96,7 @@ final class Exchange: Sendable {
             if hasMore {
                 var sorter = batch.sorter()
                 try source.decode(batch.chunk, into: &sorter)
+                sorter.finish()
             }
         } catch {
             failure = error

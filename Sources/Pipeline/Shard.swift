@@ -46,22 +46,31 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     /// Takes the segments of one batch that are this worker's.
     mutating func process(_ batch: Batch, _ worker: Int) {
         let list = batch.lists[worker]
+        let (slots, count) = (list.slots, list.count)
         let chunk = batch.chunk
+        let bytes = chunk.bytes
         let looksAhead = isLarge
-        for index in 0..<list.count {
+        for index in 0..<count {
             if looksAhead {
-                if index &+ 16 < list.count { expect(list[index &+ 16].value.hash) }
-                if index &+ 8 < list.count { approach(list[index &+ 8].value.hash) }
+                if index &+ 16 < count { expect(slots[index &+ 16].value.hash) }
+                if index &+ 8 < count { approach(slots[index &+ 8].value.hash) }
             }
-            let segment = list[index]
-            let start = segment.value.payloadOffset
-            let range = start..<start &+ Int(segment.value.captured)
-            if segment.value.isFromFragments {
-                let datagrams = list.reassembled
-                receive(segment, datagrams.rawSpan.extracting(range))
-            } else {
-                receive(segment, chunk.bytes.extracting(range))
-            }
+            // Mostly another worker read the chunk, so its bytes are in that one's cache.
+            if index &+ 6 < count { bytes.prefetch(at: slots[index &+ 6].value.payloadOffset) }
+            take(slots[index], bytes, list)
+        }
+        for handle in 0..<Int32(list.others.highWater) { take(list.others.slot(handle), bytes, list) }
+    }
+
+    @inline(__always)
+    private mutating func take(_ segment: Slot<Segment>, _ bytes: RawSpan, _ list: SegmentList) {
+        let start = segment.value.payloadOffset
+        let range = start..<start &+ Int(segment.value.captured)
+        if segment.value.isFromFragments {
+            let datagrams = list.reassembled
+            receive(segment, datagrams.rawSpan.extracting(range))
+        } else {
+            receive(segment, bytes.extracting(range))
         }
     }
 
