@@ -62,13 +62,13 @@ public struct SessionDirectory: Sendable {
     }
 
     /// Whether the role may see the rows of others; PostgreSQL hides their addresses from those who may not.
-    static let rightsQuery = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS may"
+    static let rightsQuery = "SELECT pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS may"
 
     // Schema-qualified: the search path is not ours.
     private static let query = """
-        SELECT host(client_addr) AS client_addr, client_port, usename, datname, application_name, \
+        SELECT pg_catalog.host(client_addr) AS client_addr, client_port, usename, datname, application_name, \
         extract(epoch FROM pg_catalog.clock_timestamp() - backend_start) AS age, \
-        host(pg_catalog.inet_server_addr()) AS server_addr, \
+        pg_catalog.host(pg_catalog.inet_server_addr()) AS server_addr, \
         pg_catalog.current_setting('port') AS server_port \
         FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
         """

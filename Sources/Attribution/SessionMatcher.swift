@@ -40,6 +40,9 @@ struct SessionMatcher {
     }
 
     private func isOldEnough(_ row: SessionRow, _ session: UnknownSession, _ answered: Timestamp) -> Bool {
+        if let connected = row.connected {
+            return connected.nanoseconds <= session.since.nanoseconds &+ Int64(Self.slack * 1e9)
+        }
         guard let age = row.age else { return true }
         return age + Self.slack >= Double(answered.nanoseconds(since: session.since)) / 1e9
     }

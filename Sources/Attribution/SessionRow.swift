@@ -10,6 +10,8 @@ public struct SessionRow: Sendable, Equatable {
     public var server: Endpoint?
     /// How long it is there, in seconds; `nil`: not told.
     public var age: Double?
+    /// When it came, by the pooler's clock and in whole seconds; `nil`: not told.
+    public var connected: Timestamp?
     /// Whose it is.
     public var identity: SessionIdentity
 
@@ -34,7 +36,21 @@ public struct SessionRow: Sendable, Equatable {
         else { return nil }
         self.client = client
         self.server = server
+        connected = row["connect_time"].flatMap { Timestamp(connectTime: $0) }
         identity = SessionIdentity(user: user, database: database, application: row["application_name"] ?? "")
+    }
+}
+
+extension Timestamp {
+    /// A time as PgBouncer prints it, such as `2026-11-23 17:39:00 UTC`; `nil` in another time zone.
+    init?(connectTime text: String) {
+        let parts = text.split(whereSeparator: { " -:".contains($0) })
+        let numbers = parts.prefix(6).compactMap { Int32($0) }
+        guard parts.count == 7, parts[6] == "UTC", numbers.count == 6 else { return nil }
+        var time = unsafe tm()
+        unsafe (time.tm_year, time.tm_mon, time.tm_mday) = (numbers[0] &- 1900, numbers[1] &- 1, numbers[2])
+        unsafe (time.tm_hour, time.tm_min, time.tm_sec) = (numbers[3], numbers[4], numbers[5])
+        self.init(nanoseconds: Int64(unsafe timegm(&time)) &* 1_000_000_000)
     }
 }
 

@@ -86,6 +86,26 @@ struct SessionMatcherTests {
         #expect(SessionRow(pooler: ["addr": "unix", "port": "6432", "user": "ann", "database": "shop"]) == nil)
     }
 
+    @Test func `a pooler's client that came after the session is another one`() throws {
+        func users(_ time: String) throws -> Int {
+            let row = try #require(
+                SessionRow(pooler: [
+                    "addr": "10.0.0.1", "port": "1001", "local_addr": "10.0.0.2", "local_port": "5432", "user": "ann",
+                    "database": "shop", "connect_time": time,
+                ])
+            )
+            let matcher = SessionMatcher(rows: [row], serverAddress: nil, serverPort: nil)
+            return matcher.match([Self.session(1001)], asked: Self.asked, answered: Self.answered).count
+        }
+        // The session was first seen 90 s after 1970.
+        #expect(try users("1970-01-01 00:01:29 UTC") == 1)
+        #expect(try users("1970-01-01 00:01:31 UTC") == 1)
+        #expect(try users("1970-01-01 00:01:33 UTC") == 0)
+        #expect(Timestamp(connectTime: "2026-11-23 07:26:13 UTC")?.nanoseconds == 1_795_418_773_000_000_000)
+        #expect(Timestamp(connectTime: "2026-11-23 07:26:13 CET") == nil)
+        #expect(Timestamp(connectTime: "soon") == nil)
+    }
+
     @Test func `rows without an address or a user are no rows`() {
         #expect(SessionRow(activity: ["usename": "ann", "datname": "shop", "client_port": "-1"]) == nil)
         #expect(SessionRow(activity: ["client_addr": "10.0.0.1", "client_port": "5"]) == nil)

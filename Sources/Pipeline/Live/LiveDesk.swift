@@ -159,18 +159,13 @@ public final class LiveDesk: Sendable {
     /// Asks all workers for what they have seen; waits at most `patience` seconds for those that are busy.
     public func snapshot(patience: Double = 2) -> LiveSnapshot {
         turn.withLock { _ in
-            let number = state.withLock { state in
+            state.withLock { state in
                 state.answers = [:]
                 state.orders.snapshot += 1
-                return state.orders.snapshot
             }
             ring()
             waitForAll(patience) { $0.parts.count }
-            return state.withLock { state in
-                // A late answer to an earlier question must not count.
-                precondition(state.orders.snapshot == number)
-                return Self.sum(state, of: posts.count)
-            }
+            return state.withLock { Self.sum($0, of: posts.count) }
         }
     }
 
@@ -211,8 +206,10 @@ public final class LiveDesk: Sendable {
         return state.withLock { $0.orders }
     }
 
-    /// A worker's answer to the latest question.
-    func answer(_ part: Part, _ worker: Int) { state.withLock { $0.answers[worker] = part } }
+    /// A worker's answer to a question; a late one to an earlier question does not count.
+    func answer(_ part: Part, to question: Int, _ worker: Int) {
+        state.withLock { if $0.orders.snapshot == question { $0.answers[worker] = part } }
+    }
 
     /// How far a worker leaves out flows.
     func note(shedding rung: Int, _ worker: Int) { posts[worker].shedding.store(rung, ordering: .relaxed) }

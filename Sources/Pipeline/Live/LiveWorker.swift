@@ -106,7 +106,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         snapshot = orders.snapshot
         var part = part()
         part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
-        desk.answer(part, number)
+        desk.answer(part, to: snapshot, number)
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
