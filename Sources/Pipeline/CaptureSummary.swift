@@ -19,7 +19,7 @@ public struct CaptureSummary: Sendable {
     public var kernelDropped: UInt64 = 0, interfaceDropped: UInt64 = 0
     /// Segments of a live capture that were left out, whole flows at a time, because packets outran the worker.
     public var shedSegments: UInt64 = 0
-    /// How often the clock of a live capture was set, by more than a second back or an hour ahead.
+    /// How often the clock of a live capture was set: more than a second back, or an hour ahead of a steady clock.
     public var clockSteps: UInt64 = 0
     private var ignored: [9 of UInt64] = .init(repeating: 0)
 

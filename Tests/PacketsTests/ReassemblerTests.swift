@@ -261,6 +261,11 @@ struct ReassemblerTests {
         play(talk.items[1])
         expire(after: 3600)
         #expect(collector.closed == 1)
+        // A clock that is set ahead by two days makes nobody silent.
+        reassembler.shiftClock(by: 172_800_000_000_000)
+        expire(after: 172_900)
+        #expect(collector.closed == 1)
+        reassembler.shiftClock(by: -172_800_000_000_000)
         expire(after: 86_500)
         #expect(collector.closed == 2)
         #expect(reassembler.counters.expired == 2)

@@ -35,4 +35,18 @@ struct ClockGuardTests {
     @Test func `a pause of some minutes is none`() {
         #expect(Self.admit([0, 600, 1200]).steps == 0)
     }
+
+    @Test func `a quiet night is no step, and time goes on in it`() {
+        var clock = ClockGuard()
+        let evening: Int64 = 1_800_000_000_000_000_000
+        _ = clock.admit(Timestamp(nanoseconds: evening))
+        clock.steady = 36_000_000_000_000
+        #expect(clock.now == Timestamp(nanoseconds: evening + 36_000_000_000_000))
+        _ = clock.admit(Timestamp(nanoseconds: evening + 36_000_000_000_000))
+        #expect(clock.steps == 0)
+        // The same, with the clock set ahead by a day in between.
+        clock.steady = 72_000_000_000_000
+        _ = clock.admit(Timestamp(nanoseconds: evening + 72_000_000_000_000 + 86_400_000_000_000))
+        #expect(clock.steps == 1 && clock.lastStep == 86_400_000_000_000)
+    }
 }

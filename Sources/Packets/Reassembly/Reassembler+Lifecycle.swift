@@ -133,6 +133,13 @@ extension Reassembler {
         return flows.take()
     }
 
+    /// The clock that stamps packets was set by so many ns: nobody was silent for that.
+    public mutating func shiftClock(by step: Int64) {
+        for flow in 0..<Int32(flows.highWater) {
+            flows[flow].lastSeen = Timestamp(nanoseconds: flows[flow].lastSeen.nanoseconds &+ step)
+        }
+    }
+
     /// Looks at the next `count` flows and forgets those that were silent too long, as of `moment`.
     ///
     /// A connection that speaks again is then one that was joined mid-stream.

@@ -59,11 +59,11 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             while !isStopped() {
                 _ = unsafe poll(&waiting, nfds_t(waiting.count), 50)
+                clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
                 var isBehind = false
                 for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
-                let now = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
-                if shedder.isDue(now) { lookForDrops(now) }
-                if now &- lastSweep >= Self.sweepInterval { sweep(now) }
+                if shedder.isDue(clock.steady) { lookForDrops(clock.steady) }
+                if clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
@@ -83,10 +83,9 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     }
 
     /// Forgets connections that are silent for long: a part of the table at a time.
-    private mutating func sweep(_ now: Int64) {
-        lastSweep = now
-        let time = Timestamp(nanoseconds: Int64(Replay.now(CLOCK_REALTIME) * 1e9))
-        shard.expire(at: Moment(time: time, ordinal: counted.packets))
+    private mutating func sweep() {
+        lastSweep = clock.steady
+        shard.expire(at: Moment(time: clock.now, ordinal: counted.packets))
     }
 
     private static var sweepInterval: Int64 { 100_000_000 }
@@ -168,7 +167,9 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private mutating func take(_ record: borrowing CaptureRecord, _ frame: RawSpan) {
         counted.note(record)
         lastTaken = record.time
+        let steps = clock.steps
         let time = clock.admit(record.time)
+        if clock.steps != steps { shard.reassembler.shiftClock(by: clock.lastStep) }
         guard let link = LinkType(rawValue: record.linkType) else { return counted.ignore(.linkType) }
         let segment = segments.slot(0)
         if let reason = decoder.decode(frame, link: link, length: record.length, at: time, into: &segment.value) {
