@@ -14,8 +14,6 @@ public final class SessionResolver {
     private var complaints: [String]
     /// How often each session was asked for without being found.
     private var misses: [UnknownSession: Int] = [:]
-    /// Questions asked so far.
-    public private(set) var questions: UInt64 = 0
     /// Seconds to wait before the next question is asked.
     public private(set) var pause = 0.2
 
@@ -44,7 +42,6 @@ public final class SessionResolver {
             let asked = Self.now()
             guard let matcher = ask(index) else { continue }
             let answered = Self.now()
-            questions += 1
             hasAnswer = true
             longest = max(longest, Double(answered.nanoseconds(since: asked)) / 1e9)
             let found = matcher.match(open, asked: asked, answered: answered)

@@ -74,7 +74,8 @@ public struct CaptureRecord: BitwiseCopyable, Sendable {
     @inlinable @inline(__always)
     @_lifetime(copy chunk)
     public func frame(in chunk: RawSpan) -> RawSpan {
-        // In range: the reader makes sure that the record lies in the chunk.
-        unsafe chunk.extracting(unchecked: offset..<offset &+ captured)
+        precondition(offset >= 0 && captured >= 0 && captured <= chunk.byteCount &- offset)
+        // In range: just compared.
+        return unsafe chunk.extracting(unchecked: offset..<offset &+ captured)
     }
 }

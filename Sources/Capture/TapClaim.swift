@@ -12,7 +12,7 @@ public struct TapClaim: ~Copyable {
 
     /// Claims interfaces for ports; no ports: all of them.
     ///
-    /// - Throws: ``CaptureError/alreadyTapped(interface:)`` when another process claims any of that, `any` included.
+    /// - Throws: ``CaptureError/alreadyTapped(interface:process:)`` when another process claims any of that, `any` included.
     public init(interfaces: [String], ports: [UInt16]) throws(CaptureError) {
         var own: [Int32] = []
         var names: Set<String> = []

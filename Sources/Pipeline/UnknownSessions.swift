@@ -17,8 +17,6 @@ struct UnknownSessions {
     private var entries: [FlowHandle: Entry] = [:]
     /// More than this at once are nobody's from the start.
     static let most = 65_536
-    /// Sessions whose owner was found, and those that are nobody's for good.
-    private(set) var resolved: UInt64 = 0, abandoned: UInt64 = 0
 
     var count: Int { entries.count }
     var hasRoom: Bool { entries.count < Self.most }
@@ -28,24 +26,14 @@ struct UnknownSessions {
         entries[flow] = Entry(principal: principal, since: time)
     }
 
-    mutating func overflow() { abandoned += 1 }
-
     /// The principal of a session that is unknown no longer, or will be for ever; `nil` if it was not in question.
-    mutating func remove(_ flow: FlowHandle, isResolved: Bool) -> PrincipalHandle? {
-        guard let entry = entries.removeValue(forKey: flow) else { return nil }
-        if isResolved { resolved += 1 } else { abandoned += 1 }
-        return entry.principal
-    }
+    mutating func remove(_ flow: FlowHandle) -> PrincipalHandle? { entries.removeValue(forKey: flow)?.principal }
 }
 
 extension Books where Recorder: ~Copyable {
     /// A session that began before the capture can be read from now on; returns who pays for the time being.
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle {
-        guard let hasRoom = unknown?.hasRoom else { return 0 }
-        guard hasRoom, let principal = principals.take() else {
-            unknown?.overflow()
-            return 0
-        }
+        guard unknown?.hasRoom == true, let principal = principals.take() else { return 0 }
         unknown?.add(flow, principal, since: moment.time)
         return principal
     }
@@ -74,7 +62,7 @@ extension Books where Recorder: ~Copyable {
 
     /// Adds up what an unknown session did with its owner's counts; 0: nobody.
     mutating func moveUnknown(_ flow: FlowHandle, to owner: PrincipalHandle) {
-        guard let own = unknown?.remove(flow, isResolved: owner != 0) else { return }
+        guard let own = unknown?.remove(flow) else { return }
         principals[owner].counts.add(principals[own].counts)
         principals[owner].account.add(principals[own].account)
         // Blank at once: reports walk over free slots too.

@@ -23,9 +23,6 @@ public struct ServiceNotifier: Sendable {
     /// The service works; `status` is what `systemctl status` shows.
     public func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
 
-    /// A line for `systemctl status`.
-    public func status(_ text: String) { send("STATUS=\(text)") }
-
     /// The configuration is being read again; ``ready(_:)`` ends it.
     public func reloading() {
         var time = timespec()

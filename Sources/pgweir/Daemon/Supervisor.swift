@@ -93,9 +93,6 @@ final class Supervisor: Sendable {
     private func answer(_ request: ControlRequest) throws(ControlError) -> [UInt8] {
         switch request.verb {
         case "status": return try status(request.options)
-        case "reload":
-            guard let error = reload() else { return [] }
-            throw .refused(reason: error)
         default: throw .refused(reason: "'\(request.verb)' is not known to this version of the daemon.")
         }
     }
@@ -115,9 +112,8 @@ final class Supervisor: Sendable {
         return status.text(top: top ?? 10, by: grouping, style: style)
     }
 
-    /// Reads the configuration again; if it is bad the old one goes on, and the error is returned.
-    @discardableResult
-    private func reload() -> String? {
+    /// Reads the configuration again; if it is bad the old one goes on, which is said.
+    private func reload() {
         notifier.reloading()
         var failure: String?
         do {
@@ -133,7 +129,6 @@ final class Supervisor: Sendable {
             facts.reloadError = failure
         }
         notifier.ready(state)
-        return failure
     }
 
     private func write(_ output: Output) {
