@@ -148,7 +148,15 @@ struct RunCommand: ParsableCommand {
             ? try Live.run(options, desk: desk, recorder: failure.recorder(), onReady: onReady, isStopped: isOver)
             : try Live.run(options, desk: desk, onReady: onReady, isStopped: isOver)
         if let code = failure.code { throw code }
-        if form.format != .ndjson { try Output.write(form.render(outcome.result)) }
+        if form.format != .ndjson {
+            let bytes = form.render(outcome.result)
+            // The supervisor must not put an older one over it.
+            supervisor.finish()
+            thread?.join()
+            thread = nil
+            try Output.write(bytes)
+            if let report { try keep(bytes, in: report) }
+        }
         try finish(outcome)
     }
 
@@ -208,6 +216,15 @@ struct RunCommand: ParsableCommand {
             guard socket.socket == nil else { throw error }
             Output.complain("warning: no 'pgweir status': \(error)")
             return nil
+        }
+    }
+
+    private func keep(_ bytes: [UInt8], in path: String) throws {
+        do throws(SettingsError) {
+            try TextFile.replace(path, with: bytes)
+        } catch {
+            Output.complain("the report is not written: \(error.description)")
+            throw Sysexit.ioError
         }
     }
 

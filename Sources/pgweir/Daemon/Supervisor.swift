@@ -50,7 +50,9 @@ final class Supervisor: Sendable {
         notifier.ready(state)
         var beats = desk.beats
         var lastSign = Self.now()
-        var lastOutput = lastSign
+        // The first at once: a path that cannot be written is better known now.
+        var lastOutput = -Double.infinity
+        var complaint: String?
         var shedding = 0
         while !isFinished.load(ordering: .acquiring) {
             if let server {
@@ -79,7 +81,9 @@ final class Supervisor: Sendable {
             }
             if let output, now - lastOutput >= output.seconds {
                 lastOutput = now
-                write(output)
+                let failure = write(output)
+                if let failure, failure != complaint { complain(failure) }
+                complaint = failure
             }
         }
         notifier.stopping()
@@ -131,11 +135,13 @@ final class Supervisor: Sendable {
         notifier.ready(state)
     }
 
-    private func write(_ output: Output) {
+    /// Writes the report; returns why it could not be.
+    private func write(_ output: Output) -> String? {
         do throws(SettingsError) {
             try TextFile.replace(output.path, with: output.render(desk.snapshot().result))
+            return nil
         } catch {
-            complain(error.description)
+            return "the report is not written: \(error.description)"
         }
     }
 
