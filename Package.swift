@@ -94,6 +94,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CPgQuery", providers: [.apt(["libpg-query-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
@@ -106,14 +107,16 @@ let package = Package(
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])
         + edge("Attribution", ["PostgresClient"])
+        + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
-        + edge("Reports", ["Packets", "PostgresWire", "Quotas", "Pipeline"])
+        + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
         + [
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Packets",
+                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Explain",
+                    "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",
                     "Reports",

@@ -19,6 +19,13 @@ import Glibc
     let setNoticeProcessor: @convention(c) (Connection, Notice, UnsafeMutableRawPointer?) -> Notice?
     let socket: @convention(c) (Connection) -> Int32
     let sendQuery: @convention(c) (Connection, Text) -> Int32
+    let sendQueryParams:
+        @convention(c) (
+            Connection, Text, Int32, UnsafePointer<Oid>?, Strings?, UnsafePointer<Int32>?, UnsafePointer<Int32>?, Int32
+        ) -> Int32
+    let sendPrepare: @convention(c) (Connection, Text, Text, Int32, UnsafePointer<Oid>?) -> Int32
+    let sendDescribePrepared: @convention(c) (Connection, Text) -> Int32
+    let serverVersion: @convention(c) (Connection) -> Int32
     let consumeInput: @convention(c) (Connection) -> Int32
     let isBusy: @convention(c) (Connection) -> Int32
     let getResult: @convention(c) (Connection) -> Result?
@@ -28,6 +35,8 @@ import Glibc
     let resultErrorField: @convention(c) (Result, Int32) -> Text?
     let columns: @convention(c) (Result) -> Int32
     let rows: @convention(c) (Result) -> Int32
+    let parameters: @convention(c) (Result) -> Int32
+    let parameterType: @convention(c) (Result, Int32) -> Oid
     let columnName: @convention(c) (Result, Int32) -> Text?
     let isNull: @convention(c) (Result, Int32, Int32) -> Int32
     let value: @convention(c) (Result, Int32, Int32) -> Text?
@@ -52,6 +61,24 @@ import Glibc
             ),
             let socket = unsafe load("PQsocket", as: (@convention(c) (Connection) -> Int32).self),
             let sendQuery = unsafe load("PQsendQuery", as: (@convention(c) (Connection, Text) -> Int32).self),
+            let sendQueryParams = unsafe load(
+                "PQsendQueryParams",
+                as: (@convention(c) (
+                    Connection, Text, Int32, UnsafePointer<Oid>?, Strings?, UnsafePointer<Int32>?,
+                    UnsafePointer<Int32>?, Int32
+                ) -> Int32).self
+            ),
+            let sendPrepare = unsafe load(
+                "PQsendPrepare",
+                as: (@convention(c) (Connection, Text, Text, Int32, UnsafePointer<Oid>?) -> Int32).self
+            ),
+            let sendDescribePrepared = unsafe load(
+                "PQsendDescribePrepared",
+                as: (@convention(c) (Connection, Text) -> Int32).self
+            ),
+            let serverVersion = unsafe load("PQserverVersion", as: (@convention(c) (Connection) -> Int32).self),
+            let parameters = unsafe load("PQnparams", as: (@convention(c) (Result) -> Int32).self),
+            let parameterType = unsafe load("PQparamtype", as: (@convention(c) (Result, Int32) -> Oid).self),
             let consumeInput = unsafe load("PQconsumeInput", as: (@convention(c) (Connection) -> Int32).self),
             let isBusy = unsafe load("PQisBusy", as: (@convention(c) (Connection) -> Int32).self),
             let getResult = unsafe load("PQgetResult", as: (@convention(c) (Connection) -> Result?).self),
@@ -75,6 +102,9 @@ import Glibc
         unsafe (self.resultErrorMessage, self.resultErrorField) = (resultErrorMessage, resultErrorField)
         unsafe (self.columns, self.rows, self.columnName) = (columns, rows, columnName)
         unsafe (self.isNull, self.value) = (isNull, value)
+        unsafe (self.sendQueryParams, self.sendPrepare) = (sendQueryParams, sendPrepare)
+        unsafe (self.sendDescribePrepared, self.serverVersion) = (sendDescribePrepared, serverVersion)
+        unsafe (self.parameters, self.parameterType) = (parameters, parameterType)
     }
 
     @safe private struct Loader {

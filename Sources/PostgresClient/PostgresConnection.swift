@@ -25,20 +25,31 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
 ///
 /// Every wait has an end, so a server that hangs delays its own thread only, and that for a known time.
 @safe public final class PostgresConnection {
-    private let library: LibPQ
-    private let connection: OpaquePointer
+    let library: LibPQ
+    let connection: OpaquePointer
 
     deinit { unsafe library.finish(connection) }
 
     /// Connects; `parameters` is a connection string or URI, which service files, password files and PG* variables
     /// complete.
-    public init(_ parameters: String, application: String, seconds: Double) throws(PostgresError) {
+    ///
+    /// `database` and `user` take the place of those that it names.
+    public init(
+        _ parameters: String,
+        application: String,
+        seconds: Double,
+        database: String? = nil,
+        user: String? = nil
+    ) throws(PostgresError) {
         guard let library = LibPQ.shared else {
             throw .cannotConnect(reason: "libpq is not installed (`apt-get install libpq5`)")
         }
         // The last of two values for one parameter holds, and dbname may be a whole connection string.
-        let keys = ["application_name", "connect_timeout", "dbname"]
-        let values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters]
+        var keys = ["application_name", "connect_timeout", "dbname"]
+        var values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters]
+        // A second dbname is not expanded: it is a name, whatever it looks like.
+        if let database { (keys, values) = (keys + ["dbname"], values + [database]) }
+        if let user { (keys, values) = (keys + ["user"], values + [user]) }
         let started: OpaquePointer? = unsafe Self.withCStrings(keys) { keys in
             unsafe Self.withCStrings(values) { values in unsafe library.connect(keys, values, 1) }
         }
@@ -55,30 +66,11 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
     /// Runs one query by the simple protocol, which PgBouncer's console knows too; returns the rows, by column name.
     public func rows(of sql: String, seconds: Double) throws(PostgresError) -> [[String: String]] {
         guard unsafe library.sendQuery(connection, sql) == 1 else { throw failure() }
-        var rows: [[String: String]] = []
-        var refusal: PostgresError?
-        let deadline = Self.now() + seconds
-        while true {
-            try wait(until: deadline, seconds)
-            guard let result = unsafe library.getResult(connection) else { break }
-            defer { unsafe library.clear(result) }
-            switch unsafe library.resultStatus(result) {
-            case PGRES_TUPLES_OK: rows += unsafe read(result)
-            case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: break
-            default:
-                let state = unsafe library.resultErrorField(result, Int32(UInt8(ascii: "C")))
-                refusal = .refused(
-                    reason: unsafe Self.text(library.resultErrorMessage(result)),
-                    sqlState: unsafe Self.text(state)
-                )
-            }
-        }
-        if let refusal { throw refusal }
-        return rows
+        return try unsafe collect(seconds) { rows, result in unsafe rows += read(result) }
     }
 
     /// Waits until the next result is there, or the query has ended.
-    private func wait(until deadline: Double, _ seconds: Double) throws(PostgresError) {
+    func wait(until deadline: Double, _ seconds: Double) throws(PostgresError) {
         while unsafe library.isBusy(connection) == 1 {
             let left = deadline - Self.now()
             guard left > 0 else { throw .timedOut(seconds: seconds) }
@@ -88,11 +80,11 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    private func failure() -> PostgresError {
+    func failure() -> PostgresError {
         .cannotConnect(reason: unsafe Self.text(library.errorMessage(connection)))
     }
 
-    private func read(_ result: OpaquePointer) -> [[String: String]] {
+    func read(_ result: OpaquePointer) -> [[String: String]] {
         let columns = unsafe library.columns(result)
         let names = (0..<columns).map { unsafe Self.text(library.columnName(result, $0)) }
         return unsafe (0..<library.rows(result)).map { row in
@@ -104,14 +96,14 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    private static func text(_ pointer: UnsafePointer<CChar>?) -> String {
+    static func text(_ pointer: UnsafePointer<CChar>?) -> String {
         guard let pointer = unsafe pointer else { return "" }
         let text = unsafe String(cString: pointer)
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 
     /// The strings as C wants them: an array of pointers that ends in a null.
-    private static func withCStrings<Result>(
+    static func withCStrings<Result>(
         _ strings: [String],
         _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
     ) -> Result {
@@ -122,7 +114,7 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         return unsafe body(pointers)
     }
 
-    private static func now() -> Double {
+    static func now() -> Double {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// One line of text with a version in front: to be read in `redis-cli` too, and refused as a whole where it is damaged.
+extension StoredPrice {
+    private static let version = "1"
+
+    /// The price as text.
+    public var text: String {
+        let fields: [String] = [
+            Self.version, method.rawValue, String(cost.micro), Self.number(rows), String(width),
+            tables.joined(separator: ","),
+            shape, String(version), String(priced.nanoseconds), failure, String(failures),
+            previous.map { String($0.micro) } ?? "", Self.number(learned.ratio), Self.number(learned.weight),
+            Self.number(learned.time), String(learned.runs), fingerprint.description, database,
+            String(limit.rawValue), String(offset.rawValue), pattern,
+        ]
+        return fields.map(Self.escape).joined(separator: "\t")
+    }
+
+    /// Reads ``text``; `nil` for a newer version or a damaged text: then it is as if there were no price.
+    public init?(key: Fingerprint, text: String) {
+        let fields = text.split(separator: "\t", omittingEmptySubsequences: false).map(Self.unescape)
+        guard fields.count == 21, fields[0] == Self.version, let method = PriceMethod(rawValue: fields[1]),
+            let cost = Int64(fields[2]), cost >= 0, let rows = Self.finite(fields[3]), let width = Int(fields[4]),
+            let version = Int(fields[7]), let priced = Int64(fields[8]), let failures = Int(fields[10]), failures >= 0,
+            let ratio = Self.finite(fields[12]), let weight = Self.finite(fields[13]), weight >= 0,
+            let time = Self.finite(fields[14]), let runs = UInt64(fields[15]),
+            let fingerprint = Fingerprint(fields[16]), let limit = UInt8(fields[18]).flatMap({ Decade(rawValue: $0) }),
+            let offset = UInt8(fields[19]).flatMap({ Decade(rawValue: $0) })
+        else { return nil }
+        self.init(
+            key: key,
+            fingerprint: fingerprint,
+            pattern: fields[20],
+            database: fields[17],
+            method: method,
+            cost: CostUnits(micro: cost),
+            priced: Timestamp(nanoseconds: priced)
+        )
+        (self.rows, self.width, self.version) = (max(0, rows), max(0, width), version)
+        tables = fields[5].isEmpty ? [] : fields[5].split(separator: ",").map(String.init)
+        shape = fields[6]
+        (failure, self.failures) = (fields[9], failures)
+        previous = Int64(fields[11]).map { CostUnits(micro: $0) }
+        learned = LearnedCost(ratio: ratio, weight: weight, time: time, runs: runs)
+        (self.limit, self.offset) = (limit, offset)
+    }
+
+    private static func number(_ value: Double) -> String { String(value) }
+
+    private static func finite(_ text: String) -> Double? { Double(text).flatMap { $0.isFinite ? $0 : nil } }
+
+    private static func escape(_ text: String) -> String {
+        guard text.utf8.contains(where: { $0 == 0x09 || $0 == 0x0A || $0 == 0x0D || $0 == 0x5C }) else { return text }
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\t": result += "\\t"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\\": result += "\\\\"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
+    private static func unescape(_ text: Substring) -> String {
+        guard text.utf8.contains(0x5C) else { return String(text) }
+        var result = ""
+        var isEscaped = false
+        for scalar in text.unicodeScalars {
+            if isEscaped {
+                isEscaped = false
+                switch scalar {
+                case "t": result += "\t"
+                case "n": result += "\n"
+                case "r": result += "\r"
+                default: result.unicodeScalars.append(scalar)
+                }
+            } else if scalar == "\\" {
+                isEscaped = true
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+public import PostgresClient
+
+/// Why a statement has no planner's price.
+public enum PricingError: Error, Equatable, CustomStringConvertible {
+    /// The server cannot be asked, or refused.
+    case server(PostgresError)
+    /// It is a primary, and nobody allowed to ask one.
+    case isPrimary
+    /// The role is a superuser, whose plans are not those of tenants, and who could do harm.
+    case isSuperuser
+    /// Older than PostgreSQL 12.
+    case tooOld(version: Int)
+    /// The text cannot be analysed.
+    case syntax(SyntaxError)
+    /// It holds several statements or none.
+    case notOneStatement
+    /// Planning could run code that somebody else than the server's makers wrote.
+    case unsafe(what: String)
+    /// The plan cannot be read.
+    case badPlan
+
+    /// What happened and what to do.
+    public var description: String {
+        switch self {
+        case .server(let error): error.description
+        case .isPrimary:
+            "the server is a primary; name a read replica, or allow this one with --explain-primary"
+        case .isSuperuser:
+            "the role is a superuser; make one with Deploy/sql/explain-role.sql"
+        case .tooOld(let version): "PostgreSQL \(version / 10_000) is too old; 12 or later is needed"
+        case .syntax(let error): error.description
+        case .notOneStatement: "the text is not exactly one statement"
+        case .unsafe(let what): "planning it could run foreign code: \(what)"
+        case .badPlan: "the server's plan cannot be read"
+        }
+    }
+
+    /// The server's error code, such as 42P01, where it refused.
+    public var sqlState: String? {
+        if case .server(.refused(_, let state)) = self { state } else { nil }
+    }
+
+    /// Whether the fault is the connection's, not the statement's.
+    public var isConnectionLost: Bool {
+        switch self {
+        case .server(.cannotConnect), .server(.timedOut), .isPrimary, .isSuperuser, .tooOld: true
+        // Shutdowns, and conflicts with recovery that end the session.
+        case .server(.refused(_, let state)): state.hasPrefix("57P") || state.hasPrefix("08")
+        default: false
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Costs
+import Domain
+import Explain
+import Fingerprints
+import FoundationEssentials
+import Reports
+
+/// `pgweir cost explain`: statements in, the planner's generic prices out.
+struct CostExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain",
+        abstract: "Price statements by hand: nothing is executed and nothing is kept.",
+        discussion: """
+            Statements stand as arguments, or on standard input one a line; with --input ndjson a line is an object \
+            {"sql": "…"}. Exit codes: 0 all priced, 1 some were not, 64 usage, 65 bad input, 69 no server.
+            """
+    )
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, ndjson }
+
+    @OptionGroup var server: ExplainArguments
+    @Option(help: "What a line of the input is.") var input = Format.text
+    @Option(help: "What a line of the output is.") var format = Format.text
+    @Option(help: ArgumentHelp("The search_path to plan under.", valueName: "schemas")) var searchPath: String?
+    @Option(help: ArgumentHelp("The database, if not that of --explain.", valueName: "name")) var database: String?
+    @Option(help: ArgumentHelp("The role to log in as, with --explain-as-tenant.", valueName: "name")) var user: String?
+    @Argument(help: "Statements.") var statement: [String] = []
+
+    private struct Line: Decodable { var sql: String }
+
+    func validate() throws {
+        guard server.explain != nil else {
+            throw ValidationError("Name the server to ask: --explain 'host=… dbname=… user=…'.")
+        }
+    }
+
+    mutating func run() throws {
+        guard let options = server.options else { return }
+        let explainer = Explainer(options)
+        var normalizer = Normalizer(hash: .standard)
+        var hasFailures = false
+        let decoder = JSONDecoder()
+        var waiting = statement.reversed() as [String]
+        let readsInput = statement.isEmpty
+        while let line = readsInput ? readLine(strippingNewline: true) : waiting.popLast() {
+            guard !line.isEmpty else { continue }
+            var sql = line
+            if readsInput, input == .ndjson {
+                guard let object = try? decoder.decode(Line.self, from: Data(line.utf8)) else {
+                    Output.complain("a line of the input is no object with a string \"sql\".")
+                    throw Sysexit.dataError
+                }
+                sql = object.sql
+            }
+            let price = try price(sql, explainer, &normalizer)
+            if price.method == .failed { hasFailures = true }
+            try Output.write(
+                format == .ndjson
+                    ? CostLine.json(price, details: true) : CostLine.page(price, now: price.priced) + [0x0A]
+            )
+        }
+        if hasFailures { throw ExitCode(1) }
+    }
+
+    private func price(
+        _ sql: String,
+        _ explainer: Explainer,
+        _ normalizer: inout Normalizer
+    ) throws -> StoredPrice {
+        let bytes = Array(sql.utf8)
+        let sketch = normalizer.sketch(bytes.rawSpan, from: 0) ?? StatementSketch()
+        let text = normalizer.patternText(bytes.rawSpan, sketch)
+        var price = StoredPrice(
+            key: sketch.fingerprint,
+            fingerprint: sketch.fingerprint,
+            pattern: String(decoding: text, as: UTF8.self),
+            database: database ?? "",
+            method: .failed,
+            cost: .fallback,
+            priced: Supervisor.time()
+        )
+        (price.limit, price.offset) = (sketch.limit, sketch.offset)
+        let request = PricingRequest(text: bytes, database: database, user: user, searchPath: searchPath)
+        do throws(PricingError) {
+            price.take(try explainer.price(request))
+        } catch {
+            if error.isConnectionLost {
+                Output.complain("--explain: \(error)")
+                throw Sysexit.unavailable
+            }
+            price.failure = [error.sqlState, error.description].compactMap { $0 }.joined(separator: " ")
+        }
+        return price
+    }
+}

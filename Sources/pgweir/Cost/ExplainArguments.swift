@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Explain
+
+/// Which server tells prices, and how it is asked: the same for the daemon and for `pgweir cost`.
+struct ExplainArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A read replica whose planner prices statements: a connection string, URI or service=NAME.",
+            valueName: "conninfo"
+        )
+    )
+    var explain: String?
+    @Flag(help: "The server of --explain may be a primary.") var explainPrimary = false
+    @Flag(
+        help: """
+            Log in at --explain as the role that ran the statement (let it in by certificate or password file): then its \
+            own rights, row-level security and functions decide.
+            """
+    )
+    var explainAsTenant = false
+
+    var options: Explainer.Options? {
+        guard let explain else { return nil }
+        var options = Explainer.Options(parameters: explain)
+        options.allowsPrimary = explainPrimary
+        options.asTenant = explainAsTenant
+        return options
+    }
+}
