@@ -38,11 +38,14 @@ struct StatementEnd: ~Copyable, SessionSink {
         _ sketch: StatementSketch,
         of text: RawSpan,
         for principal: PrincipalHandle,
+        under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
         mixed ^= sketch.fingerprint.low
         return 0
     }
+    mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {}
+    mutating func searchPath(_ value: RawSpan) -> UInt16 { 1 }
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
         0
     }

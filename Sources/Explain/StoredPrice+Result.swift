@@ -10,7 +10,8 @@ extension StoredPrice {
         switch result {
         case .plan(let plan, let isLiteral, let version):
             method = isLiteral ? .literal : .generic
-            cost = CostUnits(units: plan.cost)
+            // An empty table costs the planner nothing, but somebody must look whether it is empty.
+            cost = CostUnits(units: max(plan.cost, plan.tables.isEmpty ? 0 : 0.01))
             (rows, width, tables, shape) = (plan.rows, plan.width, plan.tables, plan.shape)
             self.version = version
         case .fixed(let utility):

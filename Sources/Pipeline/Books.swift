@@ -24,8 +24,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     let hash: KeyedHash
     /// Handle 0 is everybody who is not known.
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
+    /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
+    var pricing: PatternPricing?
     /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
-    var samples: [[UInt8]] = [[]]
+    var samples = [PatternSample(text: [])]
+    private var sampleBytes = 0
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
@@ -47,8 +50,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         var application: Int32
     }
 
-    /// Longer texts are cut before they are kept as samples.
+    /// Longer texts are cut before they are kept as samples; where they are to be priced they are kept whole or not.
     private static var longestSample: Int { 4096 }
+    private static var longestPricedSample: Int { 64 << 10 }
+    /// Samples of patterns beyond this are not kept, in bytes.
+    private static var mostSampleBytes: Int { 256 << 20 }
     /// More users, or applications, than this are counted together.
     private static var mostNames: Int { 1 << 18 }
 
@@ -85,36 +91,80 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ sketch: StatementSketch,
         of text: RawSpan,
         for principal: PrincipalHandle,
+        under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
-        let database = principals[principal].databaseIndex
-        if let known = patterns.find(sketch.fingerprint, database) { return known }
-        return newPattern(sketch, text, database, moment)
+        var scope = PatternScope(database: principals[principal].databaseIndex)
+        if pricing != nil { (scope.path, scope.limit, scope.offset) = (path, sketch.limit, sketch.offset) }
+        if let known = patterns.find(sketch.fingerprint, scope) { return known }
+        return newPattern(sketch, text, scope, principal, moment)
     }
 
     @inline(never)
     private mutating func newPattern(
         _ sketch: StatementSketch,
         _ text: RawSpan,
-        _ database: Int32,
+        _ scope: PatternScope,
+        _ principal: PrincipalHandle,
         _ moment: Moment
     ) -> PatternHandle {
         let normalized = normalizer.patternText(text, sketch)
-        let handle = patterns.add(sketch.fingerprint, database, text: normalized, ordinal: moment.ordinal)
-        if handle > 0 {
-            let end = min(sketch.range.upperBound, sketch.range.lowerBound + Self.longestSample)
-            samples.append((sketch.range.lowerBound..<end).map { text.byte(at: $0) })
-        }
+        let handle = patterns.add(
+            sketch.fingerprint,
+            scope,
+            key: priceKey(sketch.fingerprint, scope, principal),
+            text: normalized,
+            ordinal: moment.ordinal
+        )
+        if handle > 0 { samples.append(sample(sketch, text, principal, scope.path)) }
         return handle
     }
 
+    private mutating func sample(
+        _ sketch: StatementSketch,
+        _ text: RawSpan,
+        _ principal: PrincipalHandle,
+        _ path: UInt16
+    ) -> PatternSample {
+        var range = sketch.range
+        if pricing == nil {
+            range = range.lowerBound..<min(range.upperBound, range.lowerBound + Self.longestSample)
+        } else if range.count > Self.longestPricedSample || sampleBytes > Self.mostSampleBytes {
+            // Cut in two, it would be another statement.
+            range = range.lowerBound..<range.lowerBound
+        }
+        sampleBytes += range.count
+        var sample = PatternSample(text: range.map { text.byte(at: $0) })
+        sample.backslashEscapes = sketch.backslashEscapes
+        sample.user = principals[principal].user
+        sample.searchPath = pricing?.path(path)
+        return sample
+    }
+
+    /// What the price of a pattern is known by: without a service of prices, all databases have one list.
+    private func priceKey(_ pattern: Fingerprint, _ scope: PatternScope, _ principal: PrincipalHandle) -> Fingerprint {
+        guard let pricing else { return pattern }
+        let role = pricing.asTenant ? principals[principal].user : nil
+        return pricing.key(pattern, scope, database: databases[Int(scope.database)], role: role, hash)
+    }
+
+    mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
+        guard pricing != nil, pattern > 0, Int(pattern) < samples.count, samples[Int(pattern)].types.isEmpty else {
+            return
+        }
+        samples[Int(pattern)].types = (0..<types.byteCount / 4).map { types.bigEndian32(at: $0 * 4) }
+    }
+
+    mutating func searchPath(_ value: RawSpan) -> UInt16 { pricing?.number(ofPath: value) ?? 0 }
+
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
-        let database = principals[principal].databaseIndex
-        let key = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
-        if let known = patterns.find(key, database) { return known }
+        let scope = PatternScope(database: principals[principal].databaseIndex)
+        let pattern = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
+        if let known = patterns.find(pattern, scope) { return known }
         let text = Array("function call \(oid)".utf8)
-        let handle = patterns.add(key, database, text: text, ordinal: moment.ordinal)
-        if handle > 0 { samples.append(text) }
+        let key = priceKey(pattern, scope, principal)
+        let handle = patterns.add(pattern, scope, key: key, text: text, ordinal: moment.ordinal)
+        if handle > 0 { samples.append(PatternSample(text: text)) }
         return handle
     }
 
@@ -199,14 +249,33 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Asks the price of a pattern again, and keeps it with the pattern for as long as it is good.
     @inline(never)
     private mutating func findPrice(_ record: Slot<PatternRecord>, at time: Timestamp) -> Int64 {
-        let key = record.value.fingerprint
-        if prices.price(of: key, at: time) == nil {
-            prices.store((priceList.price(of: key) ?? priceList.fallback).micro, for: key, at: time)
+        let key = record.value.key
+        if let listed = priceList.price(of: record.value.fingerprint) {
+            // A price that a person listed holds for all databases, and needs no asking.
+            keep(record, CachedPrice(price: listed.micro, isMeasured: false, expires: .max, isStale: false), at: time)
+            return listed.micro
         }
-        guard let (price, expires) = prices.entry(of: key, at: time) else { return priceList.fallback.micro }
-        record.value.price = price
-        record.value.priceExpires = expires
-        return price
+        if let known = prices.find(key, spent: record.value.cost, at: time) {
+            if known.isStale { pricing?.want(record.handle) }
+            keep(record, known, at: time)
+            return known.price
+        }
+        let fallback = priceList.fallback.micro
+        guard pricing != nil else {
+            prices.store(fallback, for: key, at: time)
+            if let known = prices.peek(key) { keep(record, known, at: time) }
+            return fallback
+        }
+        pricing?.want(record.handle)
+        keep(record, CachedPrice(price: fallback, isMeasured: false, expires: 0, isStale: true), at: time)
+        return fallback
+    }
+
+    /// A price that is too old, or assumed, is looked up again soon.
+    private func keep(_ record: Slot<PatternRecord>, _ known: CachedPrice, at time: Timestamp) {
+        record.value.price = known.price
+        record.value.isMeasured = known.isMeasured
+        record.value.priceExpires = known.isStale ? time.nanoseconds &+ 100_000_000 : known.expires
     }
 
     mutating func reattribute(
@@ -222,11 +291,13 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[principal].counts.cost &+= price
         principals[principal].account.charge(price, at: time)
         guard pattern > 0 else { return 0 }
-        let database = principals[principal].databaseIndex
         let record = patterns.records[pattern]
-        if let known = patterns.find(record.fingerprint, database) { return known }
+        var scope = record.scope
+        scope.database = principals[principal].databaseIndex
+        if let known = patterns.find(record.fingerprint, scope) { return known }
         let text = patterns.texts[Int(pattern)]
-        let handle = patterns.add(record.fingerprint, database, text: text, ordinal: record.firstSeen)
+        let key = priceKey(record.fingerprint, scope, principal)
+        let handle = patterns.add(record.fingerprint, scope, key: key, text: text, ordinal: record.firstSeen)
         if handle > 0 { samples.append(samples[Int(pattern)]) }
         return handle
     }
@@ -234,7 +305,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func ended(_ event: StatementEvent) {
         let payer = principals.slot(event.principal)
         let pattern = patterns.records.slot(event.pattern)
-        let price = event.price
         switch event.outcome {
         case .completed:
             payer.value.counts.completed &+= 1
@@ -244,6 +314,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
+            if pricing != nil { learn(event, pattern) }
             prove(event, payer, pattern)
         case .failed:
             payer.value.counts.failed &+= 1
@@ -251,24 +322,33 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             prove(event, payer, pattern)
         case .uncertain:
             payer.value.counts.uncertain &+= 1
-            pattern.value.cost &+= price
+            pattern.value.cost &+= event.price
         case .skipped:
             payer.value.counts.skipped &+= 1
-            payer.value.counts.cost &-= price
-            payer.value.account.refund(price, at: event.started)
+            payer.value.counts.cost &-= event.price
+            payer.value.account.refund(event.price, at: event.started)
             if event.errorCode != 0 { pattern.value.errors &+= 1 }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
         if Recorder.isActive { record(event) }
     }
 
+    /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)
     private func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
-        payer.value.counts.costLow &+= event.price
-        payer.value.account.settle(event.price, at: event.started)
-        pattern.value.cost &+= event.price
-        pattern.value.costLow &+= event.price
+        var price = event.price
+        if pattern.value.isMeasured {
+            price = pattern.value.price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
+            payer.value.account.charge(price &- event.price, at: event.started)
+            payer.value.counts.cost &+= price &- event.price
+        }
+        payer.value.counts.costLow &+= price
+        payer.value.account.settle(price, at: event.started)
+        pattern.value.cost &+= price
+        pattern.value.costLow &+= price
     }
+
+    private static var weights: UnitWeights { UnitWeights() }
 
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {
         if kind.isPlannable { principals[principal].counts.plannable &-= 1 }

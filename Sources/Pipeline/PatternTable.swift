@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+import Costs
 import Domain
 import PostgresWire
 
 /// What is known of one statement pattern in one database.
 struct PatternRecord: BitwiseCopyable {
     var fingerprint = Fingerprint.unknown
+    /// Where it runs, and in which variant it is priced.
+    var scope = PatternScope()
     /// Index into the table of database names; 0: unknown.
-    var database: Int32 = 0
+    var database: Int32 { scope.database }
+    /// What its price is known by.
+    var key = Fingerprint.unknown
     /// What it costs, micro-units, and until when that is good, ns since 1970.
     var price: Int64 = 0
     var priceExpires: Int64 = .min
+    /// It is the planner's: rows and bytes are charged on top.
+    var isMeasured = false
     var calls: UInt64 = 0
     var errors: UInt64 = 0
     var rows: UInt64 = 0
@@ -19,9 +26,28 @@ struct PatternRecord: BitwiseCopyable {
     /// The packet it was first seen in.
     var firstSeen: UInt64 = .max
     var durations = DurationHistogram()
+    /// Durations that nobody has learned from yet.
+    var recent = RecentDurations()
 }
 
-/// The patterns of one worker, by fingerprint and database.
+/// Tells apart what has one pattern's text but several plans.
+struct PatternScope: BitwiseCopyable, Hashable {
+    /// Index into the table of database names; 0: unknown.
+    var database: Int32 = 0
+    /// Index into the table of search paths; 0: that of the login.
+    var path: UInt16 = 0
+    var limit = Decade.absent
+    var offset = Decade.absent
+
+    /// As one number.
+    @inline(__always)
+    var code: UInt64 {
+        UInt64(UInt32(bitPattern: database)) | UInt64(path) &<< 32 | UInt64(limit.rawValue) &<< 48
+            | UInt64(offset.rawValue) &<< 56
+    }
+}
+
+/// The patterns of one worker, by fingerprint and scope.
 ///
 /// Handle 0 collects what has no pattern.
 struct PatternTable: ~Copyable {
@@ -41,23 +67,31 @@ struct PatternTable: ~Copyable {
         _ = records.take()
     }
 
-    mutating func find(_ fingerprint: Fingerprint, _ database: Int32) -> PatternHandle? {
-        var place = home(fingerprint, database)
+    mutating func find(_ fingerprint: Fingerprint, _ scope: PatternScope) -> PatternHandle? {
+        let code = scope.code
+        var place = home(fingerprint, code)
         while true {
             let handle = places[place]
             if handle < 0 { return nil }
-            if records[handle].fingerprint == fingerprint, records[handle].database == database { return handle }
+            if records[handle].fingerprint == fingerprint, records[handle].scope.code == code { return handle }
             place = (place &+ 1) & mask
         }
     }
 
-    mutating func add(_ fingerprint: Fingerprint, _ database: Int32, text: [UInt8], ordinal: UInt64) -> PatternHandle {
+    mutating func add(
+        _ fingerprint: Fingerprint,
+        _ scope: PatternScope,
+        key: Fingerprint,
+        text: [UInt8],
+        ordinal: UInt64
+    ) -> PatternHandle {
         guard let handle = records.take() else {
             overflow &+= 1
             return 0
         }
         records[handle].fingerprint = fingerprint
-        records[handle].database = database
+        records[handle].scope = scope
+        records[handle].key = key
         records[handle].firstSeen = ordinal
         texts.append(text)
         if texts.count * 2 > places.count { grow() }
@@ -66,8 +100,9 @@ struct PatternTable: ~Copyable {
     }
 
     @inline(__always)
-    private func home(_ fingerprint: Fingerprint, _ database: Int32) -> Int {
-        Int(truncatingIfNeeded: fingerprint.low &+ UInt64(UInt32(bitPattern: database)) &* 0x9E37_79B9_7F4A_7C15) & mask
+    private func home(_ fingerprint: Fingerprint, _ code: UInt64) -> Int {
+        let spread = code &* 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: fingerprint.low &+ spread &+ spread &>> 32) & mask
     }
 
     private mutating func grow() {
@@ -77,7 +112,7 @@ struct PatternTable: ~Copyable {
     }
 
     private mutating func insert(_ handle: PatternHandle) {
-        var place = home(records[handle].fingerprint, records[handle].database)
+        var place = home(records[handle].fingerprint, records[handle].scope.code)
         while places[place] >= 0 { place = (place &+ 1) & mask }
         places[place] = handle
     }

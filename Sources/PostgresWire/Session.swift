@@ -65,6 +65,10 @@ struct Session: BitwiseCopyable {
     var unnamedStatement: PatternHandle = 0
     var unnamedStatementKind = StatementKind.unknown
     var unnamedPortal = Portal()
+    /// The search_path as the sink numbers it: now, outside the transaction, and that of the login.
+    var path: UInt16 = 0
+    var pathOutside: UInt16 = 0
+    var pathOfLogin: UInt16 = 0
     /// The end of the last statement's answer.
     var lastCompletion = Timestamp.epoch
     /// Bytes the server sent, and where the last statement's answer ended.

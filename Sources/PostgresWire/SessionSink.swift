@@ -95,15 +95,20 @@ public struct Login: ~Escapable {
 public protocol SessionSink: ~Copyable {
     /// The statement at or after byte `start` of `text`, or `nil` when there is none left.
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch?
-    /// The pattern of a sketched statement.
+    /// The pattern of a sketched statement; `path`: the session's search_path, as ``searchPath(_:)`` numbers it.
     mutating func pattern(
         _ sketch: StatementSketch,
         of text: RawSpan,
         for principal: PrincipalHandle,
+        under path: UInt16,
         at moment: Moment
     ) -> PatternHandle
     /// The pattern of a function that is called by its OID.
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle
+    /// A Parse message told types of parameters: OIDs of four bytes each.
+    mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle)
+    /// The number of a search_path, from 1; 0 stands for that of the login.
+    mutating func searchPath(_ value: RawSpan) -> UInt16
     /// Who pays for a session from now on.
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle
     /// A session that began before the capture can be read; returns who pays until its owner is known.

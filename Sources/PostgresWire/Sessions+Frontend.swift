@@ -134,7 +134,7 @@ extension Sessions {
             let body = text.extracting(0..<sketch.range.upperBound)
             let escapes = session.value.flags.contains(.backslashEscapes)
             if let inner = sink.sketch(body, from: sketch.body, backslashEscapes: escapes) {
-                let pattern = sink.pattern(inner, of: text, for: principal, at: now)
+                let pattern = sink.pattern(inner, of: text, for: principal, under: session.value.path, at: now)
                 remember(session, request)
                 setStatement(session, request.value.name, pattern, inner.kind)
             }
@@ -145,7 +145,7 @@ extension Sessions {
         default:
             break
         }
-        request.value.pattern = sink.pattern(sketch, of: text, for: principal, at: now)
+        request.value.pattern = sink.pattern(sketch, of: text, for: principal, under: session.value.path, at: now)
     }
 
     /// Notes what a name stands for now, so that it can be restored.
@@ -178,7 +178,11 @@ extension Sessions {
                 if kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
                     (pattern, kind) = known
                 } else {
-                    pattern = sink.pattern(sketch, of: text, for: session.value.principal, at: now)
+                    let (payer, path) = (session.value.principal, session.value.path)
+                    pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
+                    if let textEnd, textEnd &+ 3 < body.byteCount {
+                        noteTypes(body.extracting(textEnd &+ 1..<body.byteCount), of: pattern, &sink)
+                    }
                 }
             } else {
                 kind = .empty
@@ -191,6 +195,13 @@ extension Sessions {
             remember(session, request)
         }
         setStatement(session, name, pattern, kind)
+    }
+
+    /// The types that a Parse message gives to parameters.
+    private func noteTypes(_ rest: RawSpan, of pattern: PatternHandle, _ sink: inout some SessionSink & ~Copyable) {
+        let count = Int(rest.bigEndian16(at: 0))
+        guard count > 0, rest.byteCount >= 2 &+ 4 &* count else { return }
+        sink.parameterTypes(rest.extracting(2..<2 &+ 4 &* count), of: pattern)
     }
 
     private mutating func bind(

@@ -15,6 +15,8 @@ public struct DaemonFacts: Sendable {
     public var workers: Int
     /// Sessions whose owner is being asked for.
     public var unknownSessions = 0
+    /// The service that finds prices, if there is one.
+    public var pricing: PricingStatus?
     /// How often its configuration was read again, and what was wrong with it the last time.
     public var reloads: Int, reloadError: String?
 
@@ -26,6 +28,33 @@ public struct DaemonFacts: Sendable {
         self.began = began
         self.workers = workers
         reloads = 0
+    }
+}
+
+/// How the service of prices stands.
+public struct PricingStatus: Sendable {
+    /// Where prices are kept.
+    public var store: String
+    /// Counters by name, in the order they are shown.
+    public var values: [(name: String, value: UInt64)]
+    /// How long the pattern that waits longest has waited, in seconds.
+    public var age: Double
+
+    /// A standing.
+    public init(store: String, values: [(name: String, value: UInt64)], age: Double) {
+        (self.store, self.values, self.age) = (store, values, age)
+    }
+
+    var line: String {
+        let shown = ["known", "waiting", "priced", "failed", "unsafe", "server_errors", "store_errors"]
+        return values.filter { shown.contains($0.name) && ($0.value > 0 || $0.name == "known") }
+            .map { "\($0.value) \($0.name.replacing("_", with: " "))" }.joined(separator: ", ")
+    }
+
+    func json(_ json: inout JSONWriter) {
+        json.field("store", store)
+        json.field("oldest_seconds", age, places: 3)
+        for entry in values { json.field(named: entry.name, entry.value) }
     }
 }
 
@@ -47,6 +76,7 @@ public struct StatusReport {
         var json = JSONWriter(isIndented: true)
         json.object { json in
             json.object("daemon") { json in daemon(&json) }
+            if let pricing = facts.pricing { json.object("pricing") { json in pricing.json(&json) } }
             json.array("workers") { json in
                 for worker in snapshot.workers {
                     json.object { json in
@@ -112,6 +142,7 @@ public struct StatusReport {
         if facts.unknownSessions > 0 {
             lines.append("  \(facts.unknownSessions) sessions began before; whose they are is being asked")
         }
+        if let pricing = facts.pricing { lines.append("  prices (\(pricing.store)): \(pricing.line)") }
         if snapshot.missing > 0 {
             lines.append("  \(style.paint("!", .red)) \(snapshot.missing) of \(facts.workers) workers did not answer")
         }

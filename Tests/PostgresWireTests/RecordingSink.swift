@@ -7,6 +7,9 @@ struct RecordingSink: SessionSink {
     /// Bytes of clients that could not be read.
     var hidden = 0
     var log: [String] = []
+    /// Search paths by number, and those under which patterns were met.
+    var paths = ["login's"]
+    var pathsUsed: [String] = []
     var texts: [String] = ["?"]
     var charged: Int64 = 0
     var settled: Int64 = 0
@@ -37,8 +40,10 @@ struct RecordingSink: SessionSink {
         _ sketch: StatementSketch,
         of text: RawSpan,
         for principal: PrincipalHandle,
+        under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
+        pathsUsed.append(paths[Int(path)])
         let value = string(text, sketch.range)
         if let known = texts.firstIndex(of: value) { return Int32(known) }
         texts.append(value)
@@ -54,6 +59,17 @@ struct RecordingSink: SessionSink {
             "login \(string(login.user, 0..<login.user.byteCount))@\(string(login.database, 0..<login.database.byteCount))"
         )
         return 1
+    }
+
+    mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
+        log.append("types \((0..<types.byteCount / 4).map { types.bigEndian32(at: 4 * $0) }) of \(texts[Int(pattern)])")
+    }
+
+    mutating func searchPath(_ value: RawSpan) -> UInt16 {
+        let text = string(value, 0..<value.byteCount)
+        if let known = paths.firstIndex(of: text) { return UInt16(known) }
+        paths.append(text)
+        return UInt16(paths.count - 1)
     }
 
     mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) { hidden += count }

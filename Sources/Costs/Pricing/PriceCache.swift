@@ -1,25 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
+/// A price as a worker knows it.
+public struct CachedPrice: BitwiseCopyable {
+    /// What an execution is charged when it is sent, in micro-units.
+    public var price: Int64
+    /// Rows and bytes are charged on top.
+    public var isMeasured: Bool
+    /// Until when it is good, ns since 1970.
+    public var expires: Int64
+    /// It is older than that: it holds until there is a newer one, which should be asked for.
+    public var isStale: Bool
+
+    /// A price.
+    public init(price: Int64, isMeasured: Bool, expires: Int64, isStale: Bool) {
+        (self.price, self.isMeasured, self.expires, self.isStale) = (price, isMeasured, expires, isStale)
+    }
+}
+
 /// The first level of prices: one worker's own, fixed in size, least recently used of eight ways, with a lifetime.
 ///
-/// A lookup touches one set of eight entries and allocates nothing.
+/// A lookup touches one set of eight entries and allocates nothing. A price that is too old is still given, and said to
+/// be stale. What much was spent on is pinned: only its like may take its place.
 public struct PriceCache: ~Copyable {
     private struct Entry: BitwiseCopyable {
         var key = Fingerprint.unknown
         var price: Int64 = 0
         var expires: Int64 = .min
         var used: UInt32 = 0
+        var isMeasured = false
+        var isPinned = false
+        var isTaken: Bool { expires != .min }
     }
 
     private static let ways = 8
+    /// Patterns that cost more than this so far are pinned, in micro-units: ten thousand statements at an unknown price.
+    public static let pinThreshold: Int64 = 10_000 * CostUnits.fallback.micro
 
     private var entries: [Entry]
     private let mask: Int
     private let lifetime: Int64
     private var clock: UInt32 = 0
-    /// Lookups that found a price, and that did not.
-    public private(set) var hits: UInt64 = 0, misses: UInt64 = 0
+    /// Lookups that found a price in time, one that is too old, and none.
+    public private(set) var hits: UInt64 = 0, stale: UInt64 = 0, misses: UInt64 = 0
     /// Prices that made room for others before their time.
     public private(set) var evictions: UInt64 = 0
 
@@ -32,42 +55,65 @@ public struct PriceCache: ~Copyable {
         self.lifetime = lifetime
     }
 
-    /// The price of a pattern, or `nil` when it is not known or too old.
-    public mutating func price(of key: Fingerprint, at time: Timestamp) -> Int64? {
+    /// The price of a pattern, or `nil` when it is not known; `spent`: what it cost so far, in micro-units.
+    public mutating func find(_ key: Fingerprint, spent: Int64 = 0, at time: Timestamp) -> CachedPrice? {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
         clock &+= 1
-        for index in first..<first &+ Self.ways where entries[index].key == key {
-            guard entries[index].expires > time.nanoseconds else { break }
+        for index in first..<first &+ Self.ways where entries[index].key == key && entries[index].isTaken {
             entries[index].used = clock
-            hits &+= 1
-            return entries[index].price
+            if spent >= Self.pinThreshold { entries[index].isPinned = true }
+            let entry = entries[index]
+            let isStale = entry.expires <= time.nanoseconds
+            if isStale { stale &+= 1 } else { hits &+= 1 }
+            return CachedPrice(
+                price: entry.price,
+                isMeasured: entry.isMeasured,
+                expires: entry.expires,
+                isStale: isStale
+            )
         }
         misses &+= 1
         return nil
     }
 
-    /// The price of a pattern and until when it is good, ns since 1970; no lookup in the counters' sense.
-    public func entry(of key: Fingerprint, at time: Timestamp) -> (price: Int64, expires: Int64)? {
+    /// A price that is known, in time or not; no lookup in the counters' sense.
+    public func peek(_ key: Fingerprint) -> CachedPrice? {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
-        for index in first..<first &+ Self.ways where entries[index].key == key {
-            return entries[index].expires > time.nanoseconds ? (entries[index].price, entries[index].expires) : nil
+        for index in first..<first &+ Self.ways where entries[index].key == key && entries[index].isTaken {
+            let entry = entries[index]
+            return CachedPrice(price: entry.price, isMeasured: entry.isMeasured, expires: entry.expires, isStale: false)
         }
         return nil
     }
 
     /// Remembers a price.
-    public mutating func store(_ price: Int64, for key: Fingerprint, at time: Timestamp) {
+    public mutating func store(_ price: Int64, isMeasured: Bool = false, for key: Fingerprint, at time: Timestamp) {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
+        let (sum, overflow) = time.nanoseconds.addingReportingOverflow(lifetime)
+        let expires = overflow ? .max : max(sum, .min + 1)
         var victim = first
         for index in first..<first + Self.ways {
-            if entries[index].key == key || entries[index].expires <= time.nanoseconds {
+            if entries[index].key == key || !entries[index].isTaken {
                 victim = index
                 break
             }
-            if clock &- entries[index].used > clock &- entries[victim].used { victim = index }
+            if isBetterVictim(entries[index], than: entries[victim]) { victim = index }
         }
-        if entries[victim].expires > time.nanoseconds, entries[victim].key != key { evictions &+= 1 }
-        let (expires, overflow) = time.nanoseconds.addingReportingOverflow(lifetime)
-        entries[victim] = Entry(key: key, price: price, expires: overflow ? .max : expires, used: clock)
+        let isOther = entries[victim].isTaken && entries[victim].key != key
+        if isOther, entries[victim].expires > time.nanoseconds { evictions &+= 1 }
+        let isPinned = !isOther && entries[victim].isPinned
+        entries[victim] = Entry(
+            key: key,
+            price: price,
+            expires: expires,
+            used: clock,
+            isMeasured: isMeasured,
+            isPinned: isPinned
+        )
+    }
+
+    private func isBetterVictim(_ entry: Entry, than other: Entry) -> Bool {
+        if entry.isPinned != other.isPinned { return other.isPinned }
+        return clock &- entry.used > clock &- other.used
     }
 }

@@ -41,6 +41,8 @@ public struct LiveTapOptions: Sendable {
     public var snapLength: Int32 = 262_144
     /// What statements cost at the start; the desk may change it.
     public var prices = PriceList()
+    /// How prices are asked for; `nil`: those of the list hold.
+    public var pricing: PricingScheme?
     /// Whether somebody will tell whose sessions are that began before the tap.
     public var resolvesSessions = false
     /// The key of fingerprints.

@@ -51,8 +51,9 @@ public final class LiveDesk: Sendable {
         var snapshot: Int
         var settings: Int
         var judgement: LiveJudgement
-        /// Number of the latest question for unknown sessions.
+        /// Number of the latest question for unknown sessions, and for durations.
         var inquiry = 0
+        var observation = 0
     }
 
     private struct State {
@@ -62,6 +63,9 @@ public final class LiveDesk: Sendable {
         var legacies: [Int: Part] = [:]
         var unknown: [Int: [UnknownSession]] = [:]
         var resolutions: [Int: [SessionResolution]] = [:]
+        /// What workers ask about prices and tell of them, and what they are told.
+        var pricing = PricingTray()
+        var prices: [Int: [PriceAnswer]] = [:]
 
         var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
@@ -187,6 +191,39 @@ public final class LiveDesk: Sendable {
             workers: state.parts.sorted { $0.key < $1.key }.map { ($0.key, $0.value.capture, $0.value.cpu) },
             missing: workers - parts.count
         )
+    }
+
+    // MARK: Prices
+
+    /// What the workers asked and told since the last time.
+    public func takePricing() -> PricingTray {
+        state.withLock { state in
+            defer { state.pricing = PricingTray() }
+            return state.pricing
+        }
+    }
+
+    /// Tells all workers prices.
+    public func tell(_ answers: [PriceAnswer]) {
+        guard !answers.isEmpty else { return }
+        state.withLock { state in
+            for worker in posts.indices { state.prices[worker, default: []] += answers }
+        }
+        ring()
+    }
+
+    /// Asks the workers how long patterns took: they tell it with what they ask.
+    public func askForObservations() {
+        state.withLock { $0.orders.observation += 1 }
+        ring()
+    }
+
+    /// What a worker asks and tells.
+    func post(_ tray: PricingTray) { state.withLock { $0.pricing.add(tray) } }
+
+    /// What a worker is told.
+    func takePrices(_ worker: Int) -> [PriceAnswer] {
+        state.withLock { $0.prices.removeValue(forKey: worker) ?? [] }
     }
 
     // MARK: Workers

@@ -20,7 +20,9 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
-    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0
+    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0, observation = 0
+    /// Which pattern is looked at next for durations.
+    private var observed: Int32 = 1
     /// Answers that wait until all packets from before them are here.
     private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
@@ -48,6 +50,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             recorder: recorder
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
+        if let scheme = options.pricing { shard.analyser.books.pricing = PatternPricing(scheme, options.hash) }
         _ = segments.take()
     }
 
@@ -65,6 +68,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
                 if shedder.isDue(clock.steady) { lookForDrops(clock.steady) }
                 if clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
+                if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }
@@ -97,6 +101,13 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             shard.analyser.books.price(by: orders.judgement.prices)
         }
         resolutions += desk.takeResolutions(number)
+        if shard.analyser.books.pricing != nil {
+            shard.analyser.books.take(desk.takePrices(number), at: clock.latest)
+            if orders.observation != observation {
+                observation = orders.observation
+                observe()
+            }
+        }
         if orders.inquiry != inquiry {
             inquiry = orders.inquiry
             desk.answer(shard.analyser.books.unknownSessions(of: number), number)
@@ -106,6 +117,19 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         var part = part()
         part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
         desk.answer(part, to: snapshot, number)
+    }
+
+    /// Hands over what patterns are to be priced.
+    private mutating func askForPrices() {
+        let (questions, changes) = shard.analyser.books.takeQuestions()
+        desk.post(PricingTray(questions: questions, changes: changes, observations: []))
+    }
+
+    /// Tells how long patterns took: some thousands of them a time, so that no packet waits long.
+    private mutating func observe() {
+        let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
+        observed = next
+        if !found.isEmpty { desk.post(PricingTray(questions: [], changes: [], observations: found)) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Costs
+import Domain
 import Explain
+import Pipeline
 
 /// Which server tells prices, and how it is asked: the same for the daemon and for `pgweir cost`.
 struct ExplainArguments: ParsableArguments {
@@ -26,5 +29,25 @@ struct ExplainArguments: ParsableArguments {
         options.allowsPrimary = explainPrimary
         options.asTenant = explainAsTenant
         return options
+    }
+
+    @OptionGroup var keeping: StoreArguments
+
+    /// How workers ask for prices; `nil` when nobody answers.
+    var scheme: PricingScheme? {
+        guard explain != nil || keeping.isNamed else { return nil }
+        return PricingScheme(cluster: keeping.cluster, asTenant: explainAsTenant)
+    }
+
+    /// The daemon's service, or `nil` when nobody is to be asked.
+    func service(_ desk: LiveDesk, fallback: CostUnits) throws -> PricingService? {
+        guard scheme != nil else { return nil }
+        let store = try keeping.open()
+        let options = options
+        return PricingService(desk, store: store.name) {
+            Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
+                Output.complain("warning: \($0)")
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@ public import ArgumentParser
 import Attribution
 import Capture
 import Control
+import Costs
 import Domain
 import Glibc
 import Packets
@@ -68,6 +69,7 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("A PgBouncer whose SHOW CLIENTS tells the same; may be repeated.", valueName: "conninfo")
     )
     var pooler: [String] = []
+    @OptionGroup var prices: ExplainArguments
     @OptionGroup var socket: SocketOption
     @OptionGroup var form: ReportArguments
 
@@ -110,6 +112,7 @@ struct RunCommand: ParsableCommand {
             let judgement = try form.judgement()
             (options.prices, options.hash) = (judgement.prices, judgement.hash)
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
+            options.pricing = prices.scheme
             try tap(options, LiveJudgement(policy: judgement.policy, prices: judgement.prices), judgement.hash)
         }
     }
@@ -125,11 +128,13 @@ struct RunCommand: ParsableCommand {
         let claim = allowSecond ? nil : try TapClaim(interfaces: interface, ports: options.ports)
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
-        let supervisor = try supervisor(desk, options, hash)
+        let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
+        let supervisor = try supervisor(desk, options, hash, pricing)
         var thread: ServiceThread?
         defer {
             supervisor.finish()
             thread?.join()
+            pricing?.finish()
         }
         let failure = FailureBox()
         let onReady = {
@@ -140,6 +145,7 @@ struct RunCommand: ParsableCommand {
             }
             thread = ServiceThread { supervisor.run() }
             if options.resolvesSessions { startResolver(desk) }
+            pricing?.start()
             Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
         }
         let isOver: @Sendable () -> Bool = { isStopped() || failure.code != nil }
@@ -160,7 +166,12 @@ struct RunCommand: ParsableCommand {
         try finish(outcome)
     }
 
-    private func supervisor(_ desk: LiveDesk, _ options: LiveTapOptions, _ hash: KeyedHash) throws -> Supervisor {
+    private func supervisor(
+        _ desk: LiveDesk,
+        _ options: LiveTapOptions,
+        _ hash: KeyedHash,
+        _ pricing: PricingService?
+    ) throws -> Supervisor {
         Interrupt.installReload()
         let form = form
         let facts = DaemonFacts(
@@ -174,6 +185,7 @@ struct RunCommand: ParsableCommand {
             desk: desk,
             facts: facts,
             server: try listen(),
+            pricing: pricing,
             notifier: ServiceNotifier(environment: Output.environment),
             output: report.map { path in
                 Supervisor.Output(path: path, seconds: Double(every), render: { form.render($0) })

@@ -20,6 +20,7 @@ final class Supervisor: Sendable {
 
     private let desk: LiveDesk
     private let server: ControlServer?
+    private let pricing: PricingService?
     private let notifier: ServiceNotifier
     private let output: Output?
     private let read: @Sendable () throws -> LiveJudgement
@@ -30,6 +31,7 @@ final class Supervisor: Sendable {
         desk: LiveDesk,
         facts: DaemonFacts,
         server: ControlServer?,
+        pricing: PricingService?,
         notifier: ServiceNotifier,
         output: Output?,
         judgement: @escaping @Sendable () throws -> LiveJudgement
@@ -37,6 +39,7 @@ final class Supervisor: Sendable {
         self.desk = desk
         self.facts = Mutex(facts)
         self.server = server
+        self.pricing = pricing
         self.notifier = notifier
         self.output = output
         read = judgement
@@ -109,6 +112,7 @@ final class Supervisor: Sendable {
         let snapshot = desk.snapshot()
         var facts = facts.withLock { $0 }
         facts.unknownSessions = desk.unknownCount
+        facts.pricing = pricing?.status
         let status = StatusReport(snapshot, of: facts, at: Self.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))

@@ -20,8 +20,11 @@ private struct Balance: SessionSink {
         _ sketch: StatementSketch,
         of text: RawSpan,
         for principal: PrincipalHandle,
+        under path: UInt16,
         at moment: Moment
     ) -> PatternHandle { 1 }
+    mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {}
+    mutating func searchPath(_ value: RawSpan) -> UInt16 { 1 }
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
         1
     }

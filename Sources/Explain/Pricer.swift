@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Costs
+public import Domain
+import Glibc
+
+/// Finds the prices that workers ask for: in the store, else from the planner; learns from durations; asks again when
+/// tables change. For one thread, which nothing waits for.
+public final class Pricer {
+    /// How much may be asked.
+    public struct Limits: Sendable {
+        /// EXPLAINs a second; at most 100.
+        public var rate = 50.0
+        /// The share of one core's time that the server may spend on them, from 0 to 1.
+        public var share = 0.25
+        /// Patterns that may wait, and that are remembered for asking again.
+        public var queue = 10_000
+        public var remembered = 100_000
+        /// After so long a price is asked for again, ns: popular patterns, and all.
+        public var popularAge: Int64 = 3_600_000_000_000
+        public var age: Int64 = 86_400_000_000_000
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What it has done so far; all are counts since the start but the first three.
+    public struct Counters: Sendable, Equatable {
+        /// Patterns that wait, how long the first of them has, in seconds, and patterns that are known.
+        public var waiting = 0
+        public var age = 0.0
+        public var known = 0
+        /// Questions of workers, and those that the store answered.
+        public var questions: UInt64 = 0
+        public var found: UInt64 = 0
+        /// Plans asked for; those that gave a price, that could not, and that were not asked because planning is unsafe.
+        public var asked: UInt64 = 0
+        public var priced: UInt64 = 0
+        public var failed: UInt64 = 0
+        public var unsafe: UInt64 = 0
+        /// Prices that were asked for again because a table changed, or they were old.
+        public var refreshed: UInt64 = 0
+        /// Prices that moved by more than a factor of four between two questions.
+        public var drifted: UInt64 = 0
+        /// Failures of the store, and of the connection to the server.
+        public var storeErrors: UInt64 = 0
+        public var serverErrors: UInt64 = 0
+        /// Questions that found no room.
+        public var overflow: UInt64 = 0
+
+        /// Nothing yet.
+        public init() {}
+    }
+
+    struct Known {
+        var price: StoredPrice
+        var question: PriceQuestion
+        /// Learned since it was last stored.
+        var isChanged = false
+        var runs: UInt64 = 0
+    }
+
+    private let store: any CostStore
+    private let explainer: Explainer?
+    private let fallback: CostUnits
+    private let limits: Limits
+    private let complain: (String) -> Void
+    private var queue: PriceQueue<PriceQuestion>
+    private var rate: TokenBucket
+    private var busy: TokenBucket
+    private var turn: UInt64 = 0
+    var known: [Fingerprint: Known] = [:]
+    private var changes = ChangeBook()
+    private var complaint = ""
+    private var serverRest: Int64 = 0
+    private var lastServerFailures = 0
+    private var lastSweep: Int64 = 0
+    private var lastSave: Int64 = 0
+    /// What it has done so far.
+    public private(set) var counters = Counters()
+
+    /// A pricer; without an explainer prices come from the store alone. `complain` is told once of each problem.
+    public init(
+        store: any CostStore,
+        explainer: Explainer?,
+        fallback: CostUnits,
+        limits: Limits = Limits(),
+        complain: @escaping (String) -> Void
+    ) {
+        self.store = store
+        self.explainer = explainer
+        self.fallback = fallback
+        self.limits = limits
+        self.complain = complain
+        queue = PriceQueue(limit: limits.queue)
+        rate = TokenBucket(rate: min(limits.rate, 100), burst: min(limits.rate, 100))
+        // Tokens of a millisecond.
+        busy = TokenBucket(rate: 1000 * limits.share, burst: 1000 * limits.share)
+    }
+
+    /// Takes what workers asked and told.
+    public func take(
+        questions: [PriceQuestion],
+        changes: [PlanChange],
+        observations: [PriceObservation],
+        overflow: UInt64
+    ) -> [PriceAnswer] {
+        counters.overflow &+= overflow
+        let now = Self.steady()
+        for change in changes { self.changes.note(change, at: now) }
+        learn(observations)
+        return answer(questions, at: now)
+    }
+
+    /// A turn of at most `patience` seconds of asking; returns prices that are new or have changed.
+    public func work(patience: Double) -> [PriceAnswer] {
+        let start = Self.steady()
+        var answers: [PriceAnswer] = refreshLearned(at: start)
+        sweep(at: start)
+        let end = start &+ Int64(patience * 1e9)
+        while let explainer, Self.steady() < end, start >= serverRest, queue.count > 0 {
+            let now = Self.steady()
+            guard busy.spend(0, at: now), rate.take(at: now), let (key, question) = queue.next(turn: turn) else {
+                break
+            }
+            turn &+= 1
+            if let answer = ask(explainer, key, question, at: now) { answers.append(answer) }
+            busy.charge(Double(Self.steady() &- now) / 1e6)
+        }
+        (counters.waiting, counters.age) = (queue.count, Double(queue.age(at: Self.steady())) / 1e9)
+        (counters.known, counters.overflow) = (known.count, counters.overflow)
+        return answers
+    }
+
+    /// Stores what was learned and not stored yet.
+    public func finish() { save() }
+
+    // MARK: Questions
+
+    private func answer(_ questions: [PriceQuestion], at now: Int64) -> [PriceAnswer] {
+        guard !questions.isEmpty else { return [] }
+        counters.questions &+= UInt64(questions.count)
+        var answers: [PriceAnswer] = []
+        var unknown: [PriceQuestion] = []
+        for question in questions {
+            if let price = known[question.key]?.price {
+                answers.append(Self.answer(price))
+                if isOld(price, isPopular: false) { queue.add(question.key, question, calls: question.calls, at: now) }
+            } else {
+                unknown.append(question)
+            }
+        }
+        let stored = find(unknown.map(\.key))
+        for question in unknown {
+            if let price = stored[question.key] {
+                counters.found &+= 1
+                remember(price, question)
+                answers.append(Self.answer(price))
+                guard isOld(price, isPopular: false) || price.method == .failed else { continue }
+            }
+            queue.add(question.key, question, calls: question.calls, at: now)
+        }
+        return answers
+    }
+
+    private func find(_ keys: [Fingerprint]) -> [Fingerprint: StoredPrice] {
+        guard !keys.isEmpty else { return [:] }
+        do throws(CostStoreError) {
+            let prices = try store.prices(of: keys)
+            return Dictionary(prices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        } catch {
+            counters.storeErrors &+= 1
+            say(error.description)
+            return [:]
+        }
+    }
+
+    private func remember(_ price: StoredPrice, _ question: PriceQuestion) {
+        if known.count >= limits.remembered, known[price.key] == nil {
+            // Whatever comes first: those that run ask again.
+            for key in known.keys.prefix(max(1, limits.remembered / 16)) { known[key] = nil }
+        }
+        known[price.key] = Known(price: price, question: question)
+        changes.index(price)
+    }
+
+    private static func answer(_ price: StoredPrice) -> PriceAnswer {
+        PriceAnswer(key: price.key, price: price.charge.micro, isMeasured: price.isMeasured)
+    }
+
+    private func isOld(_ price: StoredPrice, isPopular: Bool) -> Bool {
+        let age = Self.time().nanoseconds(since: price.priced)
+        return price.method != .pinned && age > (isPopular ? limits.popularAge : limits.age)
+    }
+
+    // MARK: The server
+
+    private func ask(
+        _ explainer: Explainer,
+        _ key: Fingerprint,
+        _ question: PriceQuestion,
+        at now: Int64
+    ) -> PriceAnswer? {
+        // Where nodes share a store, one of them asks; the others find the price there the next time.
+        if let isFirst = try? store.claim(key, seconds: 30), !isFirst { return nil }
+        var price =
+            known[key]?.price
+            ?? StoredPrice(
+                key: key,
+                fingerprint: question.fingerprint,
+                pattern: String(decoding: question.pattern, as: UTF8.self),
+                database: question.database,
+                method: .failed,
+                cost: fallback,
+                priced: Self.time()
+            )
+        guard price.method != .pinned else { return nil }
+        (price.limit, price.offset) = (question.limit, question.offset)
+        let before = price.cost
+        let hadPlan = price.method == .generic || price.method == .literal
+        counters.asked &+= 1
+        do throws(PricingError) {
+            guard !question.sample.text.isEmpty else { throw .syntax(.tooLarge(what: "a text that was not kept")) }
+            price.take(try explainer.price(Self.request(question)))
+            price.priced = Self.time()
+            counters.priced &+= 1
+            queue.succeeded(key)
+            (lastServerFailures, complaint) = (0, "")
+            let ratio = max(price.cost.units, 0.1) / max(before.units, 0.1)
+            if hadPlan, ratio > 4 || ratio < 0.25 {
+                counters.drifted &+= 1
+                complain(
+                    "the price of pattern \(price.fingerprint) moved from \(before.units) to \(price.cost.units) units."
+                )
+            }
+        } catch {
+            guard !error.isConnectionLost else {
+                serverFailed(error, at: now)
+                queue.add(key, question, calls: question.calls, at: now)
+                return nil
+            }
+            counters.failed &+= 1
+            if case .unsafe = error { counters.unsafe &+= 1 }
+            price.failures = queue.failed(key, at: now)
+            price.failure = Self.word(error)
+            // A price that was good stays, until the tables are there again; one that never was is the default.
+            if !hadPlan { (price.method, price.cost) = (.failed, fallback) }
+            price.priced = Self.time()
+        }
+        remember(price, question)
+        put([price])
+        return Self.answer(price)
+    }
+
+    private static func request(_ question: PriceQuestion) -> PricingRequest {
+        PricingRequest(
+            text: question.sample.text,
+            types: question.sample.types,
+            database: question.database.isEmpty ? nil : question.database,
+            user: question.sample.user,
+            searchPath: question.sample.searchPath,
+            backslashEscapes: question.sample.backslashEscapes
+        )
+    }
+
+    /// Why there is no price, without anything that the statement holds.
+    private static func word(_ error: PricingError) -> String {
+        switch error {
+        case .server: error.sqlState ?? "server"
+        case .unsafe: "unsafe"
+        case .syntax(.tooLarge): "too large"
+        case .syntax, .notOneStatement: "not parsed"
+        default: "no plan"
+        }
+    }
+
+    private func serverFailed(_ error: PricingError, at now: Int64) {
+        counters.serverErrors &+= 1
+        lastServerFailures = min(lastServerFailures + 1, 8)
+        // From a quarter of a second to 32 s, and not all nodes at once.
+        let rest = Int64(125_000_000) << Int64(lastServerFailures)
+        serverRest = now &+ rest / 2 &+ Int64.random(in: 0...rest / 2)
+        say("no prices from --explain: \(error)")
+    }
+
+    // MARK: Freshness
+
+    private func sweep(at now: Int64) {
+        for key in changes.due(at: now) {
+            guard let entry = known[key] else { continue }
+            counters.refreshed &+= 1
+            queue.succeeded(key)
+            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+        }
+        guard now &- lastSweep > 10_000_000_000 else { return }
+        lastSweep = now
+        let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
+        for (key, entry) in known where isOld(entry.price, isPopular: popular.contains(key)) {
+            counters.refreshed &+= 1
+            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+        }
+        if now &- lastSave > 60_000_000_000 { save() }
+    }
+
+    // MARK: Learning
+
+    private var changed: Set<Fingerprint> = []
+
+    private func learn(_ observations: [PriceObservation]) {
+        for observation in observations {
+            guard let milliseconds = observation.durations.typical, known[observation.key] != nil else { continue }
+            let count = UInt64(observation.durations.count)
+            guard var price = known[observation.key]?.price else { continue }
+            price.learned.learn(count, of: milliseconds, cost: price.cost)
+            known[observation.key]?.price = price
+            known[observation.key]?.isChanged = true
+            known[observation.key]?.runs &+= count
+            changed.insert(observation.key)
+        }
+    }
+
+    private func refreshLearned(at now: Int64) -> [PriceAnswer] {
+        defer { changed = [] }
+        return changed.compactMap { known[$0].map { Self.answer($0.price) } }
+    }
+
+    private func save() {
+        lastSave = Self.steady()
+        let prices = known.values.filter(\.isChanged).map(\.price)
+        for price in prices { known[price.key]?.isChanged = false }
+        for start in stride(from: 0, to: prices.count, by: 100) {
+            put(Array(prices[start..<min(start + 100, prices.count)]))
+        }
+    }
+
+    private func put(_ prices: [StoredPrice]) {
+        do throws(CostStoreError) {
+            try store.store(prices)
+        } catch {
+            counters.storeErrors &+= 1
+            say(error.description)
+        }
+    }
+
+    private func say(_ text: String) {
+        if complaint != text { complain(text) }
+        complaint = text
+    }
+
+    private static func steady() -> Int64 { clock(CLOCK_MONOTONIC) }
+    private static func time() -> Timestamp { Timestamp(nanoseconds: clock(CLOCK_REALTIME)) }
+
+    private static func clock(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+}

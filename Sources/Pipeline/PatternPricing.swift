@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+import PostgresWire
+
+/// How the prices of a live capture are asked for.
+public struct PricingScheme: Sendable {
+    /// The cluster's name, which prices are kept under.
+    public var cluster: String
+    /// Prices are asked as the role that runs a statement, and are that role's.
+    public var asTenant: Bool
+
+    /// A scheme.
+    public init(cluster: String, asTenant: Bool) { (self.cluster, self.asTenant) = (cluster, asTenant) }
+}
+
+/// What one worker asks about patterns, and what it has to tell: handed over once a turn, never waited for.
+struct PatternPricing {
+    let asTenant: Bool
+    private let cluster: Fingerprint
+    private var wanted: [PatternHandle] = []
+    private var paths: [String] = [""]
+    private var pathIndex: [Fingerprint: UInt16] = [:]
+    private let hash: KeyedHash
+    /// Changes of tables that passed by.
+    private(set) var changes: [PlanChange] = []
+    /// Questions and changes that found no room.
+    private(set) var overflow: UInt64 = 0
+
+    /// More are left out until the service has taken these.
+    private static let mostWanted = 4096
+    private static let mostChanges = 1024
+    private static let mostPaths = 4096
+    /// A longer search_path is not followed, in bytes.
+    private static let longestPath = 1024
+
+    init(_ scheme: PricingScheme, _ hash: KeyedHash) {
+        asTenant = scheme.asTenant
+        self.hash = hash
+        cluster = hash.hash(Array(scheme.cluster.utf8).rawSpan)
+    }
+
+    func key(
+        _ pattern: Fingerprint,
+        _ scope: PatternScope,
+        database: String,
+        role: String?,
+        _ hash: KeyedHash
+    ) -> Fingerprint {
+        var key = PriceKey(cluster: cluster, database: name(database), pattern: pattern)
+        if let path = path(scope.path) { key.path = name(path) }
+        if let role { key.role = name(role) }
+        (key.limit, key.offset) = (scope.limit, scope.offset)
+        return key.digest(hash)
+    }
+
+    private func name(_ text: String) -> Fingerprint { hash.hash(Array(text.utf8).rawSpan) }
+
+    /// A search_path by its number; `nil`: that of the login.
+    func path(_ number: UInt16) -> String? {
+        number > 0 && Int(number) < paths.count ? paths[Int(number)] : nil
+    }
+
+    mutating func number(ofPath value: RawSpan) -> UInt16 {
+        guard value.byteCount <= Self.longestPath else { return 0 }
+        let key = hash.hash(value)
+        if let known = pathIndex[key] { return known }
+        guard paths.count < Self.mostPaths else { return 0 }
+        paths.append(String(decoding: (0..<value.byteCount).map { value.byte(at: $0) }, as: UTF8.self))
+        pathIndex[key] = UInt16(paths.count - 1)
+        return UInt16(paths.count - 1)
+    }
+
+    mutating func want(_ pattern: PatternHandle) {
+        guard wanted.count < Self.mostWanted else {
+            overflow &+= 1
+            return
+        }
+        wanted.append(pattern)
+    }
+
+    mutating func note(_ change: PlanChange) {
+        guard changes.count < Self.mostChanges else {
+            overflow &+= 1
+            return
+        }
+        changes.append(change)
+    }
+
+    var isEmpty: Bool { wanted.isEmpty && changes.isEmpty }
+
+    mutating func take() -> (wanted: [PatternHandle], changes: [PlanChange]) {
+        defer { (wanted, changes) = ([], []) }
+        return (wanted, changes)
+    }
+}
+
+extension Books where Recorder: ~Copyable {
+    /// What a completed statement teaches, where prices are learned.
+    @inline(never)
+    mutating func learn(_ event: StatementEvent, _ pattern: Slot<PatternRecord>) {
+        if event.kind != .copy { pattern.value.recent.record(event.duration) }
+        let isChange: Bool
+        switch event.kind {
+        case .utility: isChange = true
+        case .copy, .insert, .update, .delete, .merge: isChange = event.rows >= Self.manyRows
+        default: isChange = false
+        }
+        guard isChange, event.pattern > 0 else { return }
+        let database = databases[Int(pattern.value.database)]
+        pricing?.note(PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)]))
+    }
+
+    /// So many rows at once may change a table's plans.
+    private static var manyRows: UInt64 { 10_000 }
+
+    /// What waits to be asked and told.
+    mutating func takeQuestions() -> (questions: [PriceQuestion], changes: [PlanChange]) {
+        guard let (wanted, changes) = pricing?.take() else { return ([], []) }
+        var seen: Set<PatternHandle> = []
+        let questions = wanted.compactMap { handle -> PriceQuestion? in
+            guard handle > 0, seen.insert(handle).inserted else { return nil }
+            let record = patterns.records[handle]
+            return PriceQuestion(
+                key: record.key,
+                fingerprint: record.fingerprint,
+                pattern: patterns.texts[Int(handle)],
+                sample: samples[Int(handle)],
+                database: databases[Int(record.database)],
+                limit: record.scope.limit,
+                offset: record.scope.offset,
+                calls: max(1, record.calls)
+            )
+        }
+        return (questions, changes)
+    }
+
+    /// Prices that the service found.
+    mutating func take(_ answers: [PriceAnswer], at time: Timestamp) {
+        for answer in answers {
+            prices.store(answer.price, isMeasured: answer.isMeasured, for: answer.key, at: time)
+        }
+    }
+
+    /// Durations since the last time, of `count` patterns from `start` on; returns where to go on.
+    mutating func observations(from start: Int32, count: Int) -> (found: [PriceObservation], next: Int32) {
+        let end = Int32(patterns.texts.count)
+        guard end > 1 else { return ([], 1) }
+        let first = start >= end ? 1 : max(1, start)
+        let last = min(Int(end), Int(first) + count)
+        var found: [PriceObservation] = []
+        for handle in first..<Int32(last) where patterns.records[handle].recent.count > 0 {
+            found.append(
+                PriceObservation(key: patterns.records[handle].key, durations: patterns.records[handle].recent)
+            )
+            patterns.records[handle].recent = RecentDurations()
+        }
+        return (found, Int32(last))
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+import Explain
+import Glibc
+import Pipeline
+import Reports
+import Synchronization
+
+/// The daemon's thread that finds prices: workers ask it through the desk and never wait for it.
+final class PricingService: Sendable {
+    /// What makes a pricer; it lives on the service's thread alone.
+    private let makePricer: @Sendable () -> Pricer
+    private let storeName: String
+    private let desk: LiveDesk
+    private let isFinished = Atomic<Bool>(false)
+    private let state: Mutex<State>
+
+    private struct State {
+        var thread: ServiceThread?
+        var counters = Pricer.Counters()
+    }
+
+    /// Seconds between two turns, and between two looks at durations.
+    private static let pause = 0.05
+    private static let learning = 2.0
+
+    init(_ desk: LiveDesk, store: String, makePricer: @escaping @Sendable () -> Pricer) {
+        self.desk = desk
+        self.makePricer = makePricer
+        storeName = store
+        state = Mutex(State())
+    }
+
+    /// Starts the thread.
+    func start() {
+        let thread = ServiceThread { [self] in run() }
+        if thread == nil { Output.complain("warning: no thread for prices: the default price holds.") }
+        state.withLock { $0.thread = thread }
+    }
+
+    /// Ends it: what was learned is stored.
+    func finish() {
+        isFinished.store(true, ordering: .releasing)
+        let thread = state.withLock { state in
+            defer { state.thread = nil }
+            return state.thread
+        }
+        thread?.join()
+    }
+
+    /// For `pgweir status`.
+    var status: PricingStatus {
+        let counters = state.withLock { $0.counters }
+        return PricingStatus(
+            store: storeName,
+            values: [
+                ("waiting", UInt64(counters.waiting)), ("known", UInt64(counters.known)),
+                ("questions", counters.questions), ("found", counters.found), ("asked", counters.asked),
+                ("priced", counters.priced), ("failed", counters.failed), ("unsafe", counters.unsafe),
+                ("refreshed", counters.refreshed), ("drifted", counters.drifted),
+                ("store_errors", counters.storeErrors), ("server_errors", counters.serverErrors),
+                ("overflow", counters.overflow),
+            ],
+            age: counters.age
+        )
+    }
+
+    private func run() {
+        let pricer = makePricer()
+        var last = 0.0
+        while !isFinished.load(ordering: .acquiring) {
+            let tray = desk.takePricing()
+            desk.tell(
+                pricer.take(
+                    questions: tray.questions,
+                    changes: tray.changes,
+                    observations: tray.observations,
+                    overflow: tray.overflow
+                )
+            )
+            desk.tell(pricer.work(patience: 0.2))
+            state.withLock { $0.counters = pricer.counters }
+            let now = Double(Supervisor.time().nanoseconds) / 1e9
+            if abs(now - last) >= Self.learning {
+                last = now
+                desk.askForObservations()
+            }
+            usleep(UInt32(Self.pause * 1e6))
+        }
+        pricer.finish()
+    }
+}
