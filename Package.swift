@@ -90,6 +90,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
@@ -107,6 +108,7 @@ let package = Package(
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])
         + edge("Attribution", ["PostgresClient"])
+        + edge("SQLiteStore", ["Costs", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
@@ -115,12 +117,15 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "Attribution", "Explain",
+                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
+                    "Explain", "SQLiteStore",
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",
                     "Reports",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    // The compiler wants to see what the store is built on.
+                    .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 ],
                 swiftSettings: common
             )

@@ -3,8 +3,9 @@ public import Costs
 public import Domain
 import Glibc
 
-/// Finds the prices that workers ask for: in the store, else from the planner; learns from durations; asks again when
-/// tables change. For one thread, which nothing waits for.
+/// Finds prices in the store, else asks the planner; learns from durations; asks again when tables change.
+///
+/// For one thread, which nothing waits for.
 public final class Pricer {
     /// How much may be asked.
     public struct Limits: Sendable {
@@ -12,11 +13,13 @@ public final class Pricer {
         public var rate = 50.0
         /// The share of one core's time that the server may spend on them, from 0 to 1.
         public var share = 0.25
-        /// Patterns that may wait, and that are remembered for asking again.
+        /// Patterns that may wait.
         public var queue = 10_000
+        /// Patterns that are remembered for asking again.
         public var remembered = 100_000
-        /// After so long a price is asked for again, ns: popular patterns, and all.
+        /// After so long the price of a popular pattern is asked for again, ns.
         public var popularAge: Int64 = 3_600_000_000_000
+        /// After so long any price is, ns.
         public var age: Int64 = 86_400_000_000_000
 
         /// The defaults.
@@ -25,24 +28,31 @@ public final class Pricer {
 
     /// What it has done so far; all are counts since the start but the first three.
     public struct Counters: Sendable, Equatable {
-        /// Patterns that wait, how long the first of them has, in seconds, and patterns that are known.
+        /// Patterns that wait now.
         public var waiting = 0
+        /// How long the first of them has waited, in seconds.
         public var age = 0.0
+        /// Patterns that are known now.
         public var known = 0
-        /// Questions of workers, and those that the store answered.
+        /// Questions of workers.
         public var questions: UInt64 = 0
+        /// Those that the store answered.
         public var found: UInt64 = 0
-        /// Plans asked for; those that gave a price, that could not, and that were not asked because planning is unsafe.
+        /// Plans asked for.
         public var asked: UInt64 = 0
+        /// Those that gave a price.
         public var priced: UInt64 = 0
+        /// Those that gave none.
         public var failed: UInt64 = 0
+        /// Those of them that were not planned, because that could run foreign code.
         public var unsafe: UInt64 = 0
         /// Prices that were asked for again because a table changed, or they were old.
         public var refreshed: UInt64 = 0
         /// Prices that moved by more than a factor of four between two questions.
         public var drifted: UInt64 = 0
-        /// Failures of the store, and of the connection to the server.
+        /// Failures of the store.
         public var storeErrors: UInt64 = 0
+        /// Failures of the connection to the server.
         public var serverErrors: UInt64 = 0
         /// Questions that found no room.
         public var overflow: UInt64 = 0
@@ -71,14 +81,17 @@ public final class Pricer {
     var known: [Fingerprint: Known] = [:]
     private var changes = ChangeBook()
     private var complaint = ""
-    private var serverRest: Int64 = 0
-    private var lastServerFailures = 0
+    /// Databases that could not be reached: they are left alone for a while, the others are asked.
+    private var rests: [String: (until: Int64, failures: Int)] = [:]
     private var lastSweep: Int64 = 0
     private var lastSave: Int64 = 0
+    private var compared = 0
     /// What it has done so far.
     public private(set) var counters = Counters()
 
-    /// A pricer; without an explainer prices come from the store alone. `complain` is told once of each problem.
+    /// A pricer; without an explainer prices come from the store alone.
+    ///
+    /// `complain` is told once of each problem.
     public init(
         store: any CostStore,
         explainer: Explainer?,
@@ -117,12 +130,16 @@ public final class Pricer {
         var answers: [PriceAnswer] = refreshLearned(at: start)
         sweep(at: start)
         let end = start &+ Int64(patience * 1e9)
-        while let explainer, Self.steady() < end, start >= serverRest, queue.count > 0 {
+        while let explainer, Self.steady() < end, queue.count > 0 {
             let now = Self.steady()
             guard busy.spend(0, at: now), rate.take(at: now), let (key, question) = queue.next(turn: turn) else {
                 break
             }
             turn &+= 1
+            if let rest = rests[question.database], rest.until > now {
+                queue.postpone(key, for: rest.until &- now, at: now)
+                continue
+            }
             if let answer = ask(explainer, key, question, at: now) { answers.append(answer) }
             busy.charge(Double(Self.steady() &- now) / 1e6)
         }
@@ -224,7 +241,8 @@ public final class Pricer {
             price.priced = Self.time()
             counters.priced &+= 1
             queue.succeeded(key)
-            (lastServerFailures, complaint) = (0, "")
+            rests[question.database] = nil
+            complaint = ""
             let ratio = max(price.cost.units, 0.1) / max(before.units, 0.1)
             if hadPlan, ratio > 4 || ratio < 0.25 {
                 counters.drifted &+= 1
@@ -234,8 +252,7 @@ public final class Pricer {
             }
         } catch {
             guard !error.isConnectionLost else {
-                serverFailed(error, at: now)
-                queue.add(key, question, calls: question.calls, at: now)
+                queue.postpone(key, for: rest(question.database, error, at: now), at: now)
                 return nil
             }
             counters.failed &+= 1
@@ -273,13 +290,17 @@ public final class Pricer {
         }
     }
 
-    private func serverFailed(_ error: PricingError, at now: Int64) {
+    /// A database cannot be reached: how long it is left alone, ns.
+    private func rest(_ database: String, _ error: PricingError, at now: Int64) -> Int64 {
         counters.serverErrors &+= 1
-        lastServerFailures = min(lastServerFailures + 1, 8)
+        let failures = min((rests[database]?.failures ?? 0) + 1, 8)
         // From a quarter of a second to 32 s, and not all nodes at once.
-        let rest = Int64(125_000_000) << Int64(lastServerFailures)
-        serverRest = now &+ rest / 2 &+ Int64.random(in: 0...rest / 2)
-        say("no prices from --explain: \(error)")
+        let longest = Int64(125_000_000) << Int64(failures)
+        let rest = longest / 2 &+ Int64.random(in: 0...longest / 2)
+        if rests.count > 1000 { rests = [:] }
+        rests[database] = (now &+ rest, failures)
+        say("no prices for database '\(database)' from --explain: \(error)")
+        return rest
     }
 
     // MARK: Freshness
@@ -293,12 +314,39 @@ public final class Pricer {
         }
         guard now &- lastSweep > 10_000_000_000 else { return }
         lastSweep = now
+        compareWithStore(at: now)
         let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
         for (key, entry) in known where isOld(entry.price, isPopular: popular.contains(key)) {
             counters.refreshed &+= 1
             queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
         }
         if now &- lastSave > 60_000_000_000 { save() }
+    }
+
+    /// What others did to the store: pinned, priced anew, or forgotten; a part of the known prices a time.
+    private func compareWithStore(at now: Int64) {
+        let keys = Array(known.keys.dropFirst(compared).prefix(2000))
+        compared = keys.count < 2000 ? 0 : compared + 2000
+        let before = counters.storeErrors
+        for start in stride(from: 0, to: keys.count, by: 100) {
+            let part = Array(keys[start..<min(start + 100, keys.count)])
+            let stored = find(part)
+            guard counters.storeErrors == before else { return }
+            for key in part {
+                guard let entry = known[key] else { continue }
+                if let price = stored[key] {
+                    guard price.method == .pinned ? price.cost != entry.price.cost : price.priced > entry.price.priced
+                    else { continue }
+                    known[key]?.price = price
+                    changed.insert(key)
+                } else {
+                    // Forgotten on purpose: what was pinned is no longer.
+                    known[key] = nil
+                    queue.succeeded(key)
+                    queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+                }
+            }
+        }
     }
 
     // MARK: Learning

@@ -256,7 +256,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             return listed.micro
         }
         if let known = prices.find(key, spent: record.value.cost, at: time) {
-            if known.isStale { pricing?.want(record.handle) }
+            if known.isStale { want(record, at: time) }
             keep(record, known, at: time)
             return known.price
         }
@@ -266,9 +266,17 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             if let known = prices.peek(key) { keep(record, known, at: time) }
             return fallback
         }
-        pricing?.want(record.handle)
+        want(record, at: time)
         keep(record, CachedPrice(price: fallback, isMeasured: false, expires: 0, isStale: true), at: time)
         return fallback
+    }
+
+    /// Asks for a price, unless that was done a moment ago.
+    private mutating func want(_ record: Slot<PatternRecord>, at time: Timestamp) {
+        let (since, overflow) = time.nanoseconds.subtractingReportingOverflow(record.value.asked)
+        guard overflow || since < 0 || since > 2_000_000_000 else { return }
+        record.value.asked = time.nanoseconds
+        pricing?.want(record.handle)
     }
 
     /// A price that is too old, or assumed, is looked up again soon.

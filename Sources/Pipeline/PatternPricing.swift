@@ -117,22 +117,26 @@ extension Books where Recorder: ~Copyable {
     /// What waits to be asked and told.
     mutating func takeQuestions() -> (questions: [PriceQuestion], changes: [PlanChange]) {
         guard let (wanted, changes) = pricing?.take() else { return ([], []) }
-        var seen: Set<PatternHandle> = []
-        let questions = wanted.compactMap { handle -> PriceQuestion? in
-            guard handle > 0, seen.insert(handle).inserted else { return nil }
-            let record = patterns.records[handle]
-            return PriceQuestion(
-                key: record.key,
-                fingerprint: record.fingerprint,
-                pattern: patterns.texts[Int(handle)],
-                sample: samples[Int(handle)],
-                database: databases[Int(record.database)],
-                limit: record.scope.limit,
-                offset: record.scope.offset,
-                calls: max(1, record.calls)
-            )
-        }
-        return (questions, changes)
+        return (wanted.filter { $0 > 0 }.map { question($0) }, changes)
+    }
+
+    /// One of every pattern that ran.
+    func allQuestions() -> [PriceQuestion] {
+        (1..<max(1, Int32(patterns.texts.count))).filter { patterns.records[$0].calls > 0 }.map { question($0) }
+    }
+
+    private func question(_ handle: PatternHandle) -> PriceQuestion {
+        let record = patterns.records[handle]
+        return PriceQuestion(
+            key: record.key,
+            fingerprint: record.fingerprint,
+            pattern: patterns.texts[Int(handle)],
+            sample: samples[Int(handle)],
+            database: databases[Int(record.database)],
+            limit: record.scope.limit,
+            offset: record.scope.offset,
+            calls: max(1, record.calls)
+        )
     }
 
     /// Prices that the service found.

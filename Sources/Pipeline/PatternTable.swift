@@ -15,6 +15,8 @@ struct PatternRecord: BitwiseCopyable {
     /// What it costs, micro-units, and until when that is good, ns since 1970.
     var price: Int64 = 0
     var priceExpires: Int64 = .min
+    /// When its price was asked for last, ns since 1970.
+    var asked: Int64 = .min
     /// It is the planner's: rows and bytes are charged on top.
     var isMeasured = false
     var calls: UInt64 = 0

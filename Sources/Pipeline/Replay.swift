@@ -20,6 +20,8 @@ public struct ReplayOptions: Sendable {
     public var prices = PriceList()
     /// Who may spend what.
     public var policy = QuotaPolicy.standard
+    /// Patterns are to be priced: then the result holds what is to be asked; `nil`: prices are those of the list.
+    public var pricing: PricingScheme?
     /// The key of fingerprints.
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
@@ -116,13 +118,15 @@ public enum Replay {
         _ options: ReplayOptions,
         recorder: consuming Recorder
     ) -> Shard<Recorder> {
-        Shard(
+        var shard = Shard(
             serverPorts: PortSet(options.ports.isEmpty ? usualPorts : options.ports),
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
             recorder: recorder
         )
+        if let scheme = options.pricing { shard.analyser.books.pricing = PatternPricing(scheme, options.hash) }
+        return shard
     }
 
     /// Seconds on one of the system's clocks.

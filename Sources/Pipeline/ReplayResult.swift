@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Costs
+public import Costs
 public import Domain
 public import Packets
 public import PostgresWire
@@ -60,6 +60,8 @@ public struct ReplayResult: Sendable {
     public private(set) var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
     /// Statements whose pattern found no room in the table.
     public private(set) var patternOverflow: UInt64 = 0
+    /// Patterns that are to be priced, where that was asked for.
+    public private(set) var questions: [PriceQuestion] = []
     /// Wall-clock seconds.
     public internal(set) var elapsed = 0.0
     /// CPU seconds of each worker.
@@ -101,6 +103,7 @@ public struct ReplayResult: Sendable {
         priceHits += shard.analyser.books.priceHits + shard.analyser.books.prices.hits
         priceMisses += shard.analyser.books.prices.misses
         patternOverflow += shard.analyser.books.patterns.overflow
+        if shard.analyser.books.pricing != nil { questions += shard.analyser.books.allQuestions() }
         for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
             let record = shard.analyser.books.patterns.records[handle]
             guard record.calls + record.errors > 0 || record.cost != 0 else { continue }
@@ -133,6 +136,7 @@ public struct ReplayResult: Sendable {
         priceMisses += other.priceMisses
         patternOverflow += other.patternOverflow
         patterns += other.patterns
+        questions += other.questions
     }
 
     /// Brings everything into an order that does not depend on the workers, and judges the users.

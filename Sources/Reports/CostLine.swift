@@ -61,7 +61,7 @@ public enum CostLine {
             "key          \(price.key)",
             "database     \(price.database)",
             "method       \(price.method.rawValue), confidence \(JSONWriter.decimal(price.method.confidence, 1))",
-            "cost         \(JSONWriter.decimal(price.cost.units, 2)) units by the planner",
+            "cost         \(JSONWriter.decimal(price.cost.units, 2)) units, \(source(price.method))",
             "charge       \(JSONWriter.decimal(price.charge.units, 2)) units a run (multiplier "
                 + "\(JSONWriter.decimal(price.learned.multiplier, 2)) from \(price.learned.runs) runs)",
             "priced       \(price.priced.rfc3339), \(age(now.nanoseconds(since: price.priced))) ago",
@@ -77,6 +77,16 @@ public enum CostLine {
             lines.append("server       PostgreSQL \(price.version / 10_000).\(price.version % 10_000)")
         }
         return Array(lines.joined(separator: "\n").utf8) + [0x0A]
+    }
+
+    private static func source(_ method: PriceMethod) -> String {
+        switch method {
+        case .generic: "by the planner, for any values"
+        case .literal: "by the planner, for one statement"
+        case .utility: "for statements of its class"
+        case .pinned: "set by hand"
+        case .failed: "assumed"
+        }
     }
 
     private static func age(_ nanoseconds: Int64) -> String {

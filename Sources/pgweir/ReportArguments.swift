@@ -55,6 +55,12 @@ struct ReportArguments: ParsableArguments {
         return result
     }
 
+    /// The key of fingerprints that a configuration gives, or the standard one.
+    static func hash(of config: String?) throws -> KeyedHash {
+        guard let config else { return .standard }
+        return try Settings(yaml: try TextFile.read(config), file: config).seed.map { KeyedHash(seed: $0) } ?? .standard
+    }
+
     /// The text of the price file; an error says where that is named, too.
     private func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
         do throws(SettingsError) {
@@ -92,6 +98,9 @@ func explainingErrors(_ body: () throws -> Void) throws {
     } catch let error as SettingsError {
         Output.complain(error.description)
         throw Sysexit.configuration
+    } catch let error as CostStoreError {
+        Output.complain(error.description)
+        throw Sysexit.unavailable
     } catch let error as ControlError {
         Output.complain(error.description)
         throw Sysexit.unavailable

@@ -5,8 +5,9 @@ public import Domain
 public struct PriceQuestion: Sendable {
     /// ``PriceKey/digest(_:)``.
     public var key: Fingerprint
-    /// The pattern and its text.
+    /// The pattern.
     public var fingerprint: Fingerprint
+    /// Its text.
     public var pattern: [UInt8]
     /// A statement of that pattern, literals included: it never leaves this process but for the server that is asked.
     public var sample: PatternSample

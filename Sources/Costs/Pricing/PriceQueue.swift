@@ -75,6 +75,12 @@ public struct PriceQueue<Request> {
         return failures
     }
 
+    /// It could not be asked for reasons of its own: no failure, but it rests a while, ns.
+    public mutating func postpone(_ key: Fingerprint, for rest: Int64, at time: Int64) {
+        guard resting.count < limit else { return }
+        resting[key] = Rest(until: time &+ rest, failures: resting[key]?.failures ?? 0)
+    }
+
     /// It was answered: an earlier failure no longer counts.
     public mutating func succeeded(_ key: Fingerprint) { resting[key] = nil }
 }

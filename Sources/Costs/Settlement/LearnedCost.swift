@@ -17,8 +17,9 @@ public struct LearnedCost: Sendable, Equatable {
     private static let halfLife = 50.0
     private static let prior = 5.0
 
-    /// The mean of ln(ms · k ÷ C), and of how many runs it is, old ones faded.
+    /// The mean of ln(ms · k ÷ C).
     public private(set) var ratio: Double
+    /// Of how many runs it is, old ones faded.
     public private(set) var weight: Double
     /// The mean of ln(ms), for what has no planner's price.
     public private(set) var time: Double

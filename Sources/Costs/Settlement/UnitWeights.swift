@@ -3,9 +3,11 @@ public import Domain
 
 /// What an execution is charged on top of its plan, for what the planner does not count: `Documentation/units.md`.
 public struct UnitWeights: Sendable, BitwiseCopyable {
-    /// Micro-units for a row that is returned, for a KiB that is sent, for a row that is written.
+    /// Micro-units for a row that is returned.
     public var returned: Int64 = 10_000
+    /// Micro-units for a KiB that is sent.
     public var kibibyte: Int64 = 250_000
+    /// Micro-units for a row that is written.
     public var written: Int64 = 2_000_000
 
     /// Version 1: 0.01 a row (the planner's cpu_tuple_cost), 0.25 a KiB, 2 a row written.

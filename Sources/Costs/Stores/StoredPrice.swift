@@ -42,8 +42,9 @@ public struct StoredPrice: Sendable, Equatable {
     public var method: PriceMethod
     /// What the planner said, or a person.
     public var cost: CostUnits
-    /// Rows and bytes of a row that the planner expects.
+    /// Rows that the planner expects.
     public var rows = 0.0
+    /// Bytes of a row that it expects.
     public var width = 0
     /// Tables that it reads or writes, as `schema.table`.
     public var tables: [String] = []

@@ -9,7 +9,9 @@ import PostgresClient
 /// from its syntax; which relations it reaches, through views and policies too, is known from the locks that parsing it
 /// took, which also keep those relations from being changed until the plan is there.
 enum SafetyCheck {
-    /// What was found, or `nil`: nothing. To be asked in the transaction that parsed the statement.
+    /// What was found, or `nil` for nothing.
+    ///
+    /// To be asked in the transaction that parsed the statement.
     static func ask(_ session: ExplainSession, _ names: StatementNames) throws(PostgresError) -> String? {
         let rows = try session.execute(
             query,

@@ -6,6 +6,9 @@ struct CostCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cost",
         abstract: "Look at what patterns cost, try one, pin one, forget some.",
-        subcommands: [CostExplainCommand.self]
+        subcommands: [
+            CostListCommand.self, CostShowCommand.self, CostExplainCommand.self, CostSetCommand.self,
+            CostInvalidateCommand.self, CostWarmCommand.self,
+        ]
     )
 }

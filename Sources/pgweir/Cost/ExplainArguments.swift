@@ -35,14 +35,14 @@ struct ExplainArguments: ParsableArguments {
 
     /// How workers ask for prices; `nil` when nobody answers.
     var scheme: PricingScheme? {
-        guard explain != nil || keeping.isNamed else { return nil }
+        guard explain != nil || keeping.state != nil else { return nil }
         return PricingScheme(cluster: keeping.cluster, asTenant: explainAsTenant)
     }
 
     /// The daemon's service, or `nil` when nobody is to be asked.
     func service(_ desk: LiveDesk, fallback: CostUnits) throws -> PricingService? {
         guard scheme != nil else { return nil }
-        let store = try keeping.open()
+        let store = try keeping.openForDaemon()
         let options = options
         return PricingService(desk, store: store.name) {
             Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {

@@ -1,15 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Costs
+import Domain
+import Glibc
+import SQLiteStore
 
 /// Where prices are kept: the same for the daemon and for `pgweir cost`.
 struct StoreArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The cluster's name, under which its prices are kept.", valueName: "name"))
     var cluster = "main"
+    @Option(
+        help: ArgumentHelp(
+            """
+            The folder for prices.sqlite, or 'none' to keep prices in memory only (default: $STATE_DIRECTORY, \
+            /var/lib/pgweir for root, else ~/.local/state/pgweir).
+            """,
+            valueName: "folder"
+        )
+    )
+    var state: String?
 
-    /// Whether anybody named a store.
-    var isNamed: Bool { false }
+    /// The folder, or `nil` for memory only.
+    var folder: String? {
+        if let state { return state == "none" ? nil : state }
+        // systemd gives several, with colons between.
+        if let given = Output.environment("STATE_DIRECTORY")?.split(separator: ":").first { return String(given) }
+        if geteuid() == 0 { return "/var/lib/pgweir" }
+        if let home = Output.environment("XDG_STATE_HOME"), home.hasPrefix("/") { return home + "/pgweir" }
+        return Output.environment("HOME").map { $0 + "/.local/state/pgweir" }
+    }
+
+    /// Opens the store of a daemon; where no folder was asked for and none is to be had, memory has to do.
+    func openForDaemon() throws -> any CostStore {
+        do {
+            return try open()
+        } catch let error as CostStoreError where state == nil {
+            Output.complain("warning: prices are kept in memory only: \(error)")
+            return MemoryCostStore()
+        }
+    }
 
     /// Opens it.
-    func open() throws -> any CostStore { MemoryCostStore() }
+    func open() throws -> any CostStore {
+        guard let folder else { return MemoryCostStore() }
+        Self.makeFolder(folder)
+        return try SQLiteCostStore(path: folder + "/prices.sqlite")
+    }
+
+    private static func makeFolder(_ path: String) {
+        var place = path.startIndex
+        while let slash = path[place...].dropFirst().firstIndex(of: "/") {
+            unsafe mkdir(String(path[..<slash]), 0o755)
+            place = slash
+        }
+        unsafe mkdir(path, 0o750)
+    }
 }

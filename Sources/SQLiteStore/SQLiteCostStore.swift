@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Costs
+public import Domain
+import GRDB
+
+/// Prices in an SQLite file: what holds where there is no Redis, across restarts.
+///
+/// Several processes may share the file (WAL); a damaged or foreign one is refused when it is opened, and a disk that is
+/// full costs the price that could not be kept, no more.
+public final class SQLiteCostStore: CostStore {
+    private let queue: DatabaseQueue
+    /// What it is, for people.
+    public let name: String
+    /// Prices beyond this are forgotten when the file is opened, the oldest first.
+    private static let mostPrices = 200_000
+
+    /// Opens the file, or makes it.
+    public init(path: String) throws(CostStoreError) {
+        name = path
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(2)
+        do {
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            }
+            var migrator = DatabaseMigrator()
+            migrator.registerMigration("1") { database in
+                try database.execute(
+                    sql: """
+                        CREATE TABLE price (key TEXT PRIMARY KEY, text TEXT NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+                        CREATE TABLE claim (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+                        """
+                )
+            }
+            try migrator.migrate(queue)
+            try queue.write { database in
+                try database.execute(
+                    sql: """
+                        DELETE FROM price WHERE stored < (
+                            SELECT stored FROM price ORDER BY stored DESC LIMIT 1 OFFSET \(Self.mostPrices))
+                        """
+                )
+            }
+        } catch {
+            throw .unavailable(store: path, reason: "\(error)")
+        }
+    }
+
+    /// The prices that are known among `keys`; a damaged one counts as unknown.
+    public func prices(of keys: [Fingerprint]) throws(CostStoreError) -> [StoredPrice] {
+        try perform { database in
+            let statement = try database.cachedStatement(sql: "SELECT text FROM price WHERE key = ?")
+            return try keys.compactMap { key in
+                try String.fetchOne(statement, arguments: [key.description]).flatMap { StoredPrice(key: key, text: $0) }
+            }
+        }
+    }
+
+    /// Keeps prices, all or none.
+    public func store(_ prices: [StoredPrice]) throws(CostStoreError) {
+        try perform { database in
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO price (key, text, stored) VALUES (?, ?, unixepoch())"
+            )
+            for price in prices { try statement.execute(arguments: [price.key.description, price.text]) }
+        }
+    }
+
+    /// Forgets prices.
+    public func remove(_ keys: [Fingerprint]) throws(CostStoreError) {
+        try perform { database in
+            let statement = try database.cachedStatement(sql: "DELETE FROM price WHERE key = ?")
+            for key in keys { try statement.execute(arguments: [key.description]) }
+        }
+    }
+
+    /// All prices.
+    public func scan(_ take: (StoredPrice) -> Bool) throws(CostStoreError) {
+        let rows: [(String, String)] = try perform { database in
+            try Row.fetchAll(database, sql: "SELECT key, text FROM price").map { ($0[0], $0[1]) }
+        }
+        for (key, text) in rows {
+            guard let key = Fingerprint(key), let price = StoredPrice(key: key, text: text) else { continue }
+            guard take(price) else { return }
+        }
+    }
+
+    /// Whether no other process asks for this price right now.
+    public func claim(_ key: Fingerprint, seconds: Int) throws(CostStoreError) -> Bool {
+        try perform { database in
+            try database.execute(
+                sql: """
+                    INSERT INTO claim (key, until) VALUES (?, unixepoch() + ?)
+                    ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE until <= unixepoch()
+                    """,
+                arguments: [key.description, seconds]
+            )
+            return database.changesCount > 0
+        }
+    }
+
+    private func perform<Value>(_ body: (Database) throws -> Value) throws(CostStoreError) -> Value {
+        do {
+            return try queue.write { database in try body(database) }
+        } catch {
+            throw .unavailable(store: name, reason: "\(error)")
+        }
+    }
+}
