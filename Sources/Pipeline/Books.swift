@@ -276,7 +276,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let (since, overflow) = time.nanoseconds.subtractingReportingOverflow(record.value.asked)
         guard overflow || since < 0 || since > 2_000_000_000 else { return }
         record.value.asked = time.nanoseconds
-        pricing?.want(record.handle)
+        pricing?.want(record.handle, record.value.key)
     }
 
     /// A price that is too old, or assumed, is looked up again soon.

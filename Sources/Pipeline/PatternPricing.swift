@@ -19,6 +19,7 @@ struct PatternPricing {
     let asTenant: Bool
     private let cluster: Fingerprint
     private var wanted: [PatternHandle] = []
+    private var handles: [Fingerprint: PatternHandle] = [:]
     private var paths: [String] = [""]
     private var pathIndex: [Fingerprint: UInt16] = [:]
     private let hash: KeyedHash
@@ -71,7 +72,11 @@ struct PatternPricing {
         return UInt16(paths.count - 1)
     }
 
-    mutating func want(_ pattern: PatternHandle) {
+    /// A pattern by its price's key, if it ever asked for one.
+    func handle(of key: Fingerprint) -> PatternHandle? { handles[key] }
+
+    mutating func want(_ pattern: PatternHandle, _ key: Fingerprint) {
+        if handles.count < PatternTable.limit { handles[key] = pattern }
         guard wanted.count < Self.mostWanted else {
             overflow &+= 1
             return
@@ -143,6 +148,8 @@ extension Books where Recorder: ~Copyable {
     mutating func take(_ answers: [PriceAnswer], at time: Timestamp) {
         for answer in answers {
             prices.store(answer.price, isMeasured: answer.isMeasured, for: answer.key, at: time)
+            // The pattern's own copy is looked up again when it runs next.
+            if let pattern = pricing?.handle(of: answer.key) { patterns.records[pattern].priceExpires = .min }
         }
     }
 

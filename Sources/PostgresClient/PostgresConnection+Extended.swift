@@ -71,7 +71,10 @@ extension PostgresConnection {
                 // Not the whole report, which quotes the statement.
                 let primary = unsafe Self.text(library.resultErrorField(result, Int32(UInt8(ascii: "M"))))
                 let reason = primary.isEmpty ? unsafe Self.text(library.resultErrorMessage(result)) : primary
-                refusal = refusal ?? .refused(reason: reason, sqlState: state)
+                // Without a code it is libpq's own word: the connection broke.
+                refusal =
+                    refusal
+                    ?? (state.isEmpty ? .cannotConnect(reason: reason) : .refused(reason: reason, sqlState: state))
             }
         }
         if let refusal { throw refusal }

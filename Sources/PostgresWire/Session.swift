@@ -40,6 +40,10 @@ struct Session: BitwiseCopyable {
         static let attributed = Flags(rawValue: 256)
         /// Bytes of an answer were lost since the last ReadyForQuery.
         static let doubtful = Flags(rawValue: 512)
+        /// An error came since the last ReadyForQuery.
+        static let erred = Flags(rawValue: 1024)
+        /// The search_path was set for the open transaction only.
+        static let localPath = Flags(rawValue: 2048)
         /// Messages of the extended protocol were sent since the last Sync.
         static let unsynced = Flags(rawValue: 4096)
     }

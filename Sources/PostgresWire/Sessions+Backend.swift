@@ -21,7 +21,7 @@ extension Sessions {
         case 0x45: errorResponse(session, body, &sink)
         case 0x56: functionResult(session, &sink)
         case 0x47: ignoreSyncs(session)
-        case 0x53: parameterStatus(session, body)
+        case 0x53: parameterStatus(session, body, &sink)
         default: break
         }
     }
@@ -90,6 +90,7 @@ extension Sessions {
         noteCompletion(session)
         let kind = request.value.statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
+        if kind == .discardAll { resetPath(session) }
         finish(session, request)
     }
 
@@ -125,6 +126,7 @@ extension Sessions {
         noteCompletion(session)
         let kind = request.value.statementKind
         if kind == .deallocateAll || kind == .discardAll { forgetStatements(session) }
+        if kind == .discardAll { resetPath(session) }
         finish(session, request)
     }
 
@@ -203,20 +205,31 @@ extension Sessions {
         request.value.flags.insert(.done)
     }
 
-    private mutating func parameterStatus(_ session: Slot<Session>, _ body: RawSpan) {
-        let name: StaticString = "standard_conforming_strings"
-        guard body.byteCount > name.utf8CodeUnitCount + 2, body.byte(at: 0) == 0x73, body.byte(at: 1) == 0x74 else {
-            return
+    private mutating func parameterStatus(
+        _ session: Slot<Session>,
+        _ body: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if let value = Self.value(of: "standard_conforming_strings", in: body) {
+            // "on" or "off": the second letter tells.
+            if value.count > 1, body.byte(at: value.lowerBound + 1) == 0x66 {
+                session.value.flags.insert(.backslashEscapes)
+            } else {
+                session.value.flags.remove(.backslashEscapes)
+            }
+        } else if let value = Self.value(of: "search_path", in: body) {
+            reportedPath(session, body.extracting(value), &sink)
         }
-        for index in 0..<name.utf8CodeUnitCount {
-            guard unsafe body.byte(at: index) == name.utf8Start[index] else { return }
+    }
+
+    /// Where the value of a ParameterStatus stands, if it is that parameter's.
+    private static func value(of name: StaticString, in body: RawSpan) -> Range<Int>? {
+        let length = name.utf8CodeUnitCount
+        guard body.byteCount > length, body.byte(at: length) == 0 else { return nil }
+        for index in 0..<length {
+            guard unsafe body.byte(at: index) == name.utf8Start[index] else { return nil }
         }
-        // "on" or "off": the second letter tells.
-        if body.byte(at: name.utf8CodeUnitCount + 2) == 0x66 {
-            session.value.flags.insert(.backslashEscapes)
-        } else {
-            session.value.flags.remove(.backslashEscapes)
-        }
+        return length + 1..<(body.firstOffset(of: 0, from: length + 1) ?? body.byteCount)
     }
 
     /// ReadyForQuery: everything up to the end of a Query, Sync or FunctionCall is done.
@@ -253,12 +266,15 @@ extension Sessions {
         }
         let status = body.byteCount > 0 ? body.byte(at: 0) : session.value.transaction
         session.value.transaction = status
+        // In a transaction that goes on, it was taken back to a savepoint.
+        if status == 0x54 { session.value.flags.remove(.erred) }
         if status == 0x49 {
             if session.value.portals >= 0 || session.value.unnamedPortal.state.contains(.exists) {
                 let finished = !session.value.flags.contains(.rolledBack)
                 endPortals(session, finished: finished, &sink)
             }
-            session.value.flags.remove(.rolledBack)
+            endPath(session)
+            session.value.flags.subtract([.rolledBack, .erred])
         }
         session.value.lastCompletion = now.time
         session.value.answerStart = session.value.serverBytes

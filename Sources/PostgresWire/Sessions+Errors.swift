@@ -9,6 +9,7 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let fields = ErrorFields(body)
+        session.value.flags.insert(.erred)
         let isLogin =
             session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
         guard !isLogin else {

@@ -93,6 +93,7 @@ extension Sessions {
                 resolve(session, sketch, text, request, &sink)
                 let pattern = request.value.pattern
                 request.value.price = sink.started(session.value.principal, pattern, at: now.time)
+                if sketch.kind == .set { followSet(session, text, sketch.range, &sink) }
             }
         }
         if let last {
@@ -180,6 +181,8 @@ extension Sessions {
                 } else {
                     let (payer, path) = (session.value.principal, session.value.path)
                     pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
+                    // Mostly it is executed next.
+                    if kind == .set { followSet(session, text, sketch.range, &sink) }
                     if let textEnd, textEnd &+ 3 < body.byteCount {
                         noteTypes(body.extracting(textEnd &+ 1..<body.byteCount), of: pattern, &sink)
                     }

@@ -241,6 +241,11 @@ extension Sessions {
             session.value.flags.insert(.attributed)
             counters.attributed += 1
             attributeEarly(session, &sink)
+            // What the server reported before is more right.
+            if session.value.pathOfLogin == 0 {
+                let path = pathOfLogin(parameters, &sink)
+                (session.value.pathOfLogin, session.value.pathOutside, session.value.path) = (path, path, path)
+            }
         }
         pool.give(block)
         session.value.startup = .none

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 
 PLANNABLE = ("select", "insert", "update", "delete", "merge", "values", "with", "table")
 USERS = ("ann", "ben", "cat")
@@ -21,10 +22,11 @@ def free_port():
 class Server:
     """`address`: where it listens; `wrap`: a command that runs another one where the server or a client belongs."""
 
-    def __init__(self, folder, address="127.0.0.1", server_wrap=(), client_wrap=(), settings=()):
+    def __init__(self, folder, address="127.0.0.1", server_wrap=(), client_wrap=(), settings=(), binaries=None,
+                 preload=True, source=None):
         self.address = address
         self.client_wrap = list(client_wrap)
-        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.bin = binaries or sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         self.data = os.path.join(folder, "data")
         self.folder = folder
         self.port = free_port()
@@ -33,23 +35,48 @@ class Server:
         if os.getuid() == 0:
             self.prefix += ["runuser", "-u", "postgres", "--"]
             shutil.chown(folder, "postgres")
-        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "admin", "--no-sync")
-        with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
-            file.write("host all all samenet trust\n")
-        options = (
-            f"-p {self.port} -k {folder} -c listen_addresses={address} -c fsync=off "
-            "-c shared_preload_libraries=pg_stat_statements"
-        ) + "".join(f" -c {setting}" for setting in settings)
-        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(folder, "log"), "-o", options, "start")
+        if source:
+            self.run("pg_basebackup", "-h", source.folder, "-p", str(source.port), "-U", "admin", "-D", self.data, "-R",
+                     "-X", "stream", "-c", "fast")
+        else:
+            self.run("initdb", "-D", self.data, "-A", "trust", "-U", "admin", "--no-sync")
+            with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
+                file.write("host all all samenet trust\n")
+        self.options = f"-p {self.port} -k {folder} -c listen_addresses={address} -c fsync=off"
+        if preload:
+            self.options += " -c shared_preload_libraries=pg_stat_statements"
+        self.options += "".join(f" -c {setting}" for setting in settings)
+        self.start()
 
-    def run(self, program, *arguments):
+    def start(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.folder, "log"), "-o", self.options, "start")
+
+    def standby(self, folder, settings=()):
+        """A streaming replica of this server."""
+        return Server(folder, self.address, settings=settings, binaries=self.bin, source=self)
+
+    def wait_for(self, primary):
+        """Until all that the primary has written so far is replayed here."""
+        target = primary.ask("select pg_current_wal_insert_lsn()").strip()
+        for _ in range(300):
+            if self.ask(f"select pg_last_wal_replay_lsn() >= '{target}'").strip() == "t":
+                return
+            time.sleep(0.1)
+        raise RuntimeError("the standby does not follow")
+
+    def file(self, path):
+        """Runs a file of SQL."""
+        with open(path, encoding="utf-8") as file:
+            self.ask(file.read())
+
+    def run(self, program, *arguments, check=True):
         subprocess.run(
-            [*self.prefix, os.path.join(self.bin, program), *arguments], check=True, cwd=self.folder,
+            [*self.prefix, os.path.join(self.bin, program), *arguments], check=check, cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
 
-    def stop(self):
-        self.run("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+    def stop(self, check=True):
+        self.run("pg_ctl", "-D", self.data, "-m", "immediate", "stop", check=check)
 
     def ask(self, sql, database="postgres"):
         """Asks over the Unix socket, which is not captured."""

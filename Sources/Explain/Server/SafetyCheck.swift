@@ -17,6 +17,7 @@ enum SafetyCheck {
             query,
             [
                 array(names.functions), array(names.qualifiedFunctions), array(names.operators), array(names.types),
+                array(names.qualifiedOperators),
             ]
         )
         return rows.first?["found"]
@@ -86,14 +87,18 @@ enum SafetyCheck {
             WHERE n.nspname || '.' || p.proname = ANY ($2::text[])
             UNION
             SELECT o.oprcode::oid FROM pg_operator o
-            WHERE o.oprname = ANY ($3::text[]) AND o.oprnamespace <> 11),
+            WHERE o.oprname = ANY ($3::text[]) AND o.oprnamespace IN (SELECT oid FROM path)
+            UNION
+            SELECT o.oprcode::oid FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+            WHERE n.nspname || '.' || o.oprname = ANY ($5::text[])),
         types(oid) AS (
             SELECT a.atttypid FROM used JOIN pg_attribute a ON a.attrelid = used.oid AND a.attnum > 0
             UNION SELECT t.oid FROM pg_type t WHERE t.typname = ANY ($4::text[])),
         casts(oid) AS (
             SELECT c.castfunc FROM pg_cast c
             WHERE c.castfunc >= 16384
-                AND (c.castsource IN (SELECT oid FROM types) OR c.casttarget IN (SELECT oid FROM types))),
+                AND (c.castsource < 16384 OR c.castsource IN (SELECT oid FROM types))
+                AND (c.casttarget < 16384 OR c.casttarget IN (SELECT oid FROM types))),
         untrusted(oid) AS (
             SELECT p.oid FROM pg_proc p
             WHERE p.oid IN (SELECT oid FROM needed UNION SELECT oid FROM casts)

@@ -19,8 +19,9 @@ struct StatementNames: Equatable {
     /// Functions without a schema, and with one as `schema.name`.
     var functions: Set<String> = []
     var qualifiedFunctions: Set<String> = []
-    /// Operators by symbol.
+    /// Operators by symbol, and those with a schema as `schema.symbol`.
     var operators: Set<String> = []
+    var qualifiedOperators: Set<String> = []
     /// Types by their last name.
     var types: Set<String> = []
     /// Tables and views, as they are written.
@@ -132,7 +133,11 @@ struct StatementWalk {
 
     private mutating func note(operatorNames name: [String]) {
         guard let last = name.last, last != "BETWEEN" else { return }
-        names.operators.insert(last)
+        if name.count == 1 {
+            names.operators.insert(last)
+        } else if name != ["pg_catalog", last] {
+            names.qualifiedOperators.insert(name.suffix(2).joined(separator: "."))
+        }
     }
 
     private mutating func noteType(_ type: SyntaxNode) {

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// Follows a session's search_path, which decides what names in a statement mean (PostgreSQL documentation, 5.9.3).
+///
+/// From version 18 on the server reports it. Before, it is followed from the start-up message, SET, RESET and DISCARD
+/// ALL; what functions do to it, such as `set_config`, is not seen.
+extension Sessions {
+    /// SET and RESET: holds from the next statement on, until the transaction is rolled back.
+    mutating func followSet(
+        _ session: Slot<Session>,
+        _ text: RawSpan,
+        _ range: Range<Int>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        var words = WordReader(offset: range.lowerBound, end: min(range.upperBound, text.byteCount))
+        let isReset = words.take("reset", text)
+        guard isReset || words.take("set", text) else { return }
+        var isLocal = false
+        if !isReset {
+            isLocal = words.take("local", text)
+            if !isLocal { _ = words.take("session", text) }
+        }
+        if isReset, words.take("all", text) { return change(session, to: session.value.pathOfLogin, isLocal: false) }
+        let isSchema = !isReset && words.take("schema", text)
+        guard isSchema || words.take("search_path", text) else { return }
+        if isReset { return change(session, to: session.value.pathOfLogin, isLocal: false) }
+        if !isSchema, !words.take("to", text), !words.take("=", text) { return }
+        if words.take("default", text) { return change(session, to: session.value.pathOfLogin, isLocal: isLocal) }
+        var list = SchemaList()
+        guard list.read(&words, text) else { return }
+        change(session, to: list.withBytes { sink.searchPath($0) }, isLocal: isLocal)
+    }
+
+    private mutating func change(_ session: Slot<Session>, to path: UInt16, isLocal: Bool) {
+        session.value.path = path
+        if isLocal { session.value.flags.insert(.localPath) } else { session.value.flags.remove(.localPath) }
+    }
+
+    /// DISCARD ALL: as after the login.
+    mutating func resetPath(_ session: Slot<Session>) {
+        (session.value.path, session.value.pathOutside) = (session.value.pathOfLogin, session.value.pathOfLogin)
+    }
+
+    /// No transaction is open any more: what was set in it stays, or is undone with it.
+    @inline(__always)
+    mutating func endPath(_ session: Slot<Session>) {
+        guard session.value.path != session.value.pathOutside else { return }
+        if !session.value.flags.isDisjoint(with: [.rolledBack, .erred, .localPath]) {
+            session.value.path = session.value.pathOutside
+        }
+        session.value.pathOutside = session.value.path
+        session.value.flags.remove(.localPath)
+    }
+
+    /// The server says what it is: nothing can be more right.
+    mutating func reportedPath(_ session: Slot<Session>, _ value: RawSpan, _ sink: inout some SessionSink & ~Copyable) {
+        session.value.path = sink.searchPath(value)
+        guard session.value.phase != .ready else { return }
+        (session.value.pathOfLogin, session.value.pathOutside) = (session.value.path, session.value.path)
+    }
+
+    /// The path that a start-up message asks for, by itself or among the options.
+    mutating func pathOfLogin(_ parameters: RawSpan, _ sink: inout some SessionSink & ~Copyable) -> UInt16 {
+        if let value = StartupParameters.find("search_path", in: parameters, from: 4) {
+            return sink.searchPath(parameters.extracting(value))
+        }
+        guard let options = StartupParameters.find("options", in: parameters, from: 4) else { return 0 }
+        let text = parameters.extracting(options)
+        guard let start = Self.valueOfPath(in: text) else { return 0 }
+        // Blanks end a value unless a backslash stands before them.
+        var list = SchemaList()
+        var offset = start
+        while offset < text.byteCount, text.byte(at: offset) != 0x20 {
+            if text.byte(at: offset) == 0x5C { offset += 1 }
+            if offset < text.byteCount { list.append(text.byte(at: offset)) }
+            offset += 1
+        }
+        return list.withBytes { sink.searchPath($0) }
+    }
+
+    /// Where the value of `search_path=` begins.
+    private static func valueOfPath(in text: RawSpan) -> Int? {
+        let name: StaticString = "search_path="
+        let length = name.utf8CodeUnitCount
+        var offset = 0
+        while offset + length <= text.byteCount {
+            let isHere = (0..<length).allSatisfy { unsafe text.byte(at: offset + $0) == name.utf8Start[$0] }
+            if isHere { return offset + length }
+            offset += 1
+        }
+        return nil
+    }
+}
+
+/// Reads words of SQL, case aside, over blanks and comments.
+struct WordReader {
+    var offset: Int
+    let end: Int
+
+    /// Moves behind `word` if it is the next one.
+    mutating func take(_ word: StaticString, _ text: RawSpan) -> Bool {
+        skipBlanks(text)
+        let length = word.utf8CodeUnitCount
+        guard offset + length <= end else { return false }
+        for index in 0..<length {
+            let byte = text.byte(at: offset + index)
+            let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+            guard unsafe folded == word.utf8Start[index] else { return false }
+        }
+        let isSymbol = unsafe word.utf8Start[0] == 0x3D
+        if !isSymbol, offset + length < end, Self.isWord(text.byte(at: offset + length)) { return false }
+        offset += length
+        return true
+    }
+
+    mutating func skipBlanks(_ text: RawSpan) {
+        while offset < end {
+            let byte = text.byte(at: offset)
+            if byte == 0x20 || (byte >= 9 && byte <= 13) {
+                offset += 1
+            } else if byte == 0x2D, offset + 1 < end, text.byte(at: offset + 1) == 0x2D {
+                while offset < end, text.byte(at: offset) != 0x0A { offset += 1 }
+            } else if byte == 0x2F, offset + 1 < end, text.byte(at: offset + 1) == 0x2A {
+                offset += 2
+                while offset + 1 < end, text.byte(at: offset) != 0x2A || text.byte(at: offset + 1) != 0x2F {
+                    offset += 1
+                }
+                offset += 2
+            } else {
+                return
+            }
+        }
+    }
+
+    static func isWord(_ byte: UInt8) -> Bool {
+        byte == 0x5F || byte == 0x24 || byte >= 0x80 || (byte >= 0x30 && byte <= 0x39)
+            || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A)
+    }
+}
+
+/// A list of schemas as `search_path` shows it: names folded, quoted where they were; 1 KiB at most.
+struct SchemaList {
+    private var bytes = [1024 of UInt8](repeating: 0)
+    private var count = 0
+    private var isFull = false
+
+    mutating func append(_ byte: UInt8) {
+        guard count < bytes.count else {
+            isFull = true
+            return
+        }
+        bytes[count] = byte
+        count += 1
+    }
+
+    /// Reads what stands behind `SET search_path TO`; false if it is no list that ends where the statement does.
+    mutating func read(_ words: inout WordReader, _ text: RawSpan) -> Bool {
+        while true {
+            words.skipBlanks(text)
+            guard words.offset < words.end else { return false }
+            if count > 0 {
+                append(0x2C)
+                append(0x20)
+            }
+            guard readName(&words, text) else { return false }
+            words.skipBlanks(text)
+            guard words.offset < words.end, text.byte(at: words.offset) == 0x2C else { return !isFull }
+            words.offset += 1
+        }
+    }
+
+    private mutating func readName(_ words: inout WordReader, _ text: RawSpan) -> Bool {
+        let quote = text.byte(at: words.offset)
+        guard quote == 0x27 || quote == 0x22 else {
+            let start = words.offset
+            while words.offset < words.end, WordReader.isWord(text.byte(at: words.offset)) {
+                let byte = text.byte(at: words.offset)
+                append(byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte)
+                words.offset += 1
+            }
+            return words.offset > start
+        }
+        // 'x' and "x" are the same name here; a quote in it is doubled.
+        append(0x22)
+        words.offset += 1
+        while words.offset < words.end {
+            let byte = text.byte(at: words.offset)
+            words.offset += 1
+            if byte == quote {
+                guard words.offset < words.end, text.byte(at: words.offset) == quote else {
+                    append(0x22)
+                    return true
+                }
+                words.offset += 1
+            }
+            if byte == 0x22 { append(0x22) }
+            append(byte)
+        }
+        return false
+    }
+
+    /// The list; empty when it was too long.
+    func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
+        let span = bytes.span
+        return body(unsafe span.bytes.extracting(0..<(isFull ? 0 : count)))
+    }
+}
