@@ -86,6 +86,8 @@ public final class Pricer {
     private var lastSweep: Int64 = 0
     private var lastSave: Int64 = 0
     private var compared = 0
+    /// Prices that are this process's to ask for, and until when.
+    private var claims: [Fingerprint: Int64] = [:]
     /// What it has done so far.
     public private(set) var counters = Counters()
 
@@ -218,7 +220,7 @@ public final class Pricer {
         at now: Int64
     ) -> PriceAnswer? {
         // Where nodes share a store, one of them asks; the others find the price there the next time.
-        if let isFirst = try? store.claim(key, seconds: 30), !isFirst { return nil }
+        guard known[key] != nil || claim(key, at: now) else { return nil }
         var price =
             known[key]?.price
             ?? StoredPrice(
@@ -267,6 +269,17 @@ public final class Pricer {
         put([price])
         return Self.answer(price)
     }
+
+    /// Whether it is this process's turn to ask: nobody else asks, or the store cannot tell.
+    private func claim(_ key: Fingerprint, at now: Int64) -> Bool {
+        if let own = claims[key], own > now { return true }
+        guard (try? store.claim(key, seconds: Self.claimSeconds)) ?? true else { return false }
+        if claims.count > limits.queue { claims = claims.filter { $0.value > now } }
+        claims[key] = now &+ Int64(Self.claimSeconds) &* 1_000_000_000
+        return true
+    }
+
+    private static let claimSeconds = 30
 
     private static func request(_ question: PriceQuestion) -> PricingRequest {
         PricingRequest(
