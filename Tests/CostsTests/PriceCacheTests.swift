@@ -8,23 +8,34 @@ struct PriceCacheTests {
         Fingerprint(high: UInt64(number), low: UInt64(number) &* 0x9E37_79B9)
     }
 
-    @Test func `a price is found until its time is over`() {
+    @Test func `a price that is too old is still given, and said to be stale`() {
         var cache = PriceCache(capacity: 64, lifetime: 100)
-        cache.store(7, for: key(1), at: Timestamp(nanoseconds: 0))
-        #expect(cache.price(of: key(1), at: Timestamp(nanoseconds: 99)) == 7)
-        #expect(cache.price(of: key(1), at: Timestamp(nanoseconds: 100)) == nil)
-        #expect(cache.price(of: key(2), at: Timestamp(nanoseconds: 0)) == nil)
-        #expect(cache.hits == 1 && cache.misses == 2)
+        cache.store(7, isMeasured: true, for: key(1), at: Timestamp(nanoseconds: 0))
+        let fresh = cache.find(key(1), at: Timestamp(nanoseconds: 99))
+        #expect(fresh?.price == 7 && fresh?.isMeasured == true && fresh?.isStale == false)
+        let old = cache.find(key(1), at: Timestamp(nanoseconds: 100))
+        #expect(old?.price == 7 && old?.isStale == true)
+        #expect(cache.find(key(2), at: Timestamp(nanoseconds: 0)) == nil)
+        #expect(cache.hits == 1 && cache.stale == 1 && cache.misses == 1)
     }
 
     @Test func `memory is fixed and the least used goes first`() {
         var cache = PriceCache(capacity: 8, lifetime: .max)
         for number in 0..<8 { cache.store(Int64(number), for: key(number), at: .epoch) }
-        for number in 1..<8 { #expect(cache.price(of: key(number), at: .epoch) == Int64(number)) }
+        for number in 1..<8 { #expect(cache.find(key(number), at: .epoch)?.price == Int64(number)) }
         cache.store(99, for: key(99), at: .epoch)
-        #expect(cache.price(of: key(0), at: .epoch) == nil)
-        #expect(cache.price(of: key(99), at: .epoch) == 99)
+        #expect(cache.find(key(0), at: .epoch) == nil)
+        #expect(cache.find(key(99), at: .epoch)?.price == 99)
         #expect(cache.evictions == 1)
+    }
+
+    @Test func `what much was spent on stays, though it was used least lately`() {
+        var cache = PriceCache(capacity: 8, lifetime: .max)
+        for number in 0..<8 { cache.store(Int64(number), for: key(number), at: .epoch) }
+        _ = cache.find(key(0), spent: PriceCache.pinThreshold, at: .epoch)
+        for number in 1..<8 { _ = cache.find(key(number), at: .epoch) }
+        for number in 20..<60 { cache.store(1, for: key(number), at: .epoch) }
+        #expect(cache.find(key(0), at: .epoch)?.price == 0)
     }
 
     @Test func `unknown patterns cost the fallback`() {

@@ -23,8 +23,10 @@ struct RecordingSink: SessionSink {
         sketch.range = first..<(text.firstOffset(of: 0x3B, from: first) ?? text.byteCount)
         let words = string(text, sketch.range).split(separator: " ")
         sketch.fingerprint = Fingerprint(high: 1, low: UInt64(bitPattern: Int64(string(text, sketch.range).hashValue)))
-        switch words.first.map(String.init) {
+        switch words.first.map({ $0.lowercased() }) {
         case "select": sketch.kind = .select
+        case "set", "reset": sketch.kind = .set
+        case "discard": sketch.kind = .discardAll
         case "prepare": (sketch.kind, sketch.name, sketch.body) = (.prepare, first + 8..<first + 9, first + 13)
         case "execute": (sketch.kind, sketch.name) = (.execute, first + 8..<first + 9)
         default: sketch.kind = .utility

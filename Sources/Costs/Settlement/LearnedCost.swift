@@ -54,7 +54,9 @@ public struct LearnedCost: Sendable, Equatable {
 
     /// The multiplier of the planner's cost.
     public var multiplier: Double {
-        let mean = ratio * weight / (weight + Self.prior)
+        guard weight > 0 else { return 1 }
+        // The prior fades as runs do.
+        let mean = ratio * weight / (weight + Self.prior * exp2(-Double(runs) / Self.halfLife))
         return min(max(exp(mean), 1 / Self.bound), Self.bound)
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
-/// One line of text with a version in front: to be read in `redis-cli` too, and refused as a whole where it is damaged.
+/// One line of text with a version in front and a checksum at its end: to be read in `redis-cli` too, and refused as a whole where it is damaged.
 extension StoredPrice {
     private static let version = "1"
 
@@ -15,12 +15,21 @@ extension StoredPrice {
             Self.number(learned.time), String(learned.runs), fingerprint.description, database,
             String(limit.rawValue), String(offset.rawValue), pattern,
         ]
-        return fields.map(Self.escape).joined(separator: "\t")
+        let body = fields.map(Self.escape).joined(separator: "\t")
+        return body + "\t" + Self.checksum(body)
+    }
+
+    /// Against damage, not against malice: who writes the store sets prices.
+    private static func checksum(_ body: some StringProtocol) -> String {
+        KeyedHash.standard.hash(Array(body.utf8).rawSpan).description
     }
 
     /// Reads ``text``; `nil` for a newer version or a damaged text: then it is as if there were no price.
     public init?(key: Fingerprint, text: String) {
-        let fields = text.split(separator: "\t", omittingEmptySubsequences: false).map(Self.unescape)
+        guard let end = text.utf8.lastIndex(of: 0x09),
+            text[text.utf8.index(after: end)...] == Self.checksum(text[..<end])
+        else { return nil }
+        let fields = text[..<end].split(separator: "\t", omittingEmptySubsequences: false).map(Self.unescape)
         guard fields.count == 21, fields[0] == Self.version, let method = PriceMethod(rawValue: fields[1]),
             let cost = Int64(fields[2]), cost >= 0, let rows = Self.finite(fields[3]), let width = Int(fields[4]),
             let version = Int(fields[7]), let priced = Int64(fields[8]), let failures = Int(fields[10]), failures >= 0,

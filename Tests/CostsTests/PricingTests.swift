@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+import Testing
+
+struct PriceKeyTests {
+    @Test func `everything that changes a plan changes the key`() {
+        let hash = KeyedHash.standard
+        func name(_ text: String) -> Fingerprint { hash.hash(Array(text.utf8).rawSpan) }
+        let plain = PriceKey(cluster: name("main"), database: name("shop"), pattern: name("select ?"))
+        var variants = [plain]
+        var other = plain
+        other.cluster = name("other")
+        variants.append(other)
+        other = plain
+        other.database = name("crm")
+        variants.append(other)
+        other = plain
+        other.path = name("two")
+        variants.append(other)
+        other = plain
+        other.role = name("two")
+        variants.append(other)
+        other = plain
+        other.pattern = name("select ?, ?")
+        variants.append(other)
+        other = plain
+        other.limit = .upTo10
+        variants.append(other)
+        other = plain
+        other.offset = .upTo10
+        variants.append(other)
+        #expect(Set(variants.map { $0.digest(hash) }).count == variants.count)
+        #expect(plain.digest(hash) == plain.digest(hash))
+        #expect(plain.digest(hash) != plain.digest(KeyedHash(seed: 7)))
+    }
+}
+
+struct PriceQueueTests {
+    private func key(_ number: UInt64) -> Fingerprint { Fingerprint(high: 0, low: number) }
+    private let second: Int64 = 1_000_000_000
+
+    @Test func `popular patterns come first, and the longest waiting one now and then`() {
+        var queue = PriceQueue<Int>()
+        queue.add(key(1), 1, calls: 1, at: 0)
+        queue.add(key(2), 2, calls: 50, at: 1)
+        queue.add(key(3), 3, calls: 10, at: 2)
+        queue.add(key(4), 4, calls: 20, at: 3)
+        #expect((0..<4).compactMap { queue.next(turn: $0)?.request } == [2, 4, 3, 1])
+        queue.add(key(1), 1, calls: 1, at: 0)
+        queue.add(key(2), 2, calls: 50, at: 1)
+        #expect(queue.next(turn: 3)?.request == 1)
+    }
+
+    @Test func `a pattern waits once, however often it is asked for`() {
+        var queue = PriceQueue<Int>()
+        for _ in 0..<5 { queue.add(key(1), 1, calls: 3, at: 0) }
+        #expect(queue.count == 1 && queue.duplicates == 4)
+    }
+
+    @Test func `a full queue leaves out the rare ones, and counts them`() {
+        var queue = PriceQueue<Int>(limit: 2)
+        queue.add(key(1), 1, calls: 5, at: 0)
+        queue.add(key(2), 2, calls: 6, at: 0)
+        queue.add(key(3), 3, calls: 1, at: 0)
+        #expect(queue.count == 2 && queue.overflow == 1)
+        queue.add(key(4), 4, calls: 9, at: 0)
+        #expect(queue.next(turn: 0)?.request == 4 && queue.next(turn: 0)?.request == 2)
+    }
+
+    @Test func `what failed rests for a minute, then longer, up to ten minutes`() {
+        var queue = PriceQueue<Int>()
+        var time: Int64 = 0
+        for rest in [60, 120, 240, 480, 600, 600] as [Int64] {
+            _ = queue.failed(key(1), at: time)
+            queue.add(key(1), 1, calls: 1, at: time + (rest - 1) * second)
+            #expect(queue.count == 0)
+            time += rest * second
+            queue.add(key(1), 1, calls: 1, at: time)
+            #expect(queue.next(turn: 0) != nil)
+        }
+        queue.succeeded(key(1))
+        queue.add(key(1), 1, calls: 1, at: time)
+        #expect(queue.count == 1)
+    }
+
+    @Test func `no more than the rate passes, in any order of times`() {
+        var bucket = TokenBucket(rate: 10, burst: 5)
+        var passed = 0
+        for step in 0..<1000 where bucket.take(at: Int64(step) * 10_000_000) { passed += 1 }
+        #expect(passed >= 100 && passed <= 106)
+        let isLate = bucket.take(at: 0)
+        #expect(!isLate)
+    }
+}
+
+struct LearnedCostTests {
+    private let cost = CostUnits(units: 30)
+
+    @Test func `nothing learned leaves the planner's price, with a floor`() {
+        #expect(LearnedCost().charge(of: cost) == cost)
+        #expect(LearnedCost().charge(of: .zero).units == 0.1)
+    }
+
+    @Test func `a pattern that takes longer than its plan says costs more, within bounds`() {
+        var learned = LearnedCost()
+        // 30 units are a millisecond: ten of them are ten times too slow.
+        for _ in 0..<200 { learned.learn(1, of: 10, cost: cost) }
+        #expect(abs(learned.multiplier - 10) < 1)
+        for _ in 0..<500 { learned.learn(1, of: 100_000, cost: cost) }
+        #expect(learned.multiplier == LearnedCost.bound)
+        for _ in 0..<2000 { learned.learn(1, of: 0.000_1, cost: cost) }
+        #expect(learned.multiplier == 1 / LearnedCost.bound)
+    }
+
+    @Test func `one slow run changes little, and many at once are as many one by one`() {
+        var once = LearnedCost()
+        once.learn(1, of: 30, cost: cost)
+        #expect(once.multiplier < 2)
+        var single = LearnedCost()
+        var batch = LearnedCost()
+        for _ in 0..<40 { single.learn(1, of: 5, cost: cost) }
+        batch.learn(40, of: 5, cost: cost)
+        #expect(abs(single.multiplier - batch.multiplier) < 0.05)
+    }
+
+    @Test func `a new cost keeps what is known of the time`() {
+        var learned = LearnedCost()
+        for _ in 0..<500 { learned.learn(1, of: 10, cost: cost) }
+        let before = learned.charge(of: cost).units
+        learned.rebase(from: cost, to: CostUnits(units: 300))
+        #expect(abs(learned.charge(of: CostUnits(units: 300)).units - before) < 0.1 * before)
+    }
+
+    @Test func `without a price three runs tell, and never more than the default`() {
+        var learned = LearnedCost()
+        learned.learn(2, of: 1, cost: .fallback)
+        #expect(learned.chargeOfUnpriced(atMost: .fallback) == .fallback)
+        learned.learn(1, of: 1, cost: .fallback)
+        #expect(abs(learned.chargeOfUnpriced(atMost: .fallback).units - 30) < 1)
+        for _ in 0..<100 { learned.learn(1, of: 1e6, cost: .fallback) }
+        #expect(learned.chargeOfUnpriced(atMost: .fallback) == .fallback)
+    }
+
+    @Test func `durations tell what is typical, lock waits aside`() throws {
+        var durations = RecentDurations()
+        #expect(durations.typical == nil)
+        for _ in 0..<90 { durations.record(1_000_000) }
+        for _ in 0..<10 { durations.record(60_000_000_000) }
+        #expect(abs(try #require(durations.typical) - 1) < 0.4)
+        for value in [Int64.min, -1, 0, 1, .max] { durations.record(value) }
+        #expect(durations.count == 105)
+        var sum = durations
+        sum.add(durations)
+        #expect(sum.count == 210)
+    }
+
+    @Test func `rows and bytes are charged as the unit says`() {
+        let weights = UnitWeights()
+        #expect(weights.extra(.select, rows: 100, bytes: 2048) == 1_500_000)
+        #expect(weights.extra(.insert, rows: 3, bytes: 0) == 6_000_000)
+        #expect(weights.extra(.select, rows: .max, bytes: .max) > 0)
+    }
+}
