@@ -81,7 +81,13 @@ let benchmarks: [Target] =
             dependencies: ["Domain", "Capture", "Packets", "PostgresWire", "Fingerprints", "Costs", "Pipeline"],
             path: "Benchmarks/Stages",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
-        )
+        ),
+        .executableTarget(
+            name: "pgweir-redis-bench",
+            dependencies: ["RedisClient"],
+            path: "Benchmarks/Redis",
+            swiftSettings: common
+        ),
     ]
 
 let package = Package(
@@ -94,6 +100,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
         .target(name: "TestKit", dependencies: ["Domain"], path: "Tests/TestKit", swiftSettings: common),
@@ -105,6 +112,7 @@ let package = Package(
         + edge("Control", [])
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])
+        + edge("RedisClient", ["CHiredis"])
         + edge("Attribution", ["PostgresClient"])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
