@@ -83,7 +83,7 @@ extension Node {
         do throws(LinkFailure) {
             if events & Int16(POLLIN | POLLHUP | POLLERR) != 0 { try readReplies(link) }
             if events & Int16(POLLOUT) != 0, self.link === link { try link.write() }
-        } catch where state == .greeting {
+        } catch  where state == .greeting {
             fail(.attempt(error.reason), at: now)
         } catch { fail(error.isMalformed ? .malformed(error.reason) : .lost(error.reason), at: now) }
     }

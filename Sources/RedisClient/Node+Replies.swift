@@ -19,13 +19,7 @@ extension Node {
         greetingsLeft = greetings.count
         worker.buffer.removeAll(keepingCapacity: true)
         for (step, command) in greetings {
-            send(
-                Operation(
-                    command: command, purpose: .greeting(step), routing: .anywhere, submitted: now,
-                    deadline: .infinity, isUrgent: true
-                ),
-                at: now
-            )
+            send(Operation(command, .greeting(step), submitted: now), at: now)
         }
         do throws(LinkFailure) {
             try link.append(worker.buffer)

@@ -160,12 +160,9 @@ final class Node {
         if operation.isAsking {
             let asking = RedisCommand("ASKING", key: nil)
             asking.encode(into: &worker.buffer)
-            inFlight.append(
-                Operation(
-                    command: asking, purpose: .asking, routing: .anywhere, submitted: now, deadline: .infinity,
-                    isUrgent: false, sent: now
-                )
-            )
+            var first = Operation(asking, .asking, submitted: now)
+            first.sent = now
+            inFlight.append(first)
         }
         operation.command.encode(into: &worker.buffer)
         inFlight.append(operation)

@@ -41,6 +41,23 @@ struct Operation: Sendable {
     var redirects = 0
     var sent = 0.0
 
+    /// A command of our own, which waits for nothing.
+    init(_ command: RedisCommand, _ purpose: Purpose, submitted: Double, deadline: Double = .infinity) {
+        self.init(command, purpose, .anywhere, submitted: submitted, deadline: deadline, isUrgent: true)
+    }
+
+    init(
+        _ command: RedisCommand,
+        _ purpose: Purpose,
+        _ routing: Routing,
+        submitted: Double,
+        deadline: Double,
+        isUrgent: Bool
+    ) {
+        (self.command, self.purpose, self.routing) = (command, purpose, routing)
+        (self.submitted, self.deadline, self.isUrgent) = (submitted, deadline, isUrgent)
+    }
+
     var isCallers: Bool {
         if case .caller = purpose { return true }
         return false

@@ -60,8 +60,12 @@ public final class RedisClient: Sendable {
         let now = Clock.now()
         let patience = mailbox.options.connectTimeout + mailbox.options.replyTimeout
         let operation = Operation(
-            command: command, purpose: .caller(completion), routing: routing, submitted: now,
-            deadline: now + min(patience, seconds), isUrgent: isUrgent
+            command,
+            .caller(completion),
+            routing,
+            submitted: now,
+            deadline: now + min(patience, seconds),
+            isUrgent: isUrgent
         )
         if let error = mailbox.submit(operation) { completion(.failure(error)) }
     }

@@ -36,10 +36,12 @@ public struct RedisOptions: Sendable {
     public var batch = 100
     /// How long an operation waits for others to go with, in seconds; 0 to 1.
     public var batchDelay = 0.01
-    /// Most operations that wait for their end, sent or not; 1 to 10,000,000. Further ones are refused at once.
+    /// Most operations that wait for their end, sent or not; 1 to 10,000,000.
+    ///
+    /// Further ones are refused at once.
     public var queueLimit = 65_536
 
-    /// Options from a URL:
+    /// Options from a URL.
     ///
     ///     redis://[[user]:password@]host[:port][/db]
     ///     unix:///path/to.sock?db=N

@@ -40,7 +40,9 @@ extension Worker {
             for operation in cluster?.takeUnrouted() ?? [] {
                 if operation.deadline <= now {
                     let error = RedisError.timedOut(
-                        server: name, seconds: operation.deadline - operation.submitted, isSent: false
+                        server: name,
+                        seconds: operation.deadline - operation.submitted,
+                        isSent: false
                     )
                     end(operation, .failure(error), at: nil)
                 } else {
@@ -68,11 +70,12 @@ extension Worker {
             return apply(ranges, at: now)
         case .failure(let error): reason = error.description
         }
-        guard let map = cluster else { return }
-        cluster?.failures &+= 1
-        cluster?.refreshTime = now + (cluster?.backOff.next(chance: Double.random(in: 0...1)) ?? 1)
+        guard var map = cluster else { return }
+        map.failures &+= 1
+        map.refreshTime = now + map.backOff.next(chance: Double.random(in: 0...1))
+        cluster = map
         // Once all seeds were asked in vain, nobody knows.
-        guard map.failures + 1 >= map.seeds.count else { return }
+        guard map.failures >= map.seeds.count else { return }
         for operation in cluster?.takeUnrouted() ?? [] {
             end(operation, .failure(.cannotConnect(server: name, reason: reason)), at: nil)
         }

@@ -116,7 +116,8 @@ final class Worker {
     /// Sends the breaker's PING where the trouble was.
     private func probe(at now: Double) {
         let operation = internalOperation(RedisCommand("PING", key: nil), .probe, at: now)
-        let known = suspect.flatMap { suspect in nodes.first { $0 === suspect && $0.role != .sentinel && !$0.isLeaving } }
+        let known = suspect.flatMap { suspect in nodes.first { $0 === suspect && $0.role != .sentinel && !$0.isLeaving }
+        }
         guard let node = known ?? (cluster == nil ? nodes.first : clusterNode()) else {
             breaker.probed(isSuccess: false, at: now)
             return
@@ -129,9 +130,7 @@ final class Worker {
     /// A command of our own.
     func internalOperation(_ command: RedisCommand, _ purpose: Operation.Purpose, at now: Double) -> Operation {
         let deadline = now + options.connectTimeout + options.replyTimeout
-        return Operation(
-            command: command, purpose: purpose, routing: .anywhere, submitted: now, deadline: deadline, isUrgent: true
-        )
+        return Operation(command, purpose, submitted: now, deadline: deadline)
     }
 
     func connected(_ node: Node, at now: Double) {
