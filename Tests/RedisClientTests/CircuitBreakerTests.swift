@@ -55,12 +55,13 @@ struct CircuitBreakerTests {
         var now = 100.0
         var pauses: [Double] = []
         for _ in 0..<7 {
-            #expect(!breaker.beginProbe(at: breaker.nextProbe - 0.001))
+            let tooEarly = breaker.beginProbe(at: breaker.nextProbe - 0.001)
             pauses.append(breaker.nextProbe - now)
             now = breaker.nextProbe
-            #expect(breaker.beginProbe(at: now))
+            let inTime = breaker.beginProbe(at: now)
             #expect(breaker.state == .halfOpen && breaker.nextProbe == .infinity)
-            #expect(!breaker.beginProbe(at: now + 100))
+            let second = breaker.beginProbe(at: now + 100)
+            #expect([tooEarly, inTime, second] == [false, true, false])
             breaker.probed(isSuccess: false, at: now)
             #expect(breaker.state == .open)
         }
@@ -77,7 +78,8 @@ struct CircuitBreakerTests {
         var breaker = CircuitBreaker()
         record(&breaker, 20, failed: true, at: 100)
         breaker.connected(at: 100.1)
-        #expect(breaker.beginProbe(at: 100.1))
+        let isProbing = breaker.beginProbe(at: 100.1)
+        #expect(isProbing)
         breaker.connected(at: 100.2)
         breaker.record(isFailure: false, latency: 0, at: 100.2)
         #expect(breaker.state == .halfOpen)
@@ -87,8 +89,9 @@ struct CircuitBreakerTests {
         var backOff = BackOff()
         let longest = (0..<12).map { _ in backOff.next(chance: 1) }
         #expect(longest.prefix(4) == [0.05, 0.1, 0.2, 0.4] && longest.suffix(3) == [10, 10, 10])
-        #expect(backOff.next(chance: 0) == 5)
+        let least = backOff.next(chance: 0)
         backOff.reset()
-        #expect(backOff.next(chance: 0.5) == 0.0375)
+        let first = backOff.next(chance: 1)
+        #expect(least == 5 && first == 0.05)
     }
 }

@@ -12,7 +12,7 @@ struct HashSlotTests {
     // From `redis-cli cluster keyslot`.
     @Test(arguments: [
         ("foo", 12182), ("bar", 5061), ("", 0), ("{user1000}.following", 3443), ("user1000", 3443),
-        ("foo{}{bar}", 8363), ("foo{{bar}}zap", 4015), ("foo{bar}{zap}", 5061), ("{", 4092), ("}{", 8581),
+        ("foo{}{bar}", 8363), ("foo{{bar}}zap", 4015), ("foo{bar}{zap}", 5061), ("{", 4092), ("}{", 12_793),
     ])
     func `a slot is that of the key or of its hash tag`(_ key: String, _ slot: Int) {
         #expect(HashSlot.of(Array(key.utf8)) == slot)
@@ -75,12 +75,14 @@ struct RedisCommandTests {
                 put += 1
             }
             for _ in 0..<(round / 2) {
-                #expect(ring.popFirst() == taken)
+                let element = ring.popFirst()
+                #expect(element == taken)
                 taken += 1
             }
             #expect(ring.count == put - taken && ring.first == taken)
         }
-        #expect(ring.removeAll() == Array(taken..<put) && ring.isEmpty && ring.popFirst() == nil)
+        let rest = ring.removeAll()
+        #expect(rest == Array(taken..<put) && ring.isEmpty)
     }
 
     @Test func `refusals are told by their first word, and repeat no arguments`() {
