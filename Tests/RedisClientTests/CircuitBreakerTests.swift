@@ -46,7 +46,9 @@ struct CircuitBreakerTests {
         record(&breaker, 10, failed: true, at: 15)
         #expect(breaker.state == .closed)
         // In a clock's jump backwards and in no number at all there is no trap.
-        for time in [-1, 0, .nan, .infinity, 1e300] { breaker.record(isFailure: true, latency: .nan, at: time) }
+        for time in [-1, 0, .nan, .infinity, 1e300] {
+            breaker.record(isFailure: true, latency: .nan, at: time)
+        }
     }
 
     @Test func `after a pause one probe decides, and vain ones make the pause longer`() {

@@ -21,7 +21,9 @@ private final class Tally: Sendable {
 }
 
 struct EndingTests {
-    @Test func `a full queue refuses at once, and what is in it ends when the client is closed`() throws {
+    @Test func `a full queue refuses at once, and what is in it ends when the client is closed`()
+        throws
+    {
         let server = try #require(FakeServer { _, _ in .nothing })
         let client = try RedisClient(server.url) {
             $0.queueLimit = 50
@@ -139,7 +141,8 @@ struct EndingTests {
         let client = try RedisClient("redis+cluster://127.0.0.1:1")
         defer { client.close() }
         let commands = [
-            RedisCommand([], key: nil), RedisCommand("GET", "a", key: 2), RedisCommand("MGET", "a", "b", moreKeys: [9]),
+            RedisCommand([], key: nil), RedisCommand("GET", "a", key: 2),
+            RedisCommand("MGET", "a", "b", moreKeys: [9]),
             RedisCommand("MGET", "a", "b", moreKeys: [2]),
         ]
         let errors = try client.call(commands, seconds: 1).map(\.error)

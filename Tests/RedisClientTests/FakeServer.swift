@@ -78,7 +78,9 @@ final class FakeServer: Sendable {
             guard count > 0 else { return }
             bytes += buffer[..<count]
             while let command = Self.takeCommand(&bytes) {
-                if command.first != "CLIENT", command != ["PING"] { state.withLock { $0.commands.append(command) } }
+                if command.first != "CLIENT", command != ["PING"] {
+                    state.withLock { $0.commands.append(command) }
+                }
                 switch script(command, number) {
                 case .bytes(let text): guard write(text, descriptor) else { return }
                 case .nothing: break
@@ -153,14 +155,24 @@ enum Loopback {
 
 extension RedisClient {
     /// A client with the patience of a test.
-    convenience init(_ url: String, password: String? = nil, _ change: (inout RedisOptions) -> Void = { _ in }) throws {
+    convenience init(
+        _ url: String,
+        password: String? = nil,
+        _ change: (inout RedisOptions) -> Void = { _ in }
+    ) throws {
         var options = try RedisOptions(url: url, password: password)
         change(&options)
         try self.init(options)
     }
 
     /// One command, waited for.
-    func ask(_ words: String..., key: Int? = 1, seconds: Double = 3) throws -> Result<RedisReply, RedisError> {
+    func ask(
+        _ words: String...,
+        key: Int? = 1,
+        seconds: Double = 3
+    ) throws -> Result<
+        RedisReply, RedisError
+    > {
         let command = RedisCommand(words.map { Array($0.utf8) }, key: words.count > 1 ? key : nil)
         return try call([command], seconds: seconds)[0]
     }

@@ -7,7 +7,8 @@ import Testing
 
 struct HostileServerTests {
     @Test(arguments: [
-        ("+OK\r\n", RedisReply.simple("OK")), ("$3\r\na\r\n\r\n", .bulk([97, 13, 10])), ("$0\r\n\r\n", .bulk([])),
+        ("+OK\r\n", RedisReply.simple("OK")), ("$3\r\na\r\n\r\n", .bulk([97, 13, 10])),
+        ("$0\r\n\r\n", .bulk([])),
         ("$-1\r\n", .null), ("*-1\r\n", .null), (":-42\r\n", .integer(-42)), ("*0\r\n", .array([])),
         (
             "*3\r\n:1\r\n*1\r\n+a\r\n-ERR b\r\n",
@@ -22,17 +23,28 @@ struct HostileServerTests {
     }
 
     @Test(arguments: [
-        "garbage\r\n", "$x\r\n", "$-2\r\n", "*-2\r\n", "*2147483648\r\n", "*99999999999999999999\r\n", ":x\r\n",
+        "garbage\r\n", "$x\r\n", "$-2\r\n", "*-2\r\n", "*2147483648\r\n", "*99999999999999999999\r\n",
+        ":x\r\n",
         "%1\r\n",
         "*65537\r\n", "*2147483647\r\n", String(repeating: "*1\r\n", count: 9), "+OK\r\n+OK\r\n+OK\r\n",
     ])
-    func `what is no reply ends the connection, and the next command has another`(_ bytes: String) throws {
-        let server = try #require(FakeServer { words, _ in words[0] == "BAD" ? .bytes(bytes) : .bytes("+fine\r\n") })
+    func `what is no reply ends the connection, and the next command has another`(
+        _ bytes: String
+    )
+        throws
+    {
+        let server = try #require(
+            FakeServer { words, _ in words[0] == "BAD" ? .bytes(bytes) : .bytes("+fine\r\n") }
+        )
         let client = try RedisClient(server.url)
         defer { client.close() }
         let error = try client.ask("BAD", "a").error
         // Unasked replies are seen after the one that was asked for.
-        if bytes.hasPrefix("+") { #expect(error == nil) } else { #expect(error?.kind == .malformedReply) }
+        if bytes.hasPrefix("+") {
+            #expect(error == nil)
+        } else {
+            #expect(error?.kind == .malformedReply)
+        }
         #expect(client.eventually { $0.reconnects > 0 })
         #expect(try client.ask("GET", "a").reply == .simple("fine"))
     }
@@ -63,14 +75,19 @@ struct HostileServerTests {
         defer { client.close() }
         #expect(try client.ask("GET", "a").reply == .simple("b"))
         let begun = Clock.now()
-        let results = try client.call([RedisCommand("HALF", "a"), RedisCommand("GET", "a")], seconds: 3)
+        let results = try client.call(
+            [RedisCommand("HALF", "a"), RedisCommand("GET", "a")],
+            seconds: 3
+        )
         #expect(results.allSatisfy { [.timedOut, .connectionLost].contains($0.error?.kind) })
         #expect(Clock.now() - begun < 1)
         #expect(client.status.timeouts >= 1)
     }
 
     @Test func `a command whose connection ends has lost it, and is not sent again`() throws {
-        let server = try #require(FakeServer { words, _ in words[0] == "SET" ? .close("") : .bytes("+b\r\n") })
+        let server = try #require(
+            FakeServer { words, _ in words[0] == "SET" ? .close("") : .bytes("+b\r\n") }
+        )
         let client = try RedisClient(server.url)
         defer { client.close() }
         #expect(try client.ask("SET", "a", "b").error?.kind == .connectionLost)
@@ -99,7 +116,9 @@ struct HostileServerTests {
 
     @Test(arguments: ["LOADING reading", "READONLY replica", "MASTERDOWN link", "NOAUTH none"])
     func `an error of a server that is of no use makes the connection anew`(_ message: String) throws {
-        let server = try #require(FakeServer { _, number in .bytes(number == 1 ? "-\(message)\r\n" : "+OK\r\n") })
+        let server = try #require(
+            FakeServer { _, number in .bytes(number == 1 ? "-\(message)\r\n" : "+OK\r\n") }
+        )
         let client = try RedisClient(server.url)
         defer { client.close() }
         guard case .refused(let refusal, _) = try client.ask("SET", "a", "b").error else {
@@ -111,7 +130,9 @@ struct HostileServerTests {
         #expect(server.connections == 2)
     }
 
-    @Test(arguments: ["BUSY script", "OOM maxmemory", "NOPERM this", "WRONGTYPE that", "ERR syntax", "MOVED 1 a:1"])
+    @Test(arguments: [
+        "BUSY script", "OOM maxmemory", "NOPERM this", "WRONGTYPE that", "ERR syntax", "MOVED 1 a:1",
+    ])
     func `other errors are the command's own`(_ message: String) throws {
         let server = try #require(FakeServer { _, _ in .bytes("-\(message)\r\n") })
         let client = try RedisClient(server.url)
@@ -139,7 +160,9 @@ struct HostileServerTests {
         #expect(client.status.redirects == 5)
     }
 
-    @Test(arguments: ["-ERR This instance has cluster support disabled\r\n", "+OK\r\n", "*0\r\n", "*1\r\n:1\r\n"])
+    @Test(arguments: [
+        "-ERR This instance has cluster support disabled\r\n", "+OK\r\n", "*0\r\n", "*1\r\n:1\r\n",
+    ])
     func `a server that has no map of slots is no cluster`(_ answer: String) throws {
         let server = try #require(FakeServer { _, _ in .bytes(answer) })
         let client = try RedisClient("redis+cluster://127.0.0.1:\(server.port)")
@@ -147,7 +170,9 @@ struct HostileServerTests {
         #expect(try client.ask("GET", "a").error?.kind == .cannotConnect)
     }
 
-    @Test(arguments: ["$-1\r\n", "*-1\r\n", "*1\r\n+a\r\n", "*2\r\n+a\r\n+0\r\n", "-ERR no such master\r\n"])
+    @Test(arguments: [
+        "$-1\r\n", "*-1\r\n", "*1\r\n+a\r\n", "*2\r\n+a\r\n+0\r\n", "-ERR no such master\r\n",
+    ])
     func `a sentinel that knows no master is told of`(_ answer: String) throws {
         let server = try #require(FakeServer { _, _ in .bytes(answer) })
         let client = try RedisClient("redis+sentinel://127.0.0.1:\(server.port),127.0.0.1:1/mymaster")

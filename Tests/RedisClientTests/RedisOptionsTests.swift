@@ -20,11 +20,23 @@ struct RedisOptionsTests {
                 master: "mymaster"
             ), 5
         ),
-        ("redis+sentinel://a/my%2Fmaster", .sentinel([.tcp(host: "a", port: 26_379)], master: "my/master"), 0),
-        ("redis+cluster://a,b:7001", .cluster([.tcp(host: "a", port: 6379), .tcp(host: "b", port: 7001)]), 0),
+        (
+            "redis+sentinel://a/my%2Fmaster",
+            .sentinel([.tcp(host: "a", port: 26_379)], master: "my/master"), 0
+        ),
+        (
+            "redis+cluster://a,b:7001",
+            .cluster([.tcp(host: "a", port: 6379), .tcp(host: "b", port: 7001)]), 0
+        ),
         ("redis+cluster://a/0", .cluster([.tcp(host: "a", port: 6379)]), 0),
     ])
-    func `a URL names servers and a database`(_ url: String, _ topology: Topology, _ database: Int) throws {
+    func `a URL names servers and a database`(
+        _ url: String,
+        _ topology: Topology,
+        _ database: Int
+    )
+        throws
+    {
         let options = try RedisOptions(url: url)
         #expect(options.topology == topology)
         #expect(options.database == database)
@@ -46,20 +58,27 @@ struct RedisOptionsTests {
     }
 
     @Test(arguments: [
-        ("", RedisOptionsError.unknownScheme), ("localhost:6379", .unknownScheme), ("http://h", .unknownScheme),
+        ("", RedisOptionsError.unknownScheme), ("localhost:6379", .unknownScheme),
+        ("http://h", .unknownScheme),
         ("redis:/h", .unknownScheme), ("rediss://h", .noTLS), ("redis+tls://h", .noTLS),
         ("redis://", .missingHost), ("redis://:6379", .missingHost), ("redis://u:p@", .missingHost),
         ("redis+cluster://a,,b", .missingHost), ("redis://a b", .badHost), ("redis://[::1]x", .badHost),
-        ("redis://h:", .badPort), ("redis://h:0", .badPort), ("redis://h:65536", .badPort), ("redis://h:x", .badPort),
+        ("redis://h:", .badPort), ("redis://h:0", .badPort), ("redis://h:65536", .badPort),
+        ("redis://h:x", .badPort),
         ("redis://h:1:2", .badPort), ("redis://[::1", .openBracket), ("redis://a,b", .severalHosts),
-        ("redis://h/x", .badDatabase), ("redis://h/-1", .badDatabase), ("redis://h/1000001", .badDatabase),
+        ("redis://h/x", .badDatabase), ("redis://h/-1", .badDatabase),
+        ("redis://h/1000001", .badDatabase),
         ("redis://h/1/2", .longPath), ("redis+cluster://h/1", .clusterDatabase),
         ("redis+sentinel://a,b", .missingMaster), ("redis+sentinel://a//1", .missingMaster),
-        ("redis+sentinel://a/m/1/2", .longPath), ("unix://run/x.sock", .badSocketPath), ("unix:///", .badSocketPath),
-        ("unix:///" + String(repeating: "x", count: 108), .badSocketPath), ("unix:///x?dbs=1", .unknownOption),
-        ("unix:///x?db=1&a=2", .unknownOption), ("unix:///x?db=a", .badDatabase), ("redis://h?db=1", .unknownOption),
+        ("redis+sentinel://a/m/1/2", .longPath), ("unix://run/x.sock", .badSocketPath),
+        ("unix:///", .badSocketPath),
+        ("unix:///" + String(repeating: "x", count: 108), .badSocketPath),
+        ("unix:///x?dbs=1", .unknownOption),
+        ("unix:///x?db=1&a=2", .unknownOption), ("unix:///x?db=a", .badDatabase),
+        ("redis://h?db=1", .unknownOption),
         ("redis://:%zz@h", .badEscape), ("redis://:%4@h", .badEscape), ("redis://:%+4@h", .badEscape),
-        ("redis://:%ff@h", .badEscape), ("redis://h%00", .badEscape), ("redis://:a/b@h", .unescapedPassword),
+        ("redis://:%ff@h", .badEscape), ("redis://h%00", .badEscape),
+        ("redis://:a/b@h", .unescapedPassword),
         ("redis://:a?b@h", .unescapedPassword), ("redis://:a#b@h", .unescapedPassword),
         ("redis://user@h", .userWithoutPassword),
     ])
