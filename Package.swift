@@ -81,7 +81,13 @@ let benchmarks: [Target] =
             dependencies: ["Domain", "Capture", "Packets", "PostgresWire", "Fingerprints", "Costs", "Pipeline"],
             path: "Benchmarks/Stages",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
-        )
+        ),
+        .executableTarget(
+            name: "pgweir-redis-bench",
+            dependencies: ["RedisClient"],
+            path: "Benchmarks/Redis",
+            swiftSettings: common
+        ),
     ]
 
 let package = Package(
@@ -96,6 +102,7 @@ let package = Package(
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CPgQuery", providers: [.apt(["libpg-query-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
         .target(name: "TestKit", dependencies: ["Domain", "Costs"], path: "Tests/TestKit", swiftSettings: common),
@@ -107,7 +114,9 @@ let package = Package(
         + edge("Control", [])
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])
+        + edge("RedisClient", ["CHiredis"])
         + edge("Attribution", ["PostgresClient"])
+        + edge("RedisStore", ["Costs", "RedisClient"])
         + edge("SQLiteStore", ["Costs", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
         + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
@@ -118,7 +127,7 @@ let package = Package(
                 name: "pgweir",
                 dependencies: [
                     "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
-                    "Explain", "SQLiteStore",
+                    "Explain", "SQLiteStore", "RedisStore", "RedisClient",
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",

@@ -345,6 +345,11 @@ public final class Pricer {
             let part = Array(keys[start..<min(start + 100, keys.count)])
             let stored = find(part)
             guard counters.storeErrors == before else { return }
+            // Most are gone: that was no hand, the store was lost. It is given what is known here.
+            if part.count > 10, stored.count * 2 < part.count {
+                put(part.filter { stored[$0] == nil }.compactMap { known[$0]?.price })
+                continue
+            }
             for key in part {
                 guard let entry = known[key] else { continue }
                 if let price = stored[key] {

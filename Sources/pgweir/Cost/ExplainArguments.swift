@@ -35,7 +35,7 @@ struct ExplainArguments: ParsableArguments {
 
     /// How workers ask for prices; `nil` when nobody answers.
     var scheme: PricingScheme? {
-        guard explain != nil || keeping.state != nil else { return nil }
+        guard explain != nil || keeping.state != nil || keeping.redis != nil else { return nil }
         return PricingScheme(cluster: keeping.cluster, asTenant: explainAsTenant)
     }
 

@@ -3,6 +3,8 @@ import ArgumentParser
 import Costs
 import Domain
 import Glibc
+import RedisClient
+import RedisStore
 import SQLiteStore
 
 /// Where prices are kept: the same for the daemon and for `pgweir cost`.
@@ -19,6 +21,25 @@ struct StoreArguments: ParsableArguments {
         )
     )
     var state: String?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Keep prices in Redis, which nodes can share: redis://host:6379/0, unix:///path?db=0, \
+            redis+sentinel://host:26379/master or redis+cluster://host:6379. The password may stand in $REDISCLI_AUTH.
+            """,
+            valueName: "URL"
+        )
+    )
+    var redis: String?
+
+    func validate() throws {
+        guard let redis else { return }
+        do throws(RedisOptionsError) {
+            _ = try RedisOptions(url: redis, password: Output.environment("REDISCLI_AUTH"))
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
 
     /// The folder, or `nil` for memory only.
     var folder: String? {
@@ -42,9 +63,18 @@ struct StoreArguments: ParsableArguments {
 
     /// Opens it.
     func open() throws -> any CostStore {
+        if let redis { return try openRedis(redis) }
         guard let folder else { return MemoryCostStore() }
         Self.makeFolder(folder)
         return try SQLiteCostStore(path: folder + "/prices.sqlite")
+    }
+
+    private func openRedis(_ url: String) throws(CostStoreError) -> any CostStore {
+        do {
+            return try RedisCostStore(RedisOptions(url: url, password: Output.environment("REDISCLI_AUTH")))
+        } catch {
+            throw .unavailable(store: "Redis", reason: "\(error)")
+        }
     }
 
     private static func makeFolder(_ path: String) {
