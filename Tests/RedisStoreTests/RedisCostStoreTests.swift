@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
+import Foundation
 import RedisClient
 import RedisStore
 import TestKit
 import Testing
 
 struct RedisCostStoreTests {
+    /// Servers that `Tests/Integration/pricing` started.
+    private static let servers = (ProcessInfo.processInfo.environment["PGWEIR_TEST_REDIS"] ?? "").split(separator: " ")
+
+    @Test(.enabled(if: !servers.isEmpty, "no server: Tests/Integration/pricing starts some"), arguments: servers)
+    func `a real server and a cluster keep the contract of stores`(url: Substring) throws {
+        try CostStoreContract.check(try RedisCostStore(RedisOptions(url: String(url))))
+    }
+
     @Test func `a server that is not there costs a second at most, and says which`() throws {
         let store = try RedisCostStore(RedisOptions(url: "redis://:secret@127.0.0.1:1"))
         let clock = ContinuousClock()
