@@ -27,13 +27,16 @@ enum Main {
             var found = 0
             let taken = seconds { for _ in 0..<100 { found &+= filled.lookUp() } }
             report(taken, count: 100 * filled.keys.count)
+        case (3, "zipf"):
+            let result = zipf(Int(arguments[2]) ?? 1, 5_000_000)
+            print("{\"hits\": \(result.hits), \"count\": 5000000, \"evictions\": \(result.evictions)}")
         default: usage()
         }
     }
 
     private static func usage() -> Never {
         print("usage: pgweir-stages stage read|decode|reassemble|follow|fingerprint|all CAPTURE")
-        print("       pgweir-stages normalizer STATEMENTS COUNT | list BYTES | lookup PATTERNS")
+        print("       pgweir-stages normalizer STATEMENTS COUNT | list BYTES | lookup PATTERNS | zipf PATTERNS")
         exit(64)
     }
 

@@ -68,7 +68,38 @@ struct FilledCache: ~Copyable {
     /// Looks up every key; returns how many were there.
     mutating func lookUp() -> Int {
         var found = 0
-        for key in keys where cache.price(of: key, at: Timestamp(nanoseconds: 1)) != nil { found &+= 1 }
+        for key in keys where cache.find(key, at: Timestamp(nanoseconds: 1)) != nil { found &+= 1 }
         return found
     }
+}
+
+/// Hits among `count` lookups of `patterns` patterns, whose popularity is Zipf's with exponent 1.
+///
+/// The cache is of a daemon's size; what misses is stored, as the service's answer does.
+func zipf(_ patterns: Int, _ count: Int) -> (hits: Int, evictions: UInt64) {
+    var cache = PriceCache(capacity: PriceCache.liveCapacity, lifetime: .max)
+    var sums: [Double] = []
+    var sum = 0.0
+    for rank in 1...patterns {
+        sum += 1 / Double(rank)
+        sums.append(sum)
+    }
+    let hash = KeyedHash.standard
+    var state: UInt64 = 88_172_645_463_325_252
+    var hits = 0
+    for _ in 0..<count {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        let wanted = Double(state >> 11) / Double(1 << 53) * sum
+        var (low, high) = (0, patterns - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if sums[middle] < wanted { low = middle + 1 } else { high = middle }
+        }
+        let number = UInt64(low)
+        let key = Fingerprint(high: hash.hash(number, 1), low: hash.hash(number, 2))
+        if cache.find(key, at: .epoch) != nil { hits += 1 } else { cache.store(1000, for: key, at: .epoch) }
+    }
+    return (hits, cache.evictions)
 }

@@ -41,6 +41,11 @@ struct ChangeBook {
         for table in Set(tables) { schedule(table, at: time) }
     }
 
+    /// A table's size changed, as `schema.table`.
+    mutating func note(table: String, of database: String, at time: Int64) {
+        schedule(Self.place(database, Self.last(table)), at: time)
+    }
+
     private mutating func schedule(_ table: String, at time: Int64) {
         if let last = lastNoted[table], time &- last < Self.debounce { return }
         if lastNoted.count > Self.most { lastNoted = [:] }

@@ -96,6 +96,19 @@ public final class Explainer {
         }
     }
 
+    /// How large tables of a database are taken to be.
+    func sizes(of tables: [String], database: String) throws(PricingError) -> TableSizes {
+        // As nobody in particular: the same for all roles.
+        let request = PricingRequest(text: [], database: database.isEmpty ? nil : database)
+        let session = try session(for: request)
+        do throws(PostgresError) {
+            return try TableSizes.ask(session, tables)
+        } catch {
+            forget(request)
+            throw .server(error)
+        }
+    }
+
     /// The statement with its literals as parameters, as it is sent to the server first.
     public func genericText(of request: PricingRequest) throws(PricingError) -> [UInt8]? {
         guard case .plan(let text) = try target(of: request) else { return nil }

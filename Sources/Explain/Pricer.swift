@@ -86,6 +86,8 @@ public final class Pricer {
     private var lastSweep: Int64 = 0
     private var lastSave: Int64 = 0
     private var compared = 0
+    private var lastPoll: Int64 = 0
+    private var sizes: [String: TableSizes] = [:]
     /// Prices that are this process's to ask for, and until when.
     private var claims: [Fingerprint: Int64] = [:]
     /// What it has done so far.
@@ -257,6 +259,11 @@ public final class Pricer {
                 queue.postpone(key, for: rest(question.database, error, at: now), at: now)
                 return nil
             }
+            // Cancelled for the sake of recovery on the standby: not the statement's fault.
+            if error.sqlState == "40001" || error.sqlState == "40P01" {
+                queue.postpone(key, for: 2_000_000_000, at: now)
+                return nil
+            }
             counters.failed &+= 1
             if case .unsafe = error { counters.unsafe &+= 1 }
             price.failures = queue.failed(key, at: now)
@@ -328,12 +335,28 @@ public final class Pricer {
         guard now &- lastSweep > 10_000_000_000 else { return }
         lastSweep = now
         compareWithStore(at: now)
+        if now &- lastPoll > 60_000_000_000 { pollSizes(at: now) }
         let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
         for (key, entry) in known where isOld(entry.price, isPopular: popular.contains(key)) {
             counters.refreshed &+= 1
             queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
         }
         if now &- lastSave > 60_000_000_000 { save() }
+    }
+
+    /// Tables that have grown or shrunk since the last look have their patterns asked for again.
+    private func pollSizes(at now: Int64) {
+        lastPoll = now
+        guard let explainer else { return }
+        var tables: [String: Set<String>] = [:]
+        for entry in known.values { tables[entry.price.database, default: []].formUnion(entry.price.tables) }
+        for (database, names) in tables where !names.isEmpty && rests[database] == nil {
+            guard let found = try? explainer.sizes(of: names.sorted(), database: database) else { continue }
+            if let before = sizes[database] {
+                for name in found.changed(since: before) { changes.note(table: name, of: database, at: now) }
+            }
+            sizes[database] = found
+        }
     }
 
     /// What others did to the store: pinned, priced anew, or forgotten; a part of the known prices a time.

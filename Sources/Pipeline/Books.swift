@@ -71,7 +71,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Other prices hold from now on; what was charged stays as it is.
     mutating func price(by list: PriceList) {
         priceList = list
-        prices = PriceCache()
+        // The planner's prices go on; the fallback may be another.
+        if pricing == nil { prices = PriceCache() }
         for handle in 0..<Int32(patterns.records.highWater) { patterns.records[handle].priceExpires = .min }
     }
 

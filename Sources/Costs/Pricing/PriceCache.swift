@@ -33,6 +33,9 @@ public struct PriceCache: ~Copyable {
         var isTaken: Bool { expires != .min }
     }
 
+    /// The size of a daemon's: of 100,000 patterns the popular ones, 5 MiB.
+    public static let liveCapacity = 131_072
+
     private static let ways = 8
     /// Patterns that cost more than this so far are pinned, in micro-units: ten thousand statements at an unknown price.
     public static let pinThreshold: Int64 = 10_000 * CostUnits.fallback.micro

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
+import Costs
 import Domain
 import Glibc
 import Packets
@@ -50,7 +51,10 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             recorder: recorder
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
-        if let scheme = options.pricing { shard.analyser.books.pricing = PatternPricing(scheme, options.hash) }
+        if let scheme = options.pricing {
+            shard.analyser.books.pricing = PatternPricing(scheme, options.hash)
+            shard.analyser.books.prices = PriceCache(capacity: PriceCache.liveCapacity)
+        }
         _ = segments.take()
     }
 

@@ -36,6 +36,7 @@ struct DoctorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A PgBouncer for 'run --pooler'.", valueName: "conninfo")) var pooler: [String] = []
     @Option(help: ArgumentHelp("A configuration to check.", valueName: "file")) var config: String?
     @Option(help: "The form of the answer: for people, or one JSON object a line.") var format = Format.text
+    @OptionGroup var prices: ExplainArguments
     @OptionGroup var socket: SocketOption
 
     func validate() throws {
@@ -52,6 +53,7 @@ struct DoctorCommand: ParsableCommand {
         try tell([configuration()].compactMap { $0 })
         try tell(activity.map { check(SessionDirectory(.server, parameters: $0), "server") })
         try tell(pooler.map { check(SessionDirectory(.pooler, parameters: $0), "pooler") })
+        try tell(PricingChecks.all(prices))
         try tell([daemon()])
         if seconds > 0, findings.first?.level != .error { try tell(traffic()) }
         if findings.contains(where: { $0.level == .error }) { throw ExitCode(2) }
