@@ -69,29 +69,31 @@ public final class Pricer {
         var runs: UInt64 = 0
     }
 
-    private let store: any CostStore
-    private let explainer: Explainer?
+    let store: any CostStore
+    let explainer: Explainer?
     private let fallback: CostUnits
-    private let limits: Limits
+    let limits: Limits
     private let complain: (String) -> Void
-    private var queue: PriceQueue<PriceQuestion>
+    var queue: PriceQueue<PriceQuestion>
     private var rate: TokenBucket
     private var busy: TokenBucket
     private var turn: UInt64 = 0
     var known: [Fingerprint: Known] = [:]
-    private var changes = ChangeBook()
+    var changes = ChangeBook()
     private var complaint = ""
     /// Databases that could not be reached: they are left alone for a while, the others are asked.
-    private var rests: [String: (until: Int64, failures: Int)] = [:]
-    private var lastSweep: Int64 = 0
-    private var lastSave: Int64 = 0
-    private var compared = 0
-    private var lastPoll: Int64 = 0
-    private var sizes: [String: TableSizes] = [:]
+    var rests: [String: (until: Int64, failures: Int)] = [:]
+    var lastSweep: Int64 = 0
+    var lastSave: Int64 = 0
+    var compared = 0
+    /// Prices that durations or others changed since workers were told.
+    var changed: Set<Fingerprint> = []
+    var lastPoll: Int64 = 0
+    var sizes: [String: TableSizes] = [:]
     /// Prices that are this process's to ask for, and until when.
     private var claims: [Fingerprint: Int64] = [:]
     /// What it has done so far.
-    public private(set) var counters = Counters()
+    public internal(set) var counters = Counters()
 
     /// A pricer; without an explainer prices come from the store alone.
     ///
@@ -183,7 +185,7 @@ public final class Pricer {
         return answers
     }
 
-    private func find(_ keys: [Fingerprint]) -> [Fingerprint: StoredPrice] {
+    func find(_ keys: [Fingerprint]) -> [Fingerprint: StoredPrice] {
         guard !keys.isEmpty else { return [:] }
         do throws(CostStoreError) {
             let prices = try store.prices(of: keys)
@@ -204,11 +206,11 @@ public final class Pricer {
         changes.index(price)
     }
 
-    private static func answer(_ price: StoredPrice) -> PriceAnswer {
+    static func answer(_ price: StoredPrice) -> PriceAnswer {
         PriceAnswer(key: price.key, price: price.charge.micro, isMeasured: price.isMeasured)
     }
 
-    private func isOld(_ price: StoredPrice, isPopular: Bool) -> Bool {
+    func isOld(_ price: StoredPrice, isPopular: Bool) -> Bool {
         let age = Self.time().nanoseconds(since: price.priced)
         return price.method != .pinned && age > (isPopular ? limits.popularAge : limits.age)
     }
@@ -323,105 +325,7 @@ public final class Pricer {
         return rest
     }
 
-    // MARK: Freshness
-
-    private func sweep(at now: Int64) {
-        for key in changes.due(at: now) {
-            guard let entry = known[key] else { continue }
-            counters.refreshed &+= 1
-            queue.succeeded(key)
-            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
-        }
-        guard now &- lastSweep > 10_000_000_000 else { return }
-        lastSweep = now
-        compareWithStore(at: now)
-        if now &- lastPoll > 60_000_000_000 { pollSizes(at: now) }
-        let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
-        for (key, entry) in known where isOld(entry.price, isPopular: popular.contains(key)) {
-            counters.refreshed &+= 1
-            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
-        }
-        if now &- lastSave > 60_000_000_000 { save() }
-    }
-
-    /// Tables that have grown or shrunk since the last look have their patterns asked for again.
-    private func pollSizes(at now: Int64) {
-        lastPoll = now
-        guard let explainer else { return }
-        var tables: [String: Set<String>] = [:]
-        for entry in known.values { tables[entry.price.database, default: []].formUnion(entry.price.tables) }
-        for (database, names) in tables where !names.isEmpty && rests[database] == nil {
-            guard let found = try? explainer.sizes(of: names.sorted(), database: database) else { continue }
-            if let before = sizes[database] {
-                for name in found.changed(since: before) { changes.note(table: name, of: database, at: now) }
-            }
-            sizes[database] = found
-        }
-    }
-
-    /// What others did to the store: pinned, priced anew, or forgotten; a part of the known prices a time.
-    private func compareWithStore(at now: Int64) {
-        let keys = Array(known.keys.dropFirst(compared).prefix(2000))
-        compared = keys.count < 2000 ? 0 : compared + 2000
-        let before = counters.storeErrors
-        for start in stride(from: 0, to: keys.count, by: 100) {
-            let part = Array(keys[start..<min(start + 100, keys.count)])
-            let stored = find(part)
-            guard counters.storeErrors == before else { return }
-            // Most are gone: that was no hand, the store was lost. It is given what is known here.
-            if part.count > 10, stored.count * 2 < part.count {
-                put(part.filter { stored[$0] == nil }.compactMap { known[$0]?.price })
-                continue
-            }
-            for key in part {
-                guard let entry = known[key] else { continue }
-                if let price = stored[key] {
-                    guard price.method == .pinned ? price.cost != entry.price.cost : price.priced > entry.price.priced
-                    else { continue }
-                    known[key]?.price = price
-                    changed.insert(key)
-                } else {
-                    // Forgotten on purpose: what was pinned is no longer.
-                    known[key] = nil
-                    queue.succeeded(key)
-                    queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
-                }
-            }
-        }
-    }
-
-    // MARK: Learning
-
-    private var changed: Set<Fingerprint> = []
-
-    private func learn(_ observations: [PriceObservation]) {
-        for observation in observations {
-            guard let milliseconds = observation.durations.typical, known[observation.key] != nil else { continue }
-            let count = UInt64(observation.durations.count)
-            guard var price = known[observation.key]?.price else { continue }
-            price.learned.learn(count, of: milliseconds, cost: price.cost)
-            known[observation.key]?.price = price
-            known[observation.key]?.isChanged = true
-            known[observation.key]?.runs &+= count
-            changed.insert(observation.key)
-        }
-    }
-
-    private func refreshLearned(at now: Int64) -> [PriceAnswer] {
-        defer { changed = [] }
-        return changed.compactMap { known[$0].map { Self.answer($0.price) } }
-    }
-
-    private func save() {
-        lastSave = Self.steady()
-        let prices = known.values.filter(\.isChanged).map(\.price)
-        for price in prices { known[price.key]?.isChanged = false }
-        for start in stride(from: 0, to: prices.count, by: 100) {
-            put(Array(prices[start..<min(start + 100, prices.count)]))
-        }
-    }
-
-    private func put(_ prices: [StoredPrice]) {
+    func put(_ prices: [StoredPrice]) {
         do throws(CostStoreError) {
             try store.store(prices)
         } catch {
@@ -435,8 +339,8 @@ public final class Pricer {
         complaint = text
     }
 
-    private static func steady() -> Int64 { clock(CLOCK_MONOTONIC) }
-    private static func time() -> Timestamp { Timestamp(nanoseconds: clock(CLOCK_REALTIME)) }
+    static func steady() -> Int64 { clock(CLOCK_MONOTONIC) }
+    static func time() -> Timestamp { Timestamp(nanoseconds: clock(CLOCK_REALTIME)) }
 
     private static func clock(_ clock: clockid_t) -> Int64 {
         var time = timespec()

@@ -40,6 +40,10 @@ public struct PriceCache: ~Copyable {
     /// Patterns that cost more than this so far are pinned, in micro-units: ten thousand statements at an unknown price.
     public static let pinThreshold: Int64 = 10_000 * CostUnits.fallback.micro
 
+    /// Halves of keys, by themselves: those of a set fill one cache line.
+    ///
+    /// 0 stands for a free place, or a key whose half is 0.
+    private var tags: [UInt64]
     private var entries: [Entry]
     private let mask: Int
     private let lifetime: Int64
@@ -53,6 +57,7 @@ public struct PriceCache: ~Copyable {
     public init(capacity: Int = 16_384, lifetime: Int64 = 600_000_000_000) {
         var sets = 1
         while sets * Self.ways < capacity { sets *= 2 }
+        tags = Array(repeating: 0, count: sets * Self.ways)
         entries = Array(repeating: Entry(), count: sets * Self.ways)
         mask = sets - 1
         self.lifetime = lifetime
@@ -62,7 +67,8 @@ public struct PriceCache: ~Copyable {
     public mutating func find(_ key: Fingerprint, spent: Int64 = 0, at time: Timestamp) -> CachedPrice? {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
         clock &+= 1
-        for index in first..<first &+ Self.ways where entries[index].key == key && entries[index].isTaken {
+        for index in first..<first &+ Self.ways where tags[index] == key.high {
+            guard entries[index].key == key, entries[index].isTaken else { continue }
             entries[index].used = clock
             if spent >= Self.pinThreshold { entries[index].isPinned = true }
             let entry = entries[index]
@@ -105,6 +111,7 @@ public struct PriceCache: ~Copyable {
         let isOther = entries[victim].isTaken && entries[victim].key != key
         if isOther, entries[victim].expires > time.nanoseconds { evictions &+= 1 }
         let isPinned = !isOther && entries[victim].isPinned
+        tags[victim] = key.high
         entries[victim] = Entry(
             key: key,
             price: price,
