@@ -90,7 +90,7 @@ public final class Explainer {
             do throws(PricingError) {
                 return try explain(statement, request, session)
             } catch {
-                if error.isConnectionLost { forget(request) }
+                if error.isConnectionLost || error.isTimeout { forget(request) }
                 throw error
             }
         }
@@ -177,7 +177,9 @@ public final class Explainer {
                 style = StatementRepair.next(after: style, state: state, reason: reason, of: statement)
             }
         }
-        guard options.asTenant, !failure.isConnectionLost, statement.hasLiterals, statement.ownParameters == 0 else {
+        guard options.asTenant, !failure.isConnectionLost, !failure.isTimeout, statement.hasLiterals,
+            statement.ownParameters == 0
+        else {
             throw failure
         }
         return try explainLiteral(statement, request, session)

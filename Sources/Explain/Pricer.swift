@@ -258,7 +258,7 @@ public final class Pricer {
             }
         } catch {
             guard !error.isConnectionLost else {
-                queue.postpone(key, for: rest(question.database, error, at: now), at: now)
+                queue.postpone(key, for: rest(question, error, at: now), at: now)
                 return nil
             }
             // Cancelled for the sake of recovery on the standby: not the statement's fault.
@@ -313,7 +313,8 @@ public final class Pricer {
     }
 
     /// A database cannot be reached: how long it is left alone, ns.
-    private func rest(_ database: String, _ error: PricingError, at now: Int64) -> Int64 {
+    private func rest(_ question: PriceQuestion, _ error: PricingError, at now: Int64) -> Int64 {
+        let database = question.database
         counters.serverErrors &+= 1
         let failures = min((rests[database]?.failures ?? 0) + 1, 8)
         // From a quarter of a second to 32 s, and not all nodes at once.
@@ -321,7 +322,10 @@ public final class Pricer {
         let rest = longest / 2 &+ Int64.random(in: 0...longest / 2)
         if rests.count > 1000 { rests = [:] }
         rests[database] = (now &+ rest, failures)
-        say("no prices for database '\(database)' from --explain: \(error)")
+        // The server's words may name the role it refused, and logs name no users.
+        var reason = error.description
+        if let user = question.sample.user, !user.isEmpty { reason = reason.replacing(user, with: "…") }
+        say("no prices for database '\(database)' from --explain: \(reason)")
         return rest
     }
 

@@ -41,10 +41,13 @@ public enum PricingError: Error, Equatable, CustomStringConvertible {
         if case .server(.refused(_, let state)) = self { state } else { nil }
     }
 
+    /// No answer in time: the connection is given up, and the statement may be why.
+    var isTimeout: Bool { if case .server(.timedOut) = self { true } else { false } }
+
     /// Whether the fault is the connection's, not the statement's.
     public var isConnectionLost: Bool {
         switch self {
-        case .server(.cannotConnect), .server(.timedOut), .isPrimary, .isSuperuser, .tooOld: true
+        case .server(.cannotConnect), .isPrimary, .isSuperuser, .tooOld: true
         // Shutdowns, and conflicts with recovery that end the session.
         case .server(.refused(_, let state)): state.hasPrefix("57P") || state.hasPrefix("08")
         default: false
