@@ -16,8 +16,6 @@ struct CostListCommand: ParsableCommand {
     @Option(help: "What the first lines have most of.") var by = Order.charge
     @Option(help: "At most so many lines.") var top = 50
     @Option(help: "The form of the list.") var format = Format.text
-    @Option(help: ArgumentHelp("The configuration, for the key of fingerprints.", valueName: "file")) var config:
-        String?
 
     func run() throws {
         try explainingErrors {
