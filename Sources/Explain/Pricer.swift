@@ -78,6 +78,8 @@ public final class Pricer {
     private var rate: TokenBucket
     private var busy: TokenBucket
     private var turn: UInt64 = 0
+    /// Questions that found no room on their way here.
+    private var leftOut: UInt64 = 0
     var known: [Fingerprint: Known] = [:]
     var changes = ChangeBook()
     private var complaint = ""
@@ -123,7 +125,7 @@ public final class Pricer {
         observations: [PriceObservation],
         overflow: UInt64
     ) -> [PriceAnswer] {
-        counters.overflow &+= overflow
+        leftOut &+= overflow
         let now = Self.steady()
         for change in changes { self.changes.note(change, at: now) }
         learn(observations)
@@ -150,7 +152,7 @@ public final class Pricer {
             busy.charge(Double(Self.steady() &- now) / 1e6)
         }
         (counters.waiting, counters.age) = (queue.count, Double(queue.age(at: Self.steady())) / 1e9)
-        (counters.known, counters.overflow) = (known.count, counters.overflow)
+        (counters.known, counters.overflow) = (known.count, leftOut &+ queue.overflow)
         return answers
     }
 
