@@ -4,7 +4,7 @@ import PostgresClient
 /// Whether planning a statement could run code that somebody else than PostgreSQL's makers wrote.
 ///
 /// The planner evaluates immutable functions of constants, and stable ones to estimate; it does so inside views, index
-/// expressions, constraints, defaults and policies too, with the rights of whoever plans. Functions of the languages C
+/// expressions, constraints, defaults (a domain's too), casts and policies, with the rights of whoever plans. Functions of the languages C
 /// and internal, which only superusers can make, are trusted; so is all in pg_catalog. What the statement names is known
 /// from its syntax; which relations it reaches, through views and policies too, is known from the locks that parsing it
 /// took, which also keep those relations from being changed until the plan is there.
@@ -64,7 +64,20 @@ enum SafetyCheck {
                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             UNION
             SELECT i.inhrelid FROM used JOIN pg_inherits i ON i.inhparent = used.oid),
+        types(oid) AS (
+            (SELECT a.atttypid FROM used JOIN pg_attribute a ON a.attrelid = used.oid AND a.attnum > 0
+            UNION SELECT t.oid FROM pg_type t WHERE t.typname = ANY ($4::text[]))
+            UNION
+            SELECT inner_type.oid FROM types JOIN pg_type t ON t.oid = types.oid CROSS JOIN LATERAL (
+                SELECT t.typelem UNION ALL SELECT t.typbasetype
+                UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+                UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0)
+                AS inner_type(oid)
+            WHERE inner_type.oid <> 0),
         parts(classid, objid) AS (
+            SELECT 'pg_type'::regclass, oid FROM types
+            UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM types JOIN pg_constraint c ON c.contypid = types.oid
+            UNION ALL
             SELECT 'pg_class'::regclass, oid FROM used
             UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM used JOIN pg_index i ON i.indrelid = used.oid
             UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM used JOIN pg_rewrite r ON r.ev_class = used.oid
@@ -91,9 +104,6 @@ enum SafetyCheck {
             UNION
             SELECT o.oprcode::oid FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
             WHERE n.nspname || '.' || o.oprname = ANY ($5::text[])),
-        types(oid) AS (
-            SELECT a.atttypid FROM used JOIN pg_attribute a ON a.attrelid = used.oid AND a.attnum > 0
-            UNION SELECT t.oid FROM pg_type t WHERE t.typname = ANY ($4::text[])),
         casts(oid) AS (
             SELECT c.castfunc FROM pg_cast c
             WHERE c.castfunc >= 16384
