@@ -20,12 +20,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var prices: PriceCache
     /// Prices that stood with their pattern.
     private(set) var priceHits: UInt64 = 0
+    /// Prices that were looked up anew.
+    private(set) var pricesAsked: UInt64 = 0
     private(set) var priceList: PriceList
     let hash: KeyedHash
     /// Handle 0 is everybody who is not known.
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
-    var pricing: PatternPricing?
+    private(set) var pricing: PatternPricing?
     /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
     var samples = [PatternSample(text: [])]
     private var sampleBytes = 0
@@ -37,6 +39,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private var names: [Fingerprint: String] = [:]
     private var databaseIndex: [String: Int32] = [:]
     private(set) var databases: [String] = [""]
+    private var roleIndex: [String: Int32] = [:]
     private var applicationIndex: [String: Int32] = ["": 0]
     private var applications: [String] = [""]
 
@@ -60,7 +63,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     init(hash: KeyedHash, priceList: PriceList, flows limit: Int, recorder: consuming Recorder) {
         normalizer = Normalizer(hash: hash)
-        prices = PriceCache()
+        prices = PriceCache(capacity: 8)
         self.hash = hash
         self.priceList = priceList
         flows = SlotTable(limit: limit, blank: FlowNote())
@@ -68,11 +71,21 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ = principals.take()
     }
 
+    /// Patterns are priced by a service from now on: to be called before the first packet.
+    mutating func askForPrices(_ scheme: PricingScheme) {
+        pricing = PatternPricing(scheme, hash)
+        prices = PriceCache()
+    }
+
+    /// What waits to be asked and told, if prices are asked for; taken once.
+    mutating func takePricing() -> PatternPricing.Waiting? { pricing?.take() }
+
+    /// A change of tables passed by.
+    mutating func note(_ change: PlanChange) { pricing?.note(change) }
+
     /// Other prices hold from now on; what was charged stays as it is.
     mutating func price(by list: PriceList) {
         priceList = list
-        // The planner's prices go on; the fallback may be another.
-        if pricing == nil { prices = PriceCache() }
         for handle in 0..<Int32(patterns.records.highWater) { patterns.records[handle].priceExpires = .min }
     }
 
@@ -95,10 +108,18 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
-        var scope = PatternScope(database: principals[principal].databaseIndex)
+        var scope = scope(of: principal)
         if pricing != nil { (scope.path, scope.limit, scope.offset) = (path, sketch.limit, sketch.offset) }
         if let known = patterns.find(sketch.fingerprint, scope) { return known }
         return newPattern(sketch, text, scope, principal, moment)
+    }
+
+    /// Where a principal's statements run.
+    @inline(__always)
+    private func scope(of principal: PrincipalHandle) -> PatternScope {
+        var scope = PatternScope(database: principals[principal].databaseIndex)
+        if let pricing, pricing.asTenant { scope.role = principals[principal].roleIndex }
+        return scope
     }
 
     @inline(never)
@@ -159,7 +180,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func searchPath(_ value: RawSpan) -> UInt16 { pricing?.number(ofPath: value) ?? 0 }
 
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
-        let scope = PatternScope(database: principals[principal].databaseIndex)
+        let scope = scope(of: principal)
         let pattern = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
         if let known = patterns.find(pattern, scope) { return known }
         let text = Array("function call \(oid)".utf8)
@@ -207,6 +228,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[handle].database = name
         principals[handle].address = note.client
         principals[handle].databaseIndex = databaseNumber(name)
+        principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
         return result
     }
 
@@ -224,6 +246,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         databases.append(name)
         databaseIndex[name] = Int32(databases.count - 1)
         return Int32(databases.count - 1)
+    }
+
+    private mutating func roleNumber(_ name: String) -> Int32 {
+        if let known = roleIndex[name] { return known }
+        roleIndex[name] = Int32(roleIndex.count + 1)
+        return Int32(roleIndex.count)
     }
 
     private mutating func applicationNumber(_ bytes: RawSpan) -> Int32 {
@@ -251,21 +279,22 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     @inline(never)
     private mutating func findPrice(_ record: Slot<PatternRecord>, at time: Timestamp) -> Int64 {
         let key = record.value.key
+        pricesAsked &+= 1
         if let listed = priceList.price(of: record.value.fingerprint) {
             // A price that a person listed holds for all databases, and needs no asking.
             keep(record, CachedPrice(price: listed.micro, isMeasured: false, expires: .max, isStale: false), at: time)
             return listed.micro
         }
+        let fallback = priceList.fallback.micro
+        guard pricing != nil else {
+            // Nobody will ever tell another one.
+            keep(record, CachedPrice(price: fallback, isMeasured: false, expires: .max, isStale: false), at: time)
+            return fallback
+        }
         if let known = prices.find(key, spent: record.value.cost, at: time) {
             if known.isStale { want(record, at: time) }
             keep(record, known, at: time)
             return known.price
-        }
-        let fallback = priceList.fallback.micro
-        guard pricing != nil else {
-            prices.store(fallback, for: key, at: time)
-            if let known = prices.peek(key) { keep(record, known, at: time) }
-            return fallback
         }
         want(record, at: time)
         keep(record, CachedPrice(price: fallback, isMeasured: false, expires: 0, isStale: true), at: time)
@@ -301,13 +330,16 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[principal].account.charge(price, at: time)
         guard pattern > 0 else { return 0 }
         let record = patterns.records[pattern]
-        var scope = record.scope
-        scope.database = principals[principal].databaseIndex
+        var scope = scope(of: principal)
+        (scope.path, scope.limit, scope.offset) = (record.scope.path, record.scope.limit, record.scope.offset)
         if let known = patterns.find(record.fingerprint, scope) { return known }
         let text = patterns.texts[Int(pattern)]
         let key = priceKey(record.fingerprint, scope, principal)
         let handle = patterns.add(record.fingerprint, scope, key: key, text: text, ordinal: record.firstSeen)
-        if handle > 0 { samples.append(samples[Int(pattern)]) }
+        if handle > 0 {
+            samples.append(samples[Int(pattern)])
+            samples[Int(handle)].user = principals[principal].user
+        }
         return handle
     }
 

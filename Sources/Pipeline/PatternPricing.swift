@@ -18,15 +18,21 @@ public struct PricingScheme: Sendable {
 struct PatternPricing {
     let asTenant: Bool
     private let cluster: Fingerprint
-    private var wanted: [PatternHandle] = []
+    private var waiting = Waiting()
     private var handles: [Fingerprint: PatternHandle] = [:]
     private var paths: [String] = [""]
     private var pathIndex: [Fingerprint: UInt16] = [:]
     private let hash: KeyedHash
-    /// Changes of tables that passed by.
-    private(set) var changes: [PlanChange] = []
-    /// Questions and changes that found no room.
-    private(set) var overflow: UInt64 = 0
+
+    /// What waits to be handed over.
+    struct Waiting {
+        /// Patterns to be priced.
+        var wanted: [PatternHandle] = []
+        /// Changes of tables that passed by.
+        var changes: [PlanChange] = []
+        /// What found no room.
+        var overflow: UInt64 = 0
+    }
 
     /// More are left out until the service has taken these.
     private static let mostWanted = 4096
@@ -76,27 +82,29 @@ struct PatternPricing {
     func handle(of key: Fingerprint) -> PatternHandle? { handles[key] }
 
     mutating func want(_ pattern: PatternHandle, _ key: Fingerprint) {
+        // 0 has no text that could be priced.
+        guard pattern > 0 else { return }
         if handles.count < PatternTable.limit { handles[key] = pattern }
-        guard wanted.count < Self.mostWanted else {
-            overflow &+= 1
+        guard waiting.wanted.count < Self.mostWanted else {
+            waiting.overflow &+= 1
             return
         }
-        wanted.append(pattern)
+        waiting.wanted.append(pattern)
     }
 
     mutating func note(_ change: PlanChange) {
-        guard changes.count < Self.mostChanges else {
-            overflow &+= 1
+        guard waiting.changes.count < Self.mostChanges else {
+            waiting.overflow &+= 1
             return
         }
-        changes.append(change)
+        waiting.changes.append(change)
     }
 
-    var isEmpty: Bool { wanted.isEmpty && changes.isEmpty }
+    var isEmpty: Bool { waiting.wanted.isEmpty && waiting.changes.isEmpty }
 
-    mutating func take() -> (wanted: [PatternHandle], changes: [PlanChange]) {
-        defer { (wanted, changes) = ([], []) }
-        return (wanted, changes)
+    mutating func take() -> Waiting {
+        defer { waiting = Waiting() }
+        return waiting
     }
 }
 
@@ -113,16 +121,20 @@ extension Books where Recorder: ~Copyable {
         }
         guard isChange, event.pattern > 0 else { return }
         let database = databases[Int(pattern.value.database)]
-        pricing?.note(PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)]))
+        note(PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)]))
     }
 
     /// So many rows at once may change a table's plans.
     private static var manyRows: UInt64 { 10_000 }
 
     /// What waits to be asked and told.
-    mutating func takeQuestions() -> (questions: [PriceQuestion], changes: [PlanChange]) {
-        guard let (wanted, changes) = pricing?.take() else { return ([], []) }
-        return (wanted.filter { $0 > 0 }.map { question($0) }, changes)
+    mutating func takeQuestions() -> PricingTray? {
+        guard let waiting = takePricing() else { return nil }
+        return PricingTray(
+            questions: waiting.wanted.map { question($0) },
+            changes: waiting.changes,
+            overflow: waiting.overflow
+        )
     }
 
     /// One of every pattern that ran.

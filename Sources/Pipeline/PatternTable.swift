@@ -38,14 +38,16 @@ struct PatternScope: BitwiseCopyable, Hashable {
     var database: Int32 = 0
     /// Index into the table of search paths; 0: that of the login.
     var path: UInt16 = 0
+    /// Index into the table of roles, where prices are each role's own; else 0.
+    var role: Int32 = 0
     var limit = Decade.absent
     var offset = Decade.absent
 
-    /// As one number.
+    /// As one number: databases and roles are no more than principals (20 bits), paths no more than 4096, decades ten.
     @inline(__always)
     var code: UInt64 {
-        UInt64(UInt32(bitPattern: database)) | UInt64(path) &<< 32 | UInt64(limit.rawValue) &<< 48
-            | UInt64(offset.rawValue) &<< 56
+        UInt64(UInt32(bitPattern: database)) | UInt64(UInt32(bitPattern: role)) &<< 20 | UInt64(path) &<< 40
+            | UInt64(limit.rawValue) &<< 52 | UInt64(offset.rawValue) &<< 56
     }
 }
 

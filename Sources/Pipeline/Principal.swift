@@ -18,6 +18,7 @@ public struct Principal: Sendable {
     /// What it cost, by hour.
     public var account = Account()
     var databaseIndex: Int32 = 0
+    var roleIndex: Int32 = 0
 }
 
 /// Counts of what a principal did.

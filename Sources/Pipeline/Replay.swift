@@ -125,7 +125,7 @@ public enum Replay {
             limits: options.limits,
             recorder: recorder
         )
-        if let scheme = options.pricing { shard.analyser.books.pricing = PatternPricing(scheme, options.hash) }
+        if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard
     }
 

@@ -100,8 +100,9 @@ public struct ReplayResult: Sendable {
         }
         principals[0].counts.add(shard.analyser.books.principals[0].counts)
         principals[0].account.add(shard.analyser.books.principals[0].account)
-        priceHits += shard.analyser.books.priceHits + shard.analyser.books.prices.hits
-        priceMisses += shard.analyser.books.prices.misses
+        let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
+        priceHits += shard.analyser.books.priceHits + found
+        priceMisses += asked - found
         patternOverflow += shard.analyser.books.patterns.overflow
         if shard.analyser.books.pricing != nil { questions += shard.analyser.books.allQuestions() }
         for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {

@@ -54,7 +54,7 @@ public struct PriceCache: ~Copyable {
     public private(set) var evictions: UInt64 = 0
 
     /// A cache of about `capacity` prices, each good for `lifetime` nanoseconds.
-    public init(capacity: Int = 16_384, lifetime: Int64 = 600_000_000_000) {
+    public init(capacity: Int = liveCapacity, lifetime: Int64 = 600_000_000_000) {
         var sets = 1
         while sets * Self.ways < capacity { sets *= 2 }
         tags = Array(repeating: 0, count: sets * Self.ways)
@@ -82,16 +82,6 @@ public struct PriceCache: ~Copyable {
             )
         }
         misses &+= 1
-        return nil
-    }
-
-    /// A price that is known, in time or not; no lookup in the counters' sense.
-    public func peek(_ key: Fingerprint) -> CachedPrice? {
-        let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
-        for index in first..<first &+ Self.ways where entries[index].key == key && entries[index].isTaken {
-            let entry = entries[index]
-            return CachedPrice(price: entry.price, isMeasured: entry.isMeasured, expires: entry.expires, isStale: false)
-        }
         return nil
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
-import Costs
 import Domain
 import Glibc
 import Packets
@@ -51,10 +50,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             recorder: recorder
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
-        if let scheme = options.pricing {
-            shard.analyser.books.pricing = PatternPricing(scheme, options.hash)
-            shard.analyser.books.prices = PriceCache(capacity: PriceCache.liveCapacity)
-        }
+        if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         _ = segments.take()
     }
 
@@ -125,15 +121,14 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
 
     /// Hands over what patterns are to be priced.
     private mutating func askForPrices() {
-        let (questions, changes) = shard.analyser.books.takeQuestions()
-        desk.post(PricingTray(questions: questions, changes: changes, observations: []))
+        if let tray = shard.analyser.books.takeQuestions() { desk.post(tray) }
     }
 
     /// Tells how long patterns took: some thousands of them a time, so that no packet waits long.
     private mutating func observe() {
         let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
         observed = next
-        if !found.isEmpty { desk.post(PricingTray(questions: [], changes: [], observations: found)) }
+        if !found.isEmpty { desk.post(PricingTray(observations: found)) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once

@@ -17,15 +17,22 @@ public struct PricingTray: Sendable {
     /// Nothing.
     public init() {}
 
-    init(questions: [PriceQuestion], changes: [PlanChange], observations: [PriceObservation]) {
+    init(
+        questions: [PriceQuestion] = [],
+        changes: [PlanChange] = [],
+        observations: [PriceObservation] = [],
+        overflow: UInt64 = 0
+    ) {
         (self.questions, self.changes, self.observations) = (questions, changes, observations)
+        self.overflow = overflow
     }
 
     /// Adds another worker's.
     mutating func add(_ other: PricingTray) {
         let isFull = questions.count > Self.limit || changes.count > Self.limit || observations.count > Self.limit
         guard !isFull else {
-            overflow &+= UInt64(other.questions.count + other.changes.count + other.observations.count)
+            let lost = other.questions.count + other.changes.count + other.observations.count
+            overflow &+= UInt64(lost) &+ other.overflow
             return
         }
         questions += other.questions
