@@ -28,6 +28,21 @@ struct ChangeBook {
         }
     }
 
+    /// A price is known no longer, or has other tables now.
+    mutating func remove(_ price: StoredPrice) {
+        Self.remove(price.key, from: &byDatabase, price.database)
+        for table in price.tables {
+            Self.remove(price.key, from: &byTable, Self.place(price.database, Self.last(table)))
+        }
+    }
+
+    private static func remove(_ key: Fingerprint, from index: inout [String: Set<Fingerprint>], _ name: String) {
+        index[name]?.remove(key)
+        if index[name]?.isEmpty == true { index[name] = nil }
+    }
+
+    var isEmpty: Bool { byTable.isEmpty && byDatabase.isEmpty }
+
     /// Something changed tables that the text names, or all of a database.
     mutating func note(_ change: PlanChange, at time: Int64) {
         let words = LexicalTokens.scan(change.pattern).filter { $0.kind == .word || $0.kind == .quoted }.map { token in

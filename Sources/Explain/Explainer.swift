@@ -222,6 +222,10 @@ public final class Explainer {
             throw .server(error)
         }
         if let found { throw .unsafe(what: found) }
+        return try Self.plan(in: answer)
+    }
+
+    private static func plan(in answer: [[String: String]]) throws(PricingError) -> Plan {
         guard let json = answer.first?.values.first, let plan = Plan(json: json) else { throw .badPlan }
         return plan
     }
@@ -241,8 +245,7 @@ public final class Explainer {
         } catch {
             throw .server(error)
         }
-        guard let json = answer.first?.values.first, let plan = Plan(json: json) else { throw .badPlan }
-        return .plan(plan, isLiteral: true, version: session.version)
+        return .plan(try Self.plan(in: answer), isLiteral: true, version: session.version)
     }
 
     /// Types from the Parse message, for the statement's own parameters only.

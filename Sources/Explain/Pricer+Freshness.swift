@@ -16,8 +16,13 @@ extension Pricer {
         compareWithStore(at: now)
         if now &- lastPoll > 60_000_000_000 { pollSizes(at: now) }
         let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
-        for (key, entry) in known where isOld(entry.price, isPopular: popular.contains(key)) {
-            counters.refreshed &+= 1
+        for (key, entry) in known {
+            if isOld(entry.price, isPopular: popular.contains(key)) {
+                counters.refreshed &+= 1
+            } else if entry.price.method != .failed || !entry.hasRun {
+                continue
+            }
+            // What failed and runs on is asked for again when its rest is over, which the queue knows.
             queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
         }
         if now &- lastSave > 60_000_000_000 { save() }
@@ -40,49 +45,74 @@ extension Pricer {
 
     /// What others did to the store: pinned, priced anew, or forgotten; a part of the known prices a time.
     func compareWithStore(at now: Int64) {
-        let keys = Array(known.keys.dropFirst(compared).prefix(2000))
-        compared = keys.count < 2000 ? 0 : compared + 2000
+        guard noteEpoch() else { return }
+        let keys = Array(known.keys.dropFirst(compared).prefix(Self.comparedAtOnce))
+        compared = keys.count < Self.comparedAtOnce ? 0 : compared + Self.comparedAtOnce
         let before = counters.storeErrors
         for start in stride(from: 0, to: keys.count, by: 100) {
             let part = Array(keys[start..<min(start + 100, keys.count)])
             let stored = find(part)
             guard counters.storeErrors == before else { return }
-            // Most are gone: that was no hand, the store was lost. It is given what is known here.
-            if part.count > 10, stored.count * 2 < part.count {
+            if toRestore > 0 {
+                toRestore = max(0, toRestore - part.count)
                 put(part.filter { stored[$0] == nil }.compactMap { known[$0]?.price })
                 continue
             }
-            for key in part {
-                guard let entry = known[key] else { continue }
-                if let price = stored[key] {
-                    guard price.method == .pinned ? price.cost != entry.price.cost : price.priced > entry.price.priced
-                    else { continue }
-                    known[key]?.price = price
-                    changed.insert(key)
-                } else {
-                    // Forgotten on purpose: what was pinned is no longer.
-                    known[key] = nil
-                    queue.succeeded(key)
-                    queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
-                }
-            }
+            for key in part { compare(key, with: stored[key], at: now) }
+        }
+    }
+
+    private static var comparedAtOnce: Int { 2000 }
+
+    private func compare(_ key: Fingerprint, with stored: StoredPrice?, at now: Int64) {
+        guard let entry = known[key] else { return }
+        guard let stored else {
+            // Forgotten on purpose: what was pinned is no longer.
+            forget(key)
+            queue.succeeded(key)
+            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+            return
+        }
+        let isNews =
+            stored.method == .pinned ? stored.cost != entry.price.cost : stored.priced > entry.price.priced
+        guard isNews else { return }
+        changes.remove(entry.price)
+        known[key]?.price = stored
+        changes.index(stored)
+        changed.insert(key)
+    }
+
+    /// Whether the store answers; one that is not the one it was is given the prices that are known here, from the first.
+    private func noteEpoch() -> Bool {
+        do throws(CostStoreError) {
+            let now = try store.epoch()
+            if let epoch, epoch != now { (compared, toRestore) = (0, known.count) }
+            epoch = now
+            return true
+        } catch {
+            counters.storeErrors &+= 1
+            say(error.description, of: "store")
+            return false
         }
     }
 
     func learn(_ observations: [PriceObservation]) {
         for observation in observations {
-            guard let milliseconds = observation.durations.typical, known[observation.key] != nil else { continue }
+            guard let milliseconds = observation.durations.typical, var price = known[observation.key]?.price else {
+                continue
+            }
             let count = UInt64(observation.durations.count)
-            guard var price = known[observation.key]?.price else { continue }
             price.learned.learn(count, of: milliseconds, cost: price.cost)
             known[observation.key]?.price = price
             known[observation.key]?.isChanged = true
+            known[observation.key]?.hasRun = true
             known[observation.key]?.runs &+= count
             changed.insert(observation.key)
         }
     }
 
-    func refreshLearned(at now: Int64) -> [PriceAnswer] {
+    /// What workers are to be told anew.
+    func takeChanged() -> [PriceAnswer] {
         defer { changed = [] }
         return changed.compactMap { known[$0].map { Self.answer($0.price) } }
     }

@@ -66,7 +66,9 @@ public final class Pricer {
         var question: PriceQuestion
         /// Learned since it was last stored.
         var isChanged = false
+        /// Runs since it is known, and whether there were any since it was priced.
         var runs: UInt64 = 0
+        var hasRun = false
     }
 
     let store: any CostStore
@@ -82,7 +84,8 @@ public final class Pricer {
     private var leftOut: UInt64 = 0
     var known: [Fingerprint: Known] = [:]
     var changes = ChangeBook()
-    private var complaint = ""
+    /// What was complained of last, by what is at fault: said once, until that works again.
+    private var complaints: [String: String] = [:]
     /// Databases that could not be reached: they are left alone for a while, the others are asked.
     var rests: [String: (until: Int64, failures: Int)] = [:]
     var lastSweep: Int64 = 0
@@ -91,6 +94,9 @@ public final class Pricer {
     /// Prices that durations or others changed since workers were told.
     var changed: Set<Fingerprint> = []
     var lastPoll: Int64 = 0
+    /// What the store called itself last, and how many known prices it is still to be given back.
+    var epoch: String?
+    var toRestore = 0
     var sizes: [String: TableSizes] = [:]
     /// Prices that are this process's to ask for, and until when.
     private var claims: [Fingerprint: Int64] = [:]
@@ -135,7 +141,7 @@ public final class Pricer {
     /// A turn of at most `patience` seconds of asking; returns prices that are new or have changed.
     public func work(patience: Double) -> [PriceAnswer] {
         let start = Self.steady()
-        var answers: [PriceAnswer] = refreshLearned(at: start)
+        var answers = takeChanged()
         sweep(at: start)
         let end = start &+ Int64(patience * 1e9)
         while let explainer, Self.steady() < end, queue.count > 0 {
@@ -191,10 +197,11 @@ public final class Pricer {
         guard !keys.isEmpty else { return [:] }
         do throws(CostStoreError) {
             let prices = try store.prices(of: keys)
+            complaints["store"] = nil
             return Dictionary(prices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         } catch {
             counters.storeErrors &+= 1
-            say(error.description)
+            say(error.description, of: "store")
             return [:]
         }
     }
@@ -202,10 +209,17 @@ public final class Pricer {
     private func remember(_ price: StoredPrice, _ question: PriceQuestion) {
         if known.count >= limits.remembered, known[price.key] == nil {
             // Whatever comes first: those that run ask again.
-            for key in known.keys.prefix(max(1, limits.remembered / 16)) { known[key] = nil }
+            for key in known.keys.prefix(max(1, limits.remembered / 16)) { forget(key) }
         }
-        known[price.key] = Known(price: price, question: question)
+        var entry = known[price.key] ?? Known(price: price, question: question)
+        changes.remove(entry.price)
+        (entry.price, entry.question, entry.hasRun) = (price, question, false)
+        known[price.key] = entry
         changes.index(price)
+    }
+
+    func forget(_ key: Fingerprint) {
+        if let entry = known.removeValue(forKey: key) { changes.remove(entry.price) }
     }
 
     static func answer(_ price: StoredPrice) -> PriceAnswer {
@@ -250,7 +264,7 @@ public final class Pricer {
             counters.priced &+= 1
             queue.succeeded(key)
             rests[question.database] = nil
-            complaint = ""
+            complaints["server \(question.database)"] = nil
             let ratio = max(price.cost.units, 0.1) / max(before.units, 0.1)
             if hadPlan, ratio > 4 || ratio < 0.25 {
                 counters.drifted &+= 1
@@ -284,7 +298,12 @@ public final class Pricer {
     /// Whether it is this process's turn to ask: nobody else asks, or the store cannot tell.
     private func claim(_ key: Fingerprint, at now: Int64) -> Bool {
         if let own = claims[key], own > now { return true }
-        guard (try? store.claim(key, seconds: Self.claimSeconds)) ?? true else { return false }
+        do throws(CostStoreError) {
+            guard try store.claim(key, seconds: Self.claimSeconds) else { return false }
+        } catch {
+            counters.storeErrors &+= 1
+            say(error.description, of: "store")
+        }
         if claims.count > limits.queue { claims = claims.filter { $0.value > now } }
         claims[key] = now &+ Int64(Self.claimSeconds) &* 1_000_000_000
         return true
@@ -327,7 +346,7 @@ public final class Pricer {
         // The server's words may name the role it refused, and logs name no users.
         var reason = error.description
         if let user = question.sample.user, !user.isEmpty { reason = reason.replacing(user, with: "…") }
-        say("no prices for database '\(database)' from --explain: \(reason)")
+        say("no prices for database '\(database)' from --explain: \(reason)", of: "server \(database)")
         return rest
     }
 
@@ -336,13 +355,13 @@ public final class Pricer {
             try store.store(prices)
         } catch {
             counters.storeErrors &+= 1
-            say(error.description)
+            say(error.description, of: "store")
         }
     }
 
-    private func say(_ text: String) {
-        if complaint != text { complain(text) }
-        complaint = text
+    func say(_ text: String, of fault: String) {
+        if complaints.count > 1000 { complaints = [:] }
+        if complaints.updateValue(text, forKey: fault) != text { complain(text) }
     }
 
     static func steady() -> Int64 { clock(CLOCK_MONOTONIC) }

@@ -44,10 +44,11 @@ public enum PricingError: Error, Equatable, CustomStringConvertible {
     /// No answer in time: the connection is given up, and the statement may be why.
     var isTimeout: Bool { if case .server(.timedOut) = self { true } else { false } }
 
-    /// Whether the fault is the connection's, not the statement's.
+    /// Whether the fault is the connection's or this machine's, not the statement's.
     public var isConnectionLost: Bool {
         switch self {
         case .server(.cannotConnect), .isPrimary, .isSuperuser, .tooOld: true
+        case .syntax(.noLibrary), .syntax(.noThread): true
         // Shutdowns, and conflicts with recovery that end the session.
         case .server(.refused(_, let state)): state.hasPrefix("57P") || state.hasPrefix("08")
         default: false

@@ -28,8 +28,19 @@ public final class RedisCostStore: CostStore {
 
     deinit { client.close() }
 
-    /// How the connection stands.
-    public var status: RedisStatus { client.status }
+    /// The circuit breaker, and what went wrong so far.
+    public var condition: String {
+        let status = client.status
+        return "circuit \(status.circuit), \(status.connected.count) connected, \(status.openings) openings, "
+            + "\(status.timeouts) timeouts, \(status.reconnects) reconnects"
+    }
+
+    /// The name that somebody gave it when it was empty: it goes with the prices when Redis is flushed.
+    public func epoch() throws(CostStoreError) -> String {
+        let key = Self.prefix + "epoch"
+        let replies = try ask([RedisCommand("SET", key, Self.newEpoch(), "NX"), RedisCommand("GET", key)])
+        return replies.last?.text ?? ""
+    }
 
     /// The prices that are known among `keys`; a damaged one counts as unknown.
     public func prices(of keys: [Fingerprint]) throws(CostStoreError) -> [StoredPrice] {

@@ -35,14 +35,16 @@ public struct DaemonFacts: Sendable {
 public struct PricingStatus: Sendable {
     /// Where prices are kept.
     public var store: String
+    /// How the store stands; empty: nothing to tell.
+    public var condition: String
     /// Counters by name, in the order they are shown.
     public var values: [(name: String, value: UInt64)]
     /// How long the pattern that waits longest has waited, in seconds.
     public var age: Double
 
     /// A standing.
-    public init(store: String, values: [(name: String, value: UInt64)], age: Double) {
-        (self.store, self.values, self.age) = (store, values, age)
+    public init(store: String, condition: String, values: [(name: String, value: UInt64)], age: Double) {
+        (self.store, self.condition, self.values, self.age) = (store, condition, values, age)
     }
 
     var line: String {
@@ -53,6 +55,7 @@ public struct PricingStatus: Sendable {
 
     func json(_ json: inout JSONWriter) {
         json.field("store", store)
+        json.field("store_condition", condition)
         json.field("oldest_seconds", age, places: 3)
         for entry in values { json.field(named: entry.name, entry.value) }
     }

@@ -33,6 +33,10 @@ public final class SQLiteCostStore: CostStore {
                         """
                 )
             }
+            migrator.registerMigration("2") { database in
+                try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
+                try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [Self.newEpoch()])
+            }
             try migrator.migrate(queue)
             try queue.write { database in
                 try database.execute(
@@ -45,6 +49,11 @@ public final class SQLiteCostStore: CostStore {
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
         }
+    }
+
+    /// The name that the file was given when it was made.
+    public func epoch() throws(CostStoreError) -> String {
+        try perform { database in try String.fetchOne(database, sql: "SELECT name FROM epoch") ?? "" }
     }
 
     /// The prices that are known among `keys`; a damaged one counts as unknown.

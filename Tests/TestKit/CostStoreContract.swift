@@ -41,6 +41,8 @@ public enum CostStoreContract {
             return count < 5
         }
         #expect(count == 5)
+        let epoch = try store.epoch()
+        #expect(try store.epoch() == epoch, "it stays the same store, whatever is stored or forgotten")
         #expect(try store.claim(prices[0].key, seconds: 60))
         #expect(try store.prices(of: []).isEmpty)
         try store.store([])

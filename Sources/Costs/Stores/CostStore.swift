@@ -24,6 +24,10 @@ public enum CostStoreError: Error, Equatable, CustomStringConvertible {
 public protocol CostStore: Sendable {
     /// What it is, for people.
     var name: String { get }
+    /// How it stands, for people, such as the state of a circuit breaker; empty where there is nothing to tell.
+    var condition: String { get }
+    /// What this store calls itself since it was made: another answer than before means that all prices were lost.
+    func epoch() throws(CostStoreError) -> String
     /// The prices that are known among `keys`.
     func prices(of keys: [Fingerprint]) throws(CostStoreError) -> [StoredPrice]
     /// Keeps prices; each replaces the older one of its key.
@@ -35,4 +39,12 @@ public protocol CostStore: Sendable {
     /// Whether this caller is the first to ask for a price within `seconds`, among all that share the store: so that each
     /// pattern is asked once.
     func claim(_ key: Fingerprint, seconds: Int) throws(CostStoreError) -> Bool
+}
+
+extension CostStore {
+    /// Nothing to tell.
+    public var condition: String { "" }
+
+    /// A name for a store that has none yet.
+    public static func newEpoch() -> String { String(UInt64.random(in: .min ... .max), radix: 16) }
 }

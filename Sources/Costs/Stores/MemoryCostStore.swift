@@ -17,6 +17,9 @@ public final class MemoryCostStore: CostStore {
     /// A store of at most `limit` prices.
     public init(limit: Int = 1 << 20) { self.limit = max(1, limit) }
 
+    /// It lives as long as its process.
+    public func epoch() -> String { "" }
+
     /// The prices that are known among `keys`.
     public func prices(of keys: [Fingerprint]) -> [StoredPrice] {
         state.withLock { state in keys.compactMap { state.prices[$0] } }

@@ -27,6 +27,7 @@ final class ExplainSession {
         user: String?,
         allowsPrimary: Bool
     ) throws(PricingError) {
+        let facts: [String: String]
         do throws(PostgresError) {
             connection = try PostgresConnection(
                 parameters,
@@ -44,19 +45,15 @@ final class ExplainSession {
                 )
             }
             let rows = try connection.execute(
-                "SELECT pg_is_in_recovery() AS is_standby, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user",
+                "SELECT pg_is_in_recovery() AS is_standby, rolsuper FROM pg_roles WHERE rolname = current_user",
                 seconds: Self.patience
             )
-            let facts = rows.first ?? [:]
-            guard facts["is_standby"] == "t" || allowsPrimary else { throw PostgresError.cannotConnect(reason: "") }
-            guard facts["rolsuper"] == "f" else { throw PostgresError.cannotConnect(reason: "superuser") }
+            facts = rows.first ?? [:]
         } catch {
-            switch error {
-            case .cannotConnect(""): throw .isPrimary
-            case .cannotConnect("superuser"): throw .isSuperuser
-            default: throw .server(error)
-            }
+            throw .server(error)
         }
+        guard facts["is_standby"] == "t" || allowsPrimary else { throw .isPrimary }
+        guard facts["rolsuper"] == "f" else { throw .isSuperuser }
         guard version >= 120_000 else { throw .tooOld(version: version) }
     }
 

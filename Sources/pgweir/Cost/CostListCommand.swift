@@ -19,7 +19,7 @@ struct CostListCommand: ParsableCommand {
 
     func run() throws {
         try explainingErrors {
-            let store = try keeping.open()
+            let store = try keeping.openExisting()
             var prices = try selection.find(nil, in: store, hash: .standard)
             prices.sort { left, right in
                 switch by {
@@ -81,7 +81,7 @@ struct CostNaming: ParsableArguments {
 
     /// The stored prices of that pattern; none is told, and ends the command.
     func find(_ selection: CostSelection, _ keeping: StoreArguments) throws -> [StoredPrice] {
-        let prices = try selection.find(pattern, in: try keeping.open(), hash: try hash)
+        let prices = try selection.find(pattern, in: try keeping.openExisting(), hash: try hash)
         guard !prices.isEmpty else {
             Output.complain("no price is stored for '\(pattern)'; 'pgweir cost list' shows those that are.")
             throw ExitCode(1)

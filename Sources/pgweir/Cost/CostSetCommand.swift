@@ -89,7 +89,7 @@ struct CostInvalidateCommand: ParsableCommand {
 
     func run() throws {
         try explainingErrors {
-            let store = try keeping.open()
+            let store = try keeping.openExisting()
             let prices = try selection.find(pattern, in: store, hash: try ReportArguments.hash(of: config))
             try store.remove(prices.map(\.key))
             Output.complain("\(prices.count) price\(prices.count == 1 ? "" : "s") forgotten.")

@@ -4,6 +4,7 @@ import Costs
 import Domain
 import Explain
 import Fingerprints
+import Glibc
 import Pipeline
 
 /// `pgweir cost warm`: prices for what ran before, so that a lost store is rebuilt.
@@ -60,12 +61,19 @@ struct CostWarmCommand: ParsableCommand {
             Output.complain("warning: \($0)")
         }
         _ = pricer.take(questions: missing, changes: [], observations: [], overflow: 0)
-        repeat { _ = pricer.work(patience: 1) } while pricer.counters.waiting > 0 && !Interrupt.isRequested
+        Interrupt.install()
+        while true {
+            _ = pricer.work(patience: 1)
+            guard pricer.counters.waiting > 0, !Interrupt.isRequested else { break }
+            // The rate allows no more for now.
+            usleep(20_000)
+        }
         let counters = pricer.counters
-        Output.complain(
-            "\(questions.count) patterns: \(stored.count) stored before, \(counters.priced) priced, \(counters.failed) without "
-                + "a price."
-        )
+        var text = "\(questions.count) patterns: \(stored.count) stored before, \(counters.priced) priced, "
+        text += "\(counters.failed) without a price"
+        let left = missing.count - Int(counters.priced + counters.failed)
+        if left > 0 { text += ", \(left) not asked for (no server, asked by another node, or stopped)" }
+        Output.complain(text + ".")
         if counters.priced == 0, counters.serverErrors > 0 { throw Sysexit.unavailable }
     }
 }

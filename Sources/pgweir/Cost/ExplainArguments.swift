@@ -44,7 +44,7 @@ struct ExplainArguments: ParsableArguments {
         guard scheme != nil else { return nil }
         let store = try keeping.openForDaemon()
         let options = options
-        return PricingService(desk, store: store.name) {
+        return PricingService(desk, store: store) {
             Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
                 Output.complain("warning: \($0)")
             }

@@ -11,7 +11,7 @@ import Synchronization
 final class PricingService: Sendable {
     /// What makes a pricer; it lives on the service's thread alone.
     private let makePricer: @Sendable () -> Pricer
-    private let storeName: String
+    private let store: any CostStore
     private let desk: LiveDesk
     private let isFinished = Atomic<Bool>(false)
     private let state: Mutex<State>
@@ -25,10 +25,10 @@ final class PricingService: Sendable {
     private static let pause = 0.05
     private static let learning = 2.0
 
-    init(_ desk: LiveDesk, store: String, makePricer: @escaping @Sendable () -> Pricer) {
+    init(_ desk: LiveDesk, store: any CostStore, makePricer: @escaping @Sendable () -> Pricer) {
         self.desk = desk
         self.makePricer = makePricer
-        storeName = store
+        self.store = store
         state = Mutex(State())
     }
 
@@ -53,7 +53,8 @@ final class PricingService: Sendable {
     var status: PricingStatus {
         let counters = state.withLock { $0.counters }
         return PricingStatus(
-            store: storeName,
+            store: store.name,
+            condition: store.condition,
             values: [
                 ("waiting", UInt64(counters.waiting)), ("known", UInt64(counters.known)),
                 ("questions", counters.questions), ("found", counters.found), ("asked", counters.asked),

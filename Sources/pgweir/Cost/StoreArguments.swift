@@ -61,11 +61,26 @@ struct StoreArguments: ParsableArguments {
         }
     }
 
-    /// Opens it.
+    /// Opens it, and makes the file where there is none.
     func open() throws -> any CostStore {
+        if redis == nil, let folder { Self.makeFolder(folder) }
+        return try openFile()
+    }
+
+    /// Opens what is there, to be looked at or changed.
+    func openExisting() throws -> any CostStore {
+        if redis == nil, let folder, unsafe access(folder + "/prices.sqlite", F_OK) != 0 {
+            throw CostStoreError.unavailable(
+                store: folder + "/prices.sqlite",
+                reason: "no such file; name the daemon's --state or --redis"
+            )
+        }
+        return try openFile()
+    }
+
+    private func openFile() throws -> any CostStore {
         if let redis { return try openRedis(redis) }
         guard let folder else { return MemoryCostStore() }
-        Self.makeFolder(folder)
         return try SQLiteCostStore(path: folder + "/prices.sqlite")
     }
 
