@@ -28,6 +28,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
     private(set) var pricing: PatternPricing?
+    /// The same, and whether prices are each role's own, at hand for every statement.
+    private var isPricing = false, pricesByRole = false
     /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
     var samples = [PatternSample(text: [])]
     private var sampleBytes = 0
@@ -74,6 +76,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Patterns are priced by a service from now on: to be called before the first packet.
     mutating func askForPrices(_ scheme: PricingScheme) {
         pricing = PatternPricing(scheme, hash)
+        (isPricing, pricesByRole) = (true, scheme.asTenant)
         prices = PriceCache()
     }
 
@@ -108,17 +111,22 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
+        guard isPricing else {
+            let database = principals[principal].databaseIndex
+            // Without further parts a scope's code is its database.
+            if let known = patterns.find(sketch.fingerprint, UInt64(UInt32(bitPattern: database))) { return known }
+            return newPattern(sketch, text, PatternScope(database: database), principal, moment)
+        }
         var scope = scope(of: principal)
-        if pricing != nil { (scope.path, scope.limit, scope.offset) = (path, sketch.limit, sketch.offset) }
-        if let known = patterns.find(sketch.fingerprint, scope) { return known }
+        (scope.path, scope.limit, scope.offset) = (path, sketch.limit, sketch.offset)
+        if let known = patterns.find(sketch.fingerprint, scope.code) { return known }
         return newPattern(sketch, text, scope, principal, moment)
     }
 
     /// Where a principal's statements run.
-    @inline(__always)
-    private func scope(of principal: PrincipalHandle) -> PatternScope {
+    private mutating func scope(of principal: PrincipalHandle) -> PatternScope {
         var scope = PatternScope(database: principals[principal].databaseIndex)
-        if let pricing, pricing.asTenant { scope.role = principals[principal].roleIndex }
+        if pricesByRole { scope.role = principals[principal].roleIndex }
         return scope
     }
 
@@ -171,7 +179,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
-        guard pricing != nil, pattern > 0, Int(pattern) < samples.count, samples[Int(pattern)].types.isEmpty else {
+        guard isPricing, pattern > 0, Int(pattern) < samples.count, samples[Int(pattern)].types.isEmpty else {
             return
         }
         samples[Int(pattern)].types = (0..<types.byteCount / 4).map { types.bigEndian32(at: $0 * 4) }
@@ -182,7 +190,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
         let scope = scope(of: principal)
         let pattern = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
-        if let known = patterns.find(pattern, scope) { return known }
+        if let known = patterns.find(pattern, scope.code) { return known }
         let text = Array("function call \(oid)".utf8)
         let key = priceKey(pattern, scope, principal)
         let handle = patterns.add(pattern, scope, key: key, text: text, ordinal: moment.ordinal)
@@ -332,7 +340,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let record = patterns.records[pattern]
         var scope = scope(of: principal)
         (scope.path, scope.limit, scope.offset) = (record.scope.path, record.scope.limit, record.scope.offset)
-        if let known = patterns.find(record.fingerprint, scope) { return known }
+        if let known = patterns.find(record.fingerprint, scope.code) { return known }
         let text = patterns.texts[Int(pattern)]
         let key = priceKey(record.fingerprint, scope, principal)
         let handle = patterns.add(record.fingerprint, scope, key: key, text: text, ordinal: record.firstSeen)
@@ -355,7 +363,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
-            if pricing != nil { learn(event, pattern) }
+            if isPricing { learn(event, pattern) }
             prove(event, payer, pattern)
         case .failed:
             payer.value.counts.failed &+= 1

@@ -7,7 +7,9 @@ import PostgresWire
 struct PatternRecord: BitwiseCopyable {
     var fingerprint = Fingerprint.unknown
     /// Where it runs, and in which variant it is priced.
-    var scope = PatternScope()
+    fileprivate(set) var scope = PatternScope()
+    /// The scope's code: compared with every statement.
+    fileprivate var scopeCode: UInt64 = 0
     /// Index into the table of database names; 0: unknown.
     var database: Int32 { scope.database }
     /// What its price is known by.
@@ -71,13 +73,13 @@ struct PatternTable: ~Copyable {
         _ = records.take()
     }
 
-    mutating func find(_ fingerprint: Fingerprint, _ scope: PatternScope) -> PatternHandle? {
-        let code = scope.code
+    /// The pattern of a fingerprint in a scope, by the scope's code.
+    mutating func find(_ fingerprint: Fingerprint, _ code: UInt64) -> PatternHandle? {
         var place = home(fingerprint, code)
         while true {
             let handle = places[place]
             if handle < 0 { return nil }
-            if records[handle].fingerprint == fingerprint, records[handle].scope.code == code { return handle }
+            if records[handle].fingerprint == fingerprint, records[handle].scopeCode == code { return handle }
             place = (place &+ 1) & mask
         }
     }
@@ -94,7 +96,7 @@ struct PatternTable: ~Copyable {
             return 0
         }
         records[handle].fingerprint = fingerprint
-        records[handle].scope = scope
+        (records[handle].scope, records[handle].scopeCode) = (scope, scope.code)
         records[handle].key = key
         records[handle].firstSeen = ordinal
         texts.append(text)
@@ -116,7 +118,7 @@ struct PatternTable: ~Copyable {
     }
 
     private mutating func insert(_ handle: PatternHandle) {
-        var place = home(records[handle].fingerprint, records[handle].scope.code)
+        var place = home(records[handle].fingerprint, records[handle].scopeCode)
         while places[place] >= 0 { place = (place &+ 1) & mask }
         places[place] = handle
     }
