@@ -97,6 +97,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
@@ -105,7 +106,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
-        .target(name: "TestKit", dependencies: ["Domain", "Costs"], path: "Tests/TestKit", swiftSettings: common),
+        .target(name: "TestKit", dependencies: ["Domain", "Costs", "Quotas"], path: "Tests/TestKit", swiftSettings: common),
     ]
         + stage("Domain")
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
@@ -116,10 +117,16 @@ let package = Package(
         + edge("PostgresClient", ["CPostgres"])
         + edge("RedisClient", ["CHiredis"])
         + edge("Attribution", ["PostgresClient"])
-        + edge("RedisStore", ["Costs", "RedisClient"])
-        + edge("SQLiteStore", ["Costs", .product(name: "GRDB", package: "GRDB.swift")])
+        + edge("RedisStore", ["Costs", "Quotas", "RedisClient"])
+        + edge("SQLiteStore", ["Costs", "Quotas", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
-        + edge("Settings", ["Quotas", "Costs", .product(name: "Yams", package: "Yams")])
+        + edge(
+            "Settings",
+            [
+                "Quotas", "Costs", .product(name: "Yams", package: "Yams"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]
+        )
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
         + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
         + [

@@ -26,6 +26,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     let hash: KeyedHash
     /// Handle 0 is everybody who is not known.
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
+    /// Whether somebody takes what is used, and of whom there is something to take.
+    private(set) var isMetered = false
+    private var active: [PrincipalHandle] = []
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
     private(set) var pricing: PatternPricing?
     /// The same, and whether prices are each role's own, at hand for every statement.
@@ -79,6 +82,28 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         (isPricing, pricesByRole) = (true, scheme.asTenant)
         prices = PriceCache()
     }
+
+    /// What is used is handed on from now on, by ``takeUsage()``: to be called before the first packet.
+    mutating func meter() { isMetered = true }
+
+    /// Whether there is something for ``takeUsage()``.
+    var hasUsage: Bool { !active.isEmpty }
+
+    /// What users used since the last time; sessions whose user is not known keep theirs until it is.
+    mutating func takeUsage() -> [UserUsage] {
+        var usage: [UserUsage] = []
+        for handle in active {
+            guard let user = principals[handle].user else { continue }
+            let slots = principals[handle].account.drain()
+            if !slots.isEmpty { usage.append(UserUsage(user: user, slots: slots)) }
+        }
+        active.removeAll(keepingCapacity: true)
+        return usage
+    }
+
+    /// There is something to take of a principal.
+    @inline(never)
+    mutating func woke(_ principal: PrincipalHandle) { if isMetered { active.append(principal) } }
 
     /// What waits to be asked and told, if prices are asked for; taken once.
     mutating func takePricing() -> PatternPricing.Waiting? { pricing?.take() }
@@ -237,6 +262,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[handle].address = note.client
         principals[handle].databaseIndex = databaseNumber(name)
         principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
+        principals[handle].account.isMetered = isMetered
         return result
     }
 
@@ -277,7 +303,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let price = isPriced ? record.value.price : findPrice(record, at: time)
         if isPriced { priceHits &+= 1 }
         let payer = principals.slot(principal)
-        payer.value.account.charge(price, at: time)
+        if payer.value.account.charge(price, at: time) { woke(principal) }
         payer.value.counts.sent &+= 1
         payer.value.counts.cost &+= price
         return price
@@ -332,10 +358,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     ) -> PatternHandle {
         principals[0].counts.sent &-= 1
         principals[0].counts.cost &-= price
-        principals[0].account.charge(-price, at: time)
+        _ = principals[0].account.refund(price, at: time)
         principals[principal].counts.sent &+= 1
         principals[principal].counts.cost &+= price
-        principals[principal].account.charge(price, at: time)
+        if principals[principal].account.charge(price, at: time) { woke(principal) }
         guard pattern > 0 else { return 0 }
         let record = patterns.records[pattern]
         var scope = scope(of: principal)
@@ -375,7 +401,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         case .skipped:
             payer.value.counts.skipped &+= 1
             payer.value.counts.cost &-= event.price
-            payer.value.account.refund(event.price, at: event.started)
+            if payer.value.account.refund(event.price, at: event.started) { woke(event.principal) }
             if event.errorCode != 0 { pattern.value.errors &+= 1 }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
@@ -384,15 +410,15 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)
-    private func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
+    private mutating func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
         var price = event.price
         if pattern.value.isMeasured {
             price = pattern.value.price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
-            payer.value.account.charge(price &- event.price, at: event.started)
+            if payer.value.account.charge(price &- event.price, at: event.started) { woke(event.principal) }
             payer.value.counts.cost &+= price &- event.price
         }
         payer.value.counts.costLow &+= price
-        payer.value.account.settle(price, at: event.started)
+        if payer.value.account.settle(price, at: event.started) { woke(event.principal) }
         pattern.value.cost &+= price
         pattern.value.costLow &+= price
     }
@@ -416,7 +442,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         guard !isTooMuch else { return }
         payer.value.counts.hidden &+= UInt64(bytes)
         payer.value.counts.cost &+= possible
-        payer.value.account.charge(possible, at: time)
+        if payer.value.account.charge(possible, at: time) { woke(principal) }
     }
 
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {

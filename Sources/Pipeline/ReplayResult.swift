@@ -150,7 +150,11 @@ public struct ReplayResult: Sendable {
         }
         for (user, account) in accounts {
             let tier = policy.tier(of: user)
-            standings[user] = UserStanding(user: user, tier: tier, standing: Standing(account, tier: tier))
+            standings[user] = UserStanding(
+                user: user,
+                tier: tier,
+                standing: Standing(account, tier: tier, zone: policy.zone)
+            )
         }
     }
 

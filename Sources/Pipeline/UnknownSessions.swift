@@ -35,6 +35,7 @@ extension Books where Recorder: ~Copyable {
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle {
         guard unknown?.hasRoom == true, let principal = principals.take() else { return 0 }
         unknown?.add(flow, principal, since: moment.time)
+        principals[principal].account.isMetered = isMetered
         return principal
     }
 
@@ -65,6 +66,7 @@ extension Books where Recorder: ~Copyable {
         guard let own = unknown?.remove(flow) else { return }
         principals[owner].counts.add(principals[own].counts)
         principals[owner].account.add(principals[own].account)
+        if owner > 0 { woke(owner) }
         // Blank at once: reports walk over free slots too.
         principals[own] = Principal()
         principals.give(own)

@@ -50,7 +50,7 @@ extension TextReport {
     }
 
     private func text(_ verdict: Verdict) -> String {
-        guard let connections = verdict.connections else { return verdict.rawValue }
+        guard let connections = LadderConnections().most(verdict) else { return verdict.rawValue }
         return "would keep \(connections) connection\(connections == 1 ? "" : "s")"
     }
 

@@ -17,6 +17,11 @@ public struct Settings: Sendable {
     /// The key of fingerprints, which all nodes share; `nil`: the standard one.
     public var seed: UInt64?
 
+    /// Where tiers are read from a database; `nil`: nowhere.
+    public var directory: DirectorySettings?
+    /// The key of users' hashes, which all nodes share; `nil`: the node makes one of its own.
+    public var key: [UInt8]?
+
     /// What holds without a file.
     public init() {
         policy = .standard
@@ -28,7 +33,7 @@ public struct Settings: Sendable {
         self.init()
         guard let root = try StrictNode.read(yaml, file: file) else { return }
         let fields = try root.fields("the configuration", ["quota", "pricing", "fingerprint"])
-        if let quota = fields["quota"] { policy = try Self.policy(quota) }
+        if let quota = fields["quota"] { (policy, directory, key) = try QuotaSection.read(quota) }
         if let pricing = fields["pricing"] {
             let entries = try pricing.fields("'pricing'", ["default", "file"])
             if let value = entries["default"] { defaultPrice = CostUnits(units: try value.units("'pricing.default'")) }
@@ -57,47 +62,5 @@ public struct Settings: Sendable {
             result.append((entry.key, CostUnits(units: try entry.value.units("the price of '\(entry.key)'"))))
         }
         return result
-    }
-
-    private static func policy(_ node: StrictNode) throws(SettingsError) -> QuotaPolicy {
-        let fields = try node.fields("'quota'", ["tiers", "users", "default_tier"])
-        var tiers = Array(QuotaPolicy.standard.tiers.values)
-        if let list = fields["tiers"] {
-            tiers = []
-            for entry in try list.entries("'quota.tiers'") {
-                let limits = try entry.value.fields("the tier '\(entry.key)'", ["hourly", "daily"])
-                tiers.append(
-                    Tier(
-                        name: entry.key,
-                        hourly: try limits["hourly"].map { node throws(SettingsError) in
-                            CostUnits(units: try node.units("'hourly'"))
-                        },
-                        daily: try limits["daily"].map { node throws(SettingsError) in
-                            CostUnits(units: try node.units("'daily'"))
-                        }
-                    )
-                )
-            }
-        }
-        let names = tiers.map(\.name).sorted()
-        func known(_ node: StrictNode, _ what: String) throws(SettingsError) -> String {
-            let name = try node.text(what)
-            guard names.contains(name) else {
-                throw node.error("\(what) names the tier '\(name)', which is not defined; known are \(names).")
-            }
-            return name
-        }
-        var policy = QuotaPolicy(tiers: tiers, fallback: QuotaPolicy.standard.fallback)
-        if let node = fields["default_tier"] {
-            policy.fallback = try known(node, "'quota.default_tier'")
-        } else if !names.contains(policy.fallback) {
-            throw node.error("'quota.default_tier' is missing: name one of \(names) for users who are not listed.")
-        }
-        if let users = fields["users"] {
-            for entry in try users.entries("'quota.users'") {
-                policy.users[entry.key] = try known(entry.value, "the user '\(entry.key)'")
-            }
-        }
-        return policy
     }
 }

@@ -43,6 +43,8 @@ public struct LiveTapOptions: Sendable {
     public var prices = PriceList()
     /// How prices are asked for; `nil`: those of the list hold.
     public var pricing: PricingScheme?
+    /// Whether a ledger takes what users use, by the desk.
+    public var isMetered = false
     /// Whether somebody will tell whose sessions are that began before the tap.
     public var resolvesSessions = false
     /// The key of fingerprints.

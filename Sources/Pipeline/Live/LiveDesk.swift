@@ -66,6 +66,9 @@ public final class LiveDesk: Sendable {
         /// What workers ask about prices and tell of them, and what they are told.
         var pricing = PricingTray()
         var prices: [Int: [PriceAnswer]] = [:]
+        /// What users used, until the ledger takes it.
+        var usage: [UserUsage] = []
+        var lostUsage: UInt64 = 0
 
         var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
@@ -224,6 +227,32 @@ public final class LiveDesk: Sendable {
     /// What a worker is told.
     func takePrices(_ worker: Int) -> [PriceAnswer] {
         state.withLock { $0.prices.removeValue(forKey: worker) ?? [] }
+    }
+
+    // MARK: Usage
+
+    /// What users used since the last time.
+    public func takeUsage() -> [UserUsage] {
+        state.withLock { state in
+            defer { state.usage = [] }
+            return state.usage
+        }
+    }
+
+    /// Usage that found no room, because nobody took any for long: so many entries.
+    public var lostUsage: UInt64 { state.withLock { $0.lostUsage } }
+
+    private static let mostUsage = 1 << 20
+
+    /// What users of one worker used.
+    func post(_ usage: [UserUsage]) {
+        state.withLock { state in
+            if state.usage.count < Self.mostUsage {
+                state.usage += usage
+            } else {
+                state.lostUsage += UInt64(usage.count)
+            }
+        }
     }
 
     // MARK: Workers

@@ -14,6 +14,8 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private var clock = ClockGuard()
     /// When idle flows were last looked for, ns of a steady clock.
     private var lastSweep: Int64 = 0
+    /// When usage was last handed to the ledger, ns of a steady clock.
+    private var lastFlush: Int64 = 0
     /// The time of the packet taken last.
     private var lastTaken = Timestamp.epoch
     private var counted = CaptureSummary()
@@ -50,6 +52,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             recorder: recorder
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
+        if options.isMetered { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         _ = segments.take()
     }
@@ -67,6 +70,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
                 for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
                 if shedder.isDue(clock.steady) { lookForDrops(clock.steady) }
                 if clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
+                if clock.steady &- lastFlush >= Self.flushInterval { flush() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if !resolutions.isEmpty, !isBehind { settle() }
@@ -77,6 +81,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
             failure = error
         }
         shard.finish(at: Moment(time: clock.latest, ordinal: counted.packets + 1))
+        flush()
         desk.leave(part(), number)
         return failure
     }
@@ -93,6 +98,15 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     }
 
     private static var sweepInterval: Int64 { 100_000_000 }
+
+    /// Hands what was used to the ledger.
+    private mutating func flush() {
+        lastFlush = clock.steady
+        if shard.analyser.books.hasUsage { desk.post(shard.analyser.books.takeUsage()) }
+    }
+
+    /// The loop turns every 50 ms at least.
+    private static var flushInterval: Int64 { 50_000_000 }
 
     /// Does what the desk asks; between packets, so that it may take its time only within the ring's patience.
     private mutating func obey(_ orders: LiveDesk.Orders) {

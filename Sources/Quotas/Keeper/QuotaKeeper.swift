@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// One node's part in keeping quotas: usage goes in, and limits that are wanted come out.
+///
+/// Of all nodes that share a store one decides, by a lease; the others hand in their usage and take over what was
+/// decided. Without fresh totals nothing is decided or renewed, so limits end by themselves.
+public struct QuotaKeeper: Sendable {
+    /// The node's ledger.
+    public private(set) var sync: LedgerSync
+    /// What was decided, where this node decides.
+    public private(set) var decider = Decider()
+    /// By what is judged.
+    public private(set) var terms: Decider.Terms
+    /// The limits that are to be in force, whoever decided them; `nil`: not known.
+    public private(set) var wanted: PublishedLimits?
+    /// Whether this node decides.
+    public var isLeader: Bool { token != nil }
+    /// What went wrong last; `nil`: nothing since.
+    public private(set) var problem: String?
+    /// Turns that the store did not answer.
+    public private(set) var failures: UInt64 = 0
+
+    private let store: any LedgerStore
+    private let holder: String
+    private var token: UInt64?
+    private var sequence: UInt64 = 0
+    private var tiers: [UserKey: String] = [:]
+    /// Users whose sums may have changed since the last decision.
+    private var changed: Set<UserKey> = []
+    private var touches: [UserKey: String] = [:]
+    private var pendingReset: Set<UserKey> = []
+    private var due = Due()
+    private var knownLosses: UInt64 = 0
+
+    /// When things are to be done next: ms of this machine's clock.
+    private struct Due {
+        var lease: Int64 = .min, look: Int64 = .min, batch: Int64 = .min, forget: Int64 = .min
+        var seen: Int64 = .min / 2, minute: Int64 = .min
+    }
+
+    /// How long limits hold unless they are renewed, in seconds.
+    public static let limitLease: Int64 = 60
+    private static let deciderLease: Int64 = 10
+    /// Between two regular decisions, and between two looks at what others did, in ms.
+    public static let batchInterval: Int64 = 5000
+    private static let lookInterval: Int64 = 500
+
+    /// A node's keeper; `incarnation` differs from process to process.
+    public init(_ store: any LedgerStore, node: String, incarnation: String, policy: QuotaPolicy) {
+        self.store = store
+        holder = node + "/" + incarnation
+        sync = LedgerSync(store, node: node, incarnation: incarnation)
+        terms = Decider.Terms(policy)
+    }
+
+    /// Judges by something else from now on.
+    public mutating func judge(by policy: QuotaPolicy) {
+        terms.policy = policy
+        changed.formUnion(decider.subjects.keys)
+    }
+
+    /// Users are in other tiers from now on.
+    public mutating func assign(_ users: [ActiveUser]) {
+        for active in users where tiers[active.user] != active.tier {
+            tiers[active.user] = active.tier
+            touches[active.user] = active.tier
+            changed.insert(active.user)
+        }
+    }
+
+    /// Windows that a tier's users are booked to.
+    public func windows(of tier: String) -> [WindowKind] {
+        let own = terms.policy.tiers[tier]?.limits.map(\.window).filter { !$0.isCalendar } ?? []
+        return terms.policy.calendarWindows + own
+    }
+
+    /// Adds what users used.
+    public mutating func add(_ slots: [SlotUsage], of active: ActiveUser, at local: Timestamp) {
+        let now = sync.time(local)
+        sync.add(slots, of: active.user, to: windows(of: active.tier), terms.policy.zone, now: now)
+        if tiers[active.user] != active.tier { tiers[active.user] = active.tier }
+        touches[active.user] = active.tier
+    }
+
+    /// Stores usage, decides what is due, publishes it; returns what changed for users, where this node decides.
+    public mutating func turn(at local: Timestamp) -> [Transition] {
+        do throws(LedgerError) {
+            let transitions = try work(local)
+            problem =
+                sync.isContested ? "another process writes under this node's name: give it a name of its own" : nil
+            return transitions
+        } catch {
+            failures &+= 1
+            problem = error.description
+            return []
+        }
+    }
+
+    private mutating func work(_ local: Timestamp) throws(LedgerError) -> [Transition] {
+        let clock = local.nanoseconds / 1_000_000
+        // A clock that was set back: everything is due.
+        if clock < due.seen - 1000 { due = Due() }
+        due.seen = clock
+        try sync.visit(local)
+        guard !sync.isContested else { return [] }
+        let now = sync.time(local)
+        changed.formUnion(try sync.flush(now: now))
+        if !touches.isEmpty {
+            try store.touch(touches.map { ActiveUser($0.key, tier: $0.value) }, at: now)
+            touches = [:]
+        }
+        if clock >= due.lease {
+            due.lease = clock + Self.deciderLease * 300
+            try stand(now: now)
+        }
+        var transitions: [Transition] = []
+        if clock >= due.look {
+            due.look = clock + Self.lookInterval
+            try readOverrides(now: now)
+            if token != nil, sync.hasPeers { try lookAround(now: now) }
+            if token == nil { wanted = try store.get("limits").flatMap { PublishedLimits(text: $0) } }
+        }
+        if clock >= due.forget {
+            due.forget = clock + 60_000
+            sync.ledger.forget(before: now)
+        }
+        guard let token else { return [] }
+        // Calendar windows begin with a minute: who is let go then need not wait for the batch.
+        let isBatch = clock >= due.batch || now / 60 != due.minute
+        due.minute = now / 60
+        guard isBatch || !changed.isEmpty || !terms.reset.isEmpty else { return [] }
+        if isBatch { due.batch = clock + Self.batchInterval }
+        let users = changed.map { ActiveUser($0, tier: tiers[$0] ?? "") }
+        transitions = decider.look(at: users, in: sync.ledger, terms, now: now, isBatch: isBatch)
+        changed = []
+        terms.reset = []
+        if isBatch || !transitions.isEmpty || wanted == nil {
+            sequence &+= 1
+            let limits = PublishedLimits(
+                generation: token << 32 | sequence & 0xFFFF_FFFF,
+                expires: now + Self.limitLease,
+                entries: decider.limits
+            )
+            try store.put("limits", limits.text, seconds: Self.limitLease)
+            wanted = limits
+        }
+        return transitions
+    }
+
+    /// Takes or renews the right to decide; who gets it takes over what was decided before.
+    private mutating func stand(now: Int64) throws(LedgerError) {
+        let granted = try store.lease("decider", holder: holder, seconds: Self.deciderLease)
+        if let granted, granted != token {
+            for active in try store.touched(since: now - 86_400) {
+                tiers[active.user] = tiers[active.user] ?? active.tier
+            }
+            decider = Decider()
+            if let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) {
+                decider.adopt(limits, tiers: tiers)
+            }
+            let users = tiers.map { (user: $0.key, windows: windows(of: $0.value)) }
+            try sync.refresh(users, terms.policy.zone, now: now, since: now)
+            changed.formUnion(tiers.keys)
+            sequence = 0
+            due.batch = .min
+        }
+        token = granted
+    }
+
+    /// Reads what users of other nodes did since the last look.
+    private mutating func lookAround(now: Int64) throws(LedgerError) {
+        let active = try store.touched(since: now - 2)
+        for user in active { tiers[user.user] = user.tier }
+        try sync.refresh(
+            active.map { ($0.user, windows(of: $0.tier)) },
+            terms.policy.zone,
+            now: now,
+            since: now
+        )
+        changed.formUnion(active.map(\.user))
+    }
+
+    // MARK: People's decisions
+
+    /// The name of the consent to more limits than usual, among the decisions about users.
+    private static let consent = "*"
+    /// The list of users whose budget was given back, and the time of it.
+    private static let resets = "resets"
+
+    private mutating func readOverrides(now: Int64) throws(LedgerError) {
+        if sync.losses != knownLosses {
+            // What people decided is not undone by a store that was emptied.
+            for (user, override) in terms.overrides {
+                try store.keep(override.text, in: "overrides", as: user.description)
+            }
+            knownLosses = sync.losses
+        }
+        var found: [UserKey: Override] = [:]
+        var consent: Int64 = 0
+        for (name, text) in try store.all(in: "overrides") {
+            guard let override = Override(text: text) else { continue }
+            guard override.until > now else {
+                try store.keep(nil, in: "overrides", as: name)
+                continue
+            }
+            if name == Self.consent {
+                consent = override.until
+            } else if let user = UserKey(name) {
+                found[user] = override
+            }
+        }
+        for user in Set(found.keys).union(terms.overrides.keys) where found[user] != terms.overrides[user] {
+            changed.insert(user)
+        }
+        if consent > terms.consent { changed.formUnion(decider.subjects.filter { $0.value.isHeld }.keys) }
+        terms.overrides = found
+        terms.consent = consent
+        guard token != nil else { return }
+        for (name, _) in try store.all(in: Self.resets) {
+            if let user = UserKey(name) {
+                try sync.reset([(user, windows(of: tiers[user] ?? ""))], terms.policy.zone, now: now)
+                terms.reset.insert(user)
+                changed.insert(user)
+            }
+            try store.keep(nil, in: Self.resets, as: name)
+        }
+    }
+
+    /// Decides about a user for a time; `nil`: by the ladder again.
+    public mutating func override(_ user: UserKey, _ override: Override?) throws(LedgerError) {
+        try store.keep(override?.text, in: "overrides", as: user.description)
+        due.look = .min
+    }
+
+    /// Allows more users than usual to be limited at once, for a time.
+    public mutating func consent(_ override: Override) throws(LedgerError) {
+        try store.keep(override.text, in: "overrides", as: Self.consent)
+        due.look = .min
+    }
+
+    /// Gives a user's budget back; whoever decides does it within a second.
+    public mutating func reset(_ user: UserKey) throws(LedgerError) {
+        try store.keep("1", in: Self.resets, as: user.description)
+        due.look = .min
+    }
+
+    /// Stores the rest, and lets others take over at once.
+    public mutating func close(at local: Timestamp) {
+        do throws(LedgerError) {
+            _ = try sync.flush(now: sync.time(local))
+            if token != nil { try store.giveBack("decider", holder: holder) }
+            try sync.close()
+        } catch {
+            problem = error.description
+        }
+        token = nil
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+import GRDB
+public import Quotas
+
+/// Totals in an SQLite file: what holds where there is no Redis, across restarts.
+///
+/// Several processes of one machine may share the file (WAL); each has a node name of its own.
+public final class SQLiteLedgerStore: LedgerStore {
+    private let queue: DatabaseQueue
+    /// What it is, for people.
+    public let name: String
+
+    /// Opens the file, or makes it.
+    public init(path: String) throws(LedgerError) {
+        name = path
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(2)
+        do {
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            }
+            var migrator = DatabaseMigrator()
+            migrator.registerMigration("1") { database in
+                try database.execute(
+                    sql: """
+                        CREATE TABLE register (
+                            user TEXT NOT NULL, place TEXT NOT NULL, node TEXT NOT NULL,
+                            low INTEGER NOT NULL, high INTEGER NOT NULL, until INTEGER NOT NULL,
+                            PRIMARY KEY (user, place, node)) WITHOUT ROWID;
+                        CREATE INDEX register_until ON register (until);
+                        CREATE TABLE touched (user TEXT PRIMARY KEY, tier TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+                        CREATE INDEX touched_at ON touched (at);
+                        CREATE TABLE lease (
+                            name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL,
+                            token INTEGER NOT NULL) WITHOUT ROWID;
+                        CREATE TABLE entry (
+                            list TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, until INTEGER NOT NULL,
+                            PRIMARY KEY (list, name)) WITHOUT ROWID;
+                        CREATE TABLE epoch (name TEXT NOT NULL);
+                        INSERT INTO epoch (name) VALUES (hex(randomblob(8)));
+                        """
+                )
+            }
+            try migrator.migrate(queue)
+            try queue.write { database in
+                try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
+                try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
+            }
+        } catch {
+            throw .unavailable(store: path, reason: "\(error)")
+        }
+    }
+
+    /// None: it is on the same machine.
+    public func time() throws(LedgerError) -> Timestamp? { nil }
+
+    /// The name that the file was given when it was made.
+    public func epoch() throws(LedgerError) -> String {
+        try perform { database in try String.fetchOne(database, sql: "SELECT name FROM epoch") ?? "" }
+    }
+
+    /// Stores own totals and reads what is there, all or none.
+    public func exchange(_ writes: [RegisterWrite], of node: String) throws(LedgerError) -> [RegisterReading] {
+        try perform { database in
+            try Self.set(writes, as: node, database)
+            return try Self.read(writes.map(\.key), node, database)
+        }
+    }
+
+    /// Reads registers.
+    public func read(_ keys: [RegisterKey], of node: String) throws(LedgerError) -> [RegisterReading] {
+        try perform { database in try Self.read(keys, node, database) }
+    }
+
+    /// Sets what is added to everybody's totals.
+    public func correct(_ writes: [RegisterWrite]) throws(LedgerError) {
+        try perform { database in try Self.set(writes, as: MemoryLedgerStore.correction, database) }
+    }
+
+    private static func set(_ writes: [RegisterWrite], as node: String, _ database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: "INSERT OR REPLACE INTO register (user, place, node, low, high, until) VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        for write in writes {
+            try statement.execute(arguments: [
+                write.key.user.description, write.key.place, node, write.total.low, write.total.high,
+                write.key.forgotten,
+            ])
+        }
+    }
+
+    private static func read(_ keys: [RegisterKey], _ node: String, _ database: Database) throws -> [RegisterReading] {
+        let statement = try database.cachedStatement(
+            sql: "SELECT node, low, high FROM register WHERE user = ? AND place = ?"
+        )
+        return try keys.map { key in
+            var reading = RegisterReading()
+            let rows = try Row.fetchCursor(statement, arguments: [key.user.description, key.place])
+            while let row = try rows.next() {
+                let total = Usage(low: row[1], high: row[2])
+                if row[0] == node { reading.own = total } else { reading.others += total }
+            }
+            return reading
+        }
+    }
+
+    /// Says that users were active.
+    public func touch(_ users: [ActiveUser], at seconds: Int64) throws(LedgerError) {
+        try perform { database in
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO touched (user, tier, at) VALUES (?, ?, ?)"
+            )
+            for active in users { try statement.execute(arguments: [active.user.description, active.tier, seconds]) }
+        }
+    }
+
+    /// Users who were active since.
+    public func touched(since seconds: Int64) throws(LedgerError) -> [ActiveUser] {
+        try perform { database in
+            try Row.fetchAll(database, sql: "SELECT user, tier FROM touched WHERE at >= ?", arguments: [seconds])
+                .compactMap { row in UserKey(row[0] as String).map { ActiveUser($0, tier: row[1]) } }
+        }
+    }
+
+    /// Takes or renews a lease.
+    public func lease(_ name: String, holder: String, seconds: Int64) throws(LedgerError) -> UInt64? {
+        try perform { database in
+            try database.execute(
+                sql: """
+                    INSERT INTO lease (name, holder, until, token) VALUES (?, ?, unixepoch() + ?, 1)
+                    ON CONFLICT (name) DO UPDATE SET
+                        token = token + (holder <> excluded.holder OR until <= unixepoch()),
+                        holder = excluded.holder, until = excluded.until
+                    WHERE holder = excluded.holder OR until <= unixepoch()
+                    """,
+                arguments: [name, holder, seconds]
+            )
+            guard database.changesCount > 0 else { return nil }
+            let token = try Int64.fetchOne(database, sql: "SELECT token FROM lease WHERE name = ?", arguments: [name])
+            return token.map { UInt64(clamping: $0) }
+        }
+    }
+
+    /// Gives a lease back.
+    public func giveBack(_ name: String, holder: String) throws(LedgerError) {
+        try perform { database in
+            try database.execute(
+                sql: "UPDATE lease SET until = 0 WHERE name = ? AND holder = ?",
+                arguments: [name, holder]
+            )
+        }
+    }
+
+    /// Keeps a text for a time.
+    public func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
+        try set(text, in: "", as: name, seconds: seconds)
+    }
+
+    /// The text, if its time is not over.
+    public func get(_ name: String) throws(LedgerError) -> String? {
+        try perform { database in
+            try String.fetchOne(
+                database,
+                sql: "SELECT text FROM entry WHERE list = '' AND name = ? AND until > unixepoch()",
+                arguments: [name]
+            )
+        }
+    }
+
+    /// Keeps a text in a list.
+    public func keep(_ text: String?, in list: String, as name: String) throws(LedgerError) {
+        try set(text, in: "." + list, as: name, seconds: 1 << 40)
+    }
+
+    /// All texts of a list.
+    public func all(in list: String) throws(LedgerError) -> [String: String] {
+        try perform { database in
+            let rows = try Row.fetchAll(
+                database,
+                sql: "SELECT name, text FROM entry WHERE list = ?",
+                arguments: ["." + list]
+            )
+            return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    private func set(_ text: String?, in list: String, as name: String, seconds: Int64) throws(LedgerError) {
+        try perform { database in
+            guard let text else {
+                return try database.execute(
+                    sql: "DELETE FROM entry WHERE list = ? AND name = ?",
+                    arguments: [list, name]
+                )
+            }
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO entry (list, name, text, until) VALUES (?, ?, ?, unixepoch() + ?)",
+                arguments: [list, name, text, seconds]
+            )
+        }
+    }
+
+    private func perform<Value>(_ body: (Database) throws -> Value) throws(LedgerError) -> Value {
+        do {
+            return try queue.write { database in try body(database) }
+        } catch {
+            throw .unavailable(store: name, reason: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+public import Quotas
+import Testing
+
+/// What every ledger keeps to.
+public enum LedgerStoreContract {
+    /// Fails the test where the store does otherwise; `reopen` gives the same store as another process sees it.
+    public static func check(_ store: any LedgerStore, reopen: () throws -> any LedgerStore) throws {
+        let other = try reopen()
+        let now: Int64 = 4_000_000_000
+        let users = (0..<40).map { UserKey(Fingerprint(high: 7, low: $0)) }
+        let keys = users.map { RegisterKey($0, .hour, at: now, .utc) }
+        let empty = try store.read(keys, of: "a")
+        #expect(empty == keys.map { _ in RegisterReading() })
+
+        // Absolute totals: the same write twice is the same, the later one holds, and may be less.
+        let writes = keys.enumerated().map { RegisterWrite($1, Usage(low: Int64($0), high: Int64($0) * 2)) }
+        for _ in 0..<2 {
+            let readings = try store.exchange(writes, of: "a")
+            #expect(readings.map(\.own) == writes.map(\.total))
+            #expect(readings.allSatisfy { $0.others == .zero })
+        }
+        _ = try other.exchange([RegisterWrite(keys[3], Usage(low: 100, high: 200))], of: "b")
+        _ = try other.exchange([RegisterWrite(keys[3], Usage(low: 90, high: 190))], of: "b")
+        let sum = try store.exchange([RegisterWrite(keys[3], Usage(low: -4, high: 5))], of: "a")
+        #expect(sum == [RegisterReading(own: Usage(low: -4, high: 5), others: Usage(low: 90, high: 190))])
+        #expect(try other.read([keys[3]], of: "b").first?.others == Usage(low: -4, high: 5))
+
+        // A correction counts for everybody, and does not add up.
+        for _ in 0..<2 { try other.correct([RegisterWrite(keys[3], Usage(low: -86, high: -195))]) }
+        #expect(try store.read([keys[3]], of: "a").first?.others == Usage(low: 4, high: -5))
+        // Other spans and kinds of window are other registers.
+        let day = RegisterKey(users[3], .day, at: now, .utc)
+        let before = RegisterKey(users[3], .hour, at: now - 3600, .utc)
+        #expect(try store.read([day, before], of: "a") == [RegisterReading(), RegisterReading()])
+
+        try store.touch([ActiveUser(users[0], tier: "free"), ActiveUser(users[1], tier: "big one")], at: now)
+        try other.touch([ActiveUser(users[0], tier: "paid")], at: now + 5)
+        #expect(
+            Set(try store.touched(since: now)) == [
+                ActiveUser(users[0], tier: "paid"), ActiveUser(users[1], tier: "big one"),
+            ]
+        )
+        #expect(try store.touched(since: now + 1) == [ActiveUser(users[0], tier: "paid")])
+        #expect(try store.touched(since: now + 6) == [])
+
+        // A lease has one holder, and a token that grows when it changes hands.
+        let first = try #require(try store.lease("decider", holder: "x", seconds: 60))
+        #expect(try other.lease("decider", holder: "y", seconds: 60) == nil)
+        #expect(try store.lease("decider", holder: "x", seconds: 60) == first)
+        try other.giveBack("decider", holder: "y")
+        #expect(try other.lease("decider", holder: "y", seconds: 60) == nil)
+        try store.giveBack("decider", holder: "x")
+        let second = try #require(try other.lease("decider", holder: "y", seconds: 60))
+        #expect(second > first)
+        #expect(try store.lease("other", holder: "x", seconds: 60) != nil)
+
+        try store.put("limits", "a\nb", seconds: 60)
+        #expect(try other.get("limits") == "a\nb")
+        #expect(try other.get("nothing") == nil)
+        try other.put("limits", nil, seconds: 0)
+        #expect(try store.get("limits") == nil)
+
+        try store.keep("exempt", in: "overrides", as: "u1")
+        try store.keep("limit", in: "overrides", as: "u2")
+        try other.keep("tier", in: "overrides", as: "u2")
+        try other.keep("x", in: "others", as: "u1")
+        #expect(try other.all(in: "overrides") == ["u1": "exempt", "u2": "tier"])
+        try other.keep(nil, in: "overrides", as: "u1")
+        #expect(try store.all(in: "overrides") == ["u2": "tier"])
+        #expect(try store.all(in: "none") == [:])
+
+        let epoch = try store.epoch()
+        #expect(try other.epoch() == epoch && store.epoch() == epoch)
+        #expect(try store.exchange([], of: "a") == [])
+    }
+}
