@@ -23,13 +23,42 @@ public struct ControlRequest: Sendable, Equatable {
         self.init(String(verb))
         for word in words.dropFirst() {
             guard let equals = word.firstIndex(of: "="), equals > word.startIndex else { return nil }
-            options[String(word[..<equals])] = String(word[word.index(after: equals)...])
+            options[String(word[..<equals])] = Self.decode(word[word.index(after: equals)...])
         }
     }
 
-    /// The line that ``init(line:)`` reads; names and values have no blanks or line ends.
+    /// The line that ``init(line:)`` reads; names have no blanks or line ends.
     var line: String {
-        let words = options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let words = options.sorted { $0.key < $1.key }.map { "\($0.key)=\(Self.encode($0.value))" }
         return ([verb] + words).joined(separator: " ") + "\n"
+    }
+
+    /// Percent-encoding (RFC 3986, section 2.1) of blanks, controls and what is not ASCII.
+    private static func encode(_ text: String) -> String {
+        var result = ""
+        for byte in text.utf8 {
+            if byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "%") {
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return result
+    }
+
+    private static func decode(_ text: Substring) -> String {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%"), rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            else {
+                bytes.append(byte)
+                continue
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

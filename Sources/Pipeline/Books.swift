@@ -29,6 +29,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Whether somebody takes what is used, and of whom there is something to take.
     private(set) var isMetered = false
     private var active: [PrincipalHandle] = []
+    private var spend = SpendTable(places: 2)
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
     private(set) var pricing: PatternPricing?
     /// The same, and whether prices are each role's own, at hand for every statement.
@@ -84,7 +85,24 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     /// What is used is handed on from now on, by ``takeUsage()``: to be called before the first packet.
-    mutating func meter() { isMetered = true }
+    mutating func meter() {
+        isMetered = true
+        spend = SpendTable()
+    }
+
+    /// What a user spent most on in the current hour.
+    func evidence(against user: String, at time: Timestamp, most count: Int) -> [PatternSpend] {
+        let limit = principals.highWater
+        return spend.spent(by: { Int($0) < limit && principals[$0].user == user }, at: time, most: count).map { found in
+            PatternSpend(
+                fingerprint: patterns.records[found.pattern].fingerprint,
+                text: patterns.texts[Int(found.pattern)],
+                database: databases[Int(patterns.records[found.pattern].database)],
+                cost: found.cost,
+                calls: found.calls
+            )
+        }
+    }
 
     /// Whether there is something for ``takeUsage()``.
     var hasUsage: Bool { !active.isEmpty }
@@ -421,6 +439,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if payer.value.account.settle(price, at: event.started) { woke(event.principal) }
         pattern.value.cost &+= price
         pattern.value.costLow &+= price
+        if isMetered { spend.add(event.principal, event.pattern, price, at: event.started) }
     }
 
     private static var weights: UnitWeights { UnitWeights() }

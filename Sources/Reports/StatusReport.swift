@@ -17,6 +17,8 @@ public struct DaemonFacts: Sendable {
     public var unknownSessions = 0
     /// The service that finds prices, if there is one.
     public var pricing: PricingStatus?
+    /// How quotas are kept, if they are.
+    public var quotas: QuotaFacts?
     /// How often its configuration was read again, and what was wrong with it the last time.
     public var reloads: Int, reloadError: String?
 
@@ -80,6 +82,7 @@ public struct StatusReport {
         json.object { json in
             json.object("daemon") { json in daemon(&json) }
             if let pricing = facts.pricing { json.object("pricing") { json in pricing.json(&json) } }
+            if let quotas = facts.quotas { json.object("quotas") { json in quotas.write(&json) } }
             json.array("workers") { json in
                 for worker in snapshot.workers {
                     json.object { json in
@@ -146,6 +149,7 @@ public struct StatusReport {
             lines.append("  \(facts.unknownSessions) sessions began before; whose they are is being asked")
         }
         if let pricing = facts.pricing { lines.append("  prices (\(pricing.store)): \(pricing.line)") }
+        if let quotas = facts.quotas { lines += quotas.lines(style) }
         if snapshot.missing > 0 {
             lines.append("  \(style.paint("!", .red)) \(snapshot.missing) of \(facts.workers) workers did not answer")
         }

@@ -54,6 +54,8 @@ public final class LiveDesk: Sendable {
         /// Number of the latest question for unknown sessions, and for durations.
         var inquiry = 0
         var observation = 0
+        /// Number of the latest question for evidence, and against whom.
+        var evidence = 0, suspect = ""
     }
 
     private struct State {
@@ -69,6 +71,7 @@ public final class LiveDesk: Sendable {
         /// What users used, until the ledger takes it.
         var usage: [UserUsage] = []
         var lostUsage: UInt64 = 0
+        var evidence: [Int: [PatternSpend]] = [:]
 
         var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
@@ -243,6 +246,31 @@ public final class LiveDesk: Sendable {
     public var lostUsage: UInt64 { state.withLock { $0.lostUsage } }
 
     private static let mostUsage = 1 << 20
+
+    /// What a user spent most on in the current hour, as the workers saw it; waits at most `patience` seconds.
+    public func evidence(against user: String, patience: Double = 1) -> [PatternSpend] {
+        turn.withLock { _ in
+            state.withLock { state in
+                state.evidence = [:]
+                state.orders.evidence += 1
+                state.orders.suspect = user
+            }
+            ring()
+            waitForAll(patience) { $0.evidence.count }
+            var sums: [String: PatternSpend] = [:]
+            for spend in state.withLock({ $0.evidence.values.flatMap { $0 } }) {
+                let key = spend.fingerprint.description + spend.database
+                sums[key, default: spend.nothing].cost += spend.cost
+                sums[key]?.calls += spend.calls
+            }
+            return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
+        }
+    }
+
+    /// A worker's evidence.
+    func answer(_ evidence: [PatternSpend], to question: Int, _ worker: Int) {
+        state.withLock { if $0.orders.evidence == question { $0.evidence[worker] = evidence } }
+    }
 
     /// What users of one worker used.
     func post(_ usage: [UserUsage]) {

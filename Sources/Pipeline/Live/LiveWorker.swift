@@ -22,7 +22,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
-    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0, observation = 0
+    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0, observation = 0, evidence = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
     /// Answers that wait until all packets from before them are here.
@@ -125,6 +125,11 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         if orders.inquiry != inquiry {
             inquiry = orders.inquiry
             desk.answer(shard.analyser.books.unknownSessions(of: number), number)
+        }
+        if orders.evidence != evidence {
+            evidence = orders.evidence
+            let found = shard.analyser.books.evidence(against: orders.suspect, at: clock.latest, most: 20)
+            desk.answer(found, to: evidence, number)
         }
         guard orders.snapshot != snapshot else { return }
         snapshot = orders.snapshot

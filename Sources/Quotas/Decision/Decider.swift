@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 /// Judges users by their registers, and says which limits are wanted; without a clock, a store or a name.
 public struct Decider: Sendable {
@@ -20,6 +20,22 @@ public struct Decider: Sendable {
         /// The calendar window that the rung was reached in.
         var window: WindowKind?
         var start: Int64 = 0
+
+        /// Somebody who was not judged yet.
+        public init(tier: String, since: Timestamp) { (self.tier, ladder) = (tier, Ladder(since: since)) }
+
+        init(tier: String, ladder: Ladder) { (self.tier, self.ladder) = (tier, ladder) }
+
+        /// Looks at the registers again, for people; nothing is decided.
+        public mutating func refresh(
+            _ user: UserKey,
+            _ tier: Tier,
+            in ledger: borrowing NodeLedger,
+            _ zone: ZoneTable,
+            now: Int64
+        ) {
+            evaluation = Evaluation(user, tier, in: ledger, zone, now: now)
+        }
     }
 
     /// By what is judged besides usage.
@@ -30,11 +46,21 @@ public struct Decider: Sendable {
         public var overrides: [UserKey: Override] = [:]
         /// Until when more users than usual may be limited at once, in seconds since the epoch.
         public var consent: Int64 = 0
+        /// Until when nobody is limited, in seconds since the epoch.
+        public var pause: Int64 = 0
+        /// Modes that a person switched at run time, by tier.
+        public var modes: [String: EnforcementMode] = [:]
         /// Users whose budget was given back since the last look.
         public var reset: Set<UserKey> = []
 
         /// Terms.
         public init(_ policy: QuotaPolicy) { self.policy = policy }
+
+        /// What is done about users of a tier.
+        public func mode(of tier: String) -> EnforcementMode {
+            if tier == Decider.exemptTier { return .off }
+            return modes[tier] ?? modes[QuotaKeeper.everybody] ?? policy.mode(of: policy.tiers[tier])
+        }
     }
 
     /// The tier of users who are never judged.
@@ -104,7 +130,7 @@ public struct Decider: Sendable {
         var tierName = subject.tier
         if case .tier(let name)? = override?.action { tierName = name }
         let tier = terms.policy.tiers[tierName]
-        let mode = tierName == Self.exemptTier ? .off : terms.policy.mode(of: tier)
+        let mode = terms.mode(of: tierName)
         let (oldRung, oldConnections, wasHeld) = (subject.ladder.rung, subject.connections, subject.isHeld)
         var didReset = terms.reset.contains(user)
 
@@ -146,6 +172,9 @@ public struct Decider: Sendable {
             if subject.connections != nil, oldConnections == nil, isOneTooMany(terms, now: now) {
                 (subject.connections, subject.isHeld) = (nil, true)
             }
+        }
+        if terms.pause > now, subject.connections != nil {
+            (subject.connections, cause) = (nil, .override)
         }
         if wasHeld, !subject.isHeld, subject.connections != nil { cause = .consent }
         if subject.isHeld, !wasHeld { cause = .brake }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 /// Keeps one node's ledger and the store that all nodes share in step.
 ///
@@ -36,7 +36,7 @@ public struct LedgerSync: Sendable {
     }
 
     /// The time that windows go by, in seconds since the epoch, when this machine's clock shows `local`.
-    func time(_ local: Timestamp) -> Int64 {
+    public func time(_ local: Timestamp) -> Int64 {
         WindowKind.floor(local.nanoseconds, 1_000_000_000) / 1_000_000_000 + clockOffset
     }
 

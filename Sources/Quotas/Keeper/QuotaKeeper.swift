@@ -183,8 +183,10 @@ public struct QuotaKeeper: Sendable {
 
     // MARK: People's decisions
 
-    /// The name of the consent to more limits than usual, among the decisions about users.
-    private static let consent = "*"
+    /// What stands for all users, or all tiers, in decisions.
+    public static let everybody = "*"
+    /// The name of a pause of all limits, among the decisions about users.
+    private static let pause = "!"
     /// The list of users whose budget was given back, and the time of it.
     private static let resets = "resets"
 
@@ -197,25 +199,27 @@ public struct QuotaKeeper: Sendable {
             knownLosses = sync.losses
         }
         var found: [UserKey: Override] = [:]
-        var consent: Int64 = 0
+        var (consent, pause): (Int64, Int64) = (0, 0)
         for (name, text) in try store.all(in: "overrides") {
             guard let override = Override(text: text) else { continue }
             guard override.until > now else {
                 try store.keep(nil, in: "overrides", as: name)
                 continue
             }
-            if name == Self.consent {
-                consent = override.until
-            } else if let user = UserKey(name) {
-                found[user] = override
+            switch name {
+            case Self.everybody: consent = override.until
+            case Self.pause: pause = override.until
+            default: if let user = UserKey(name) { found[user] = override }
             }
         }
         for user in Set(found.keys).union(terms.overrides.keys) where found[user] != terms.overrides[user] {
             changed.insert(user)
         }
         if consent > terms.consent { changed.formUnion(decider.subjects.filter { $0.value.isHeld }.keys) }
-        terms.overrides = found
-        terms.consent = consent
+        var modes: [String: EnforcementMode] = [:]
+        for (tier, text) in try store.all(in: "modes") { modes[tier] = EnforcementMode(rawValue: text) }
+        if modes != terms.modes || pause != terms.pause { changed.formUnion(decider.subjects.keys) }
+        (terms.overrides, terms.consent, terms.pause, terms.modes) = (found, consent, pause, modes)
         guard token != nil else { return }
         for (name, _) in try store.all(in: Self.resets) {
             if let user = UserKey(name) {
@@ -235,7 +239,19 @@ public struct QuotaKeeper: Sendable {
 
     /// Allows more users than usual to be limited at once, for a time.
     public mutating func consent(_ override: Override) throws(LedgerError) {
-        try store.keep(override.text, in: "overrides", as: Self.consent)
+        try store.keep(override.text, in: "overrides", as: Self.everybody)
+        due.look = .min
+    }
+
+    /// Limits nobody for a time; `nil`: as usual again.
+    public mutating func pause(_ override: Override?) throws(LedgerError) {
+        try store.keep(override?.text, in: "overrides", as: Self.pause)
+        due.look = .min
+    }
+
+    /// Switches what is done about users of a tier, or of all, at run time; `nil`: as configured.
+    public mutating func switchMode(_ mode: EnforcementMode?, of tier: String) throws(LedgerError) {
+        try store.keep(mode?.rawValue, in: "modes", as: tier)
         due.look = .min
     }
 

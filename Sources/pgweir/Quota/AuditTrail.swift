@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Quotas
+import Reports
+import SQLiteStore
+import Synchronization
+
+/// Writes down what changed: a line of JSON each, appended to a file, and the same in SQLite for questions.
+final class AuditTrail: Sendable {
+    private let descriptor: Int32
+    private let history: AuditHistory?
+    private let recent = Mutex<[AuditEntry]>([])
+    /// Entries that could not be written.
+    let lost = Atomic<Int>(0)
+
+    private static let mostRecent = 2000
+
+    /// A trail in `folder`; `nil`: in memory only.
+    init(folder: String?) {
+        guard let folder else {
+            (descriptor, history) = (-1, nil)
+            return
+        }
+        descriptor = unsafe open(folder + "/audit.jsonl", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        if descriptor < 0 { Output.complain("warning: no audit file in \(folder): \(Output.message(errno))") }
+        do throws(LedgerError) {
+            history = try AuditHistory(path: folder + "/history.sqlite")
+        } catch {
+            Output.complain("warning: no audit history: \(error)")
+            history = nil
+        }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Writes entries, each line in one piece.
+    func write(_ entries: [AuditEntry]) {
+        guard !entries.isEmpty else { return }
+        if descriptor >= 0 {
+            for entry in entries {
+                let line = entry.line
+                let count = unsafe line.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+                if count != line.count { lost.add(1, ordering: .relaxed) }
+            }
+        }
+        recent.withLock { recent in
+            recent += entries
+            if recent.count > Self.mostRecent { recent.removeFirst(recent.count - Self.mostRecent) }
+        }
+        do throws(LedgerError) { try history?.append(entries) } catch { lost.add(entries.count, ordering: .relaxed) }
+    }
+
+    /// The last entries of one user, or of all, the oldest first.
+    func last(_ count: Int, of user: UserKey?) -> [AuditEntry] {
+        do throws(LedgerError) {
+            if let history { return try history.last(count, of: user) }
+        } catch {}
+        return recent.withLock { $0.filter { user == nil || $0.user == user }.suffix(count) }
+    }
+}

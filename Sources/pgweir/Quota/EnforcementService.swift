@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Glibc
+import Pipeline
+import Quotas
+import Reports
+import Settings
+import Synchronization
+
+/// Where the limits that are wanted come from: the daemon's own keeper, or a store that an agent reads.
+protocol LimitSource: Sendable {
+    /// What is to be in force; `nil`: not known. And how far its clock is ahead of this machine's, in seconds.
+    var wanted: (limits: PublishedLimits?, clockOffset: Int64) { get }
+}
+
+extension QuotaService: LimitSource {}
+
+/// A thread that brings backends to what is wanted, and keeps them there.
+///
+/// Only users that a backend itself knows are named to it: the store has hashes, and observed names are not trusted.
+final class EnforcementService: Sendable {
+    /// Makes the backends; they live on the service's thread alone.
+    private let makeBackends: @Sendable () -> [any EnforcementBackend]
+    private let hasher: UserHasher
+    private let trail: AuditTrail
+    private let node: String
+    private let isFinished = Atomic<Bool>(false)
+    private let state = Mutex(State())
+    private let thread = Mutex<ServiceThread?>(nil)
+
+    struct Summary {
+        var problems: [String] = []
+        var loads: UInt64 = 0, failures: UInt64 = 0, drains: UInt64 = 0
+    }
+
+    private struct State {
+        var standings: [UserKey: [String: UserEnforcement]] = [:]
+        var summaries: [String: Summary] = [:]
+    }
+
+    /// Between two turns, in seconds.
+    private static let pause = 0.25
+
+    init(
+        hasher: UserHasher,
+        trail: AuditTrail,
+        node: String,
+        makeBackends: @escaping @Sendable () -> [any EnforcementBackend]
+    ) {
+        (self.hasher, self.trail, self.node) = (hasher, trail, node)
+        self.makeBackends = makeBackends
+    }
+
+    /// Starts the thread.
+    func start(_ source: any LimitSource) {
+        let started = ServiceThread { [self] in run(source) }
+        if started == nil { Output.complain("warning: no thread for limits: none is set.") }
+        thread.withLock { $0 = started }
+    }
+
+    /// Lifts all limits and ends.
+    func finish() {
+        isFinished.store(true, ordering: .releasing)
+        let thread = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+
+    /// How the limit of a user stands at each backend.
+    func standing(of user: UserKey) -> [(backend: String, state: UserEnforcement)] {
+        state.withLock { $0.standings[user]?.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } ?? [] }
+    }
+
+    /// Users who are limited anywhere, by hash.
+    var users: [UserKey] { state.withLock { $0.standings.keys.sorted() } }
+
+    var summary: Summary {
+        state.withLock { state in
+            state.summaries.sorted { $0.key < $1.key }.reduce(into: Summary()) { sum, entry in
+                sum.problems += entry.value.problems.map { "\(entry.key): \($0)" }
+                sum.loads += entry.value.loads
+                sum.failures += entry.value.failures
+                sum.drains += entry.value.drains
+            }
+        }
+    }
+
+    private func run(_ source: any LimitSource) {
+        var backends = makeBackends().map { Site($0) }
+        while !isFinished.load(ordering: .acquiring) {
+            let (limits, offset) = source.wanted
+            for index in backends.indices { apply(limits, offset, &backends[index]) }
+            usleep(UInt32(Self.pause * 1e6))
+        }
+        for site in backends {
+            let problem = site.backend.releaseAll(now: Supervisor.time())
+            if let problem { Output.complain("warning: limits may be left at \(site.backend.name): \(problem)") }
+            trail.write([
+                AuditEntry(
+                    "released",
+                    nil,
+                    at: Supervisor.time(),
+                    node: node,
+                    actor: "enforcer",
+                    details: [
+                        ("backend", site.backend.name), ("reason", "the daemon ends"), ("problem", problem ?? ""),
+                    ]
+                )
+            ])
+        }
+    }
+
+    /// A backend and the users that it knows.
+    private struct Site {
+        let backend: any EnforcementBackend
+        var known: [UserKey: String] = [:]
+        var asked: Int64 = 0
+        var generation: UInt64 = 0
+        var since: [UserKey: Timestamp] = [:]
+
+        init(_ backend: any EnforcementBackend) { self.backend = backend }
+    }
+
+    private func apply(_ limits: PublishedLimits?, _ offset: Int64, _ site: inout Site) {
+        let now = Supervisor.time()
+        let seconds = now.nanoseconds / 1_000_000_000
+        let isOver = limits.map { $0.expires - offset <= seconds } ?? true
+        let entries = isOver ? [] : limits?.entries.filter { $0.connections != nil } ?? []
+        let isUnknown = entries.contains { site.known[$0.user] == nil }
+        // Who is new there is found within a second, and who is gone within a minute.
+        if seconds - site.asked >= (isUnknown ? 1 : 60) || seconds < site.asked {
+            site.asked = seconds
+            let names = site.backend.knownUsers()
+            if !names.isEmpty {
+                site.known = Dictionary(names.map { (hasher.key(of: $0), $0) }, uniquingKeysWith: { first, _ in first })
+            }
+        }
+        site.generation = max(site.generation, limits?.generation ?? 0)
+        let wanted = WantedLimits(
+            generation: site.generation,
+            expires: Timestamp(
+                nanoseconds: ((limits?.expires ?? 0) - offset).multipliedReportingOverflow(by: 1_000_000_000)
+                    .partialValue
+            ),
+            limits: entries.compactMap { entry in
+                guard let name = site.known[entry.user], let connections = entry.connections else { return nil }
+                return UserLimit(user: name, connections: connections)
+            }
+        )
+        let outcome = site.backend.apply(wanted, now: now)
+        var standings: [UserKey: UserEnforcement] = [:]
+        for user in outcome.users { standings[hasher.key(of: user.user)] = user }
+        for entry in entries where site.known[entry.user] == nil {
+            standings[entry.user] = UserEnforcement(
+                user: "",
+                connections: entry.connections,
+                state: .skipped,
+                reason: "\(site.backend.name) knows no such login"
+            )
+        }
+        note(standings, entries, outcome, &site, now)
+    }
+
+    private func note(
+        _ standings: [UserKey: UserEnforcement],
+        _ entries: [PublishedLimits.Entry],
+        _ outcome: EnforcementOutcome,
+        _ site: inout Site,
+        _ now: Timestamp
+    ) {
+        let name = site.backend.name
+        for entry in entries where site.since[entry.user] == nil { site.since[entry.user] = now }
+        var audit: [AuditEntry] = []
+        let before = state.withLock { $0.standings.compactMapValues { $0[name] } }
+        for (user, standing) in standings {
+            let old = before[user]
+            guard old?.state != standing.state || old?.connections != standing.connections else { continue }
+            let delay = site.since[user].map { now.nanoseconds(since: $0) / 1_000_000 }
+            audit.append(
+                AuditEntry(
+                    standing.state.rawValue,
+                    user,
+                    at: now,
+                    node: node,
+                    actor: "enforcer",
+                    details: [
+                        ("backend", name), ("connections", standing.connections.map(String.init) ?? "all"),
+                        ("observed", standing.observed.map(String.init) ?? ""), ("reason", standing.reason),
+                        ("delay_ms", delay.map(String.init) ?? ""),
+                    ]
+                )
+            )
+            if standing.state == .released { site.since[user] = nil }
+        }
+        let isWanted = Set(entries.map(\.user))
+        for user in site.since.keys where !isWanted.contains(user) && standings[user] == nil { site.since[user] = nil }
+        trail.write(audit.sorted { ($0.user?.description ?? "") < ($1.user?.description ?? "") })
+        state.withLock { state in
+            for user in state.standings.keys where standings[user] == nil { state.standings[user]?[name] = nil }
+            for (user, standing) in standings { state.standings[user, default: [:]][name] = standing }
+            state.standings = state.standings.filter { !$0.value.isEmpty }
+            state.summaries[name] = Summary(
+                problems: outcome.problem.map { [$0] } ?? [],
+                loads: outcome.loads,
+                failures: outcome.failures,
+                drains: outcome.drains
+            )
+        }
+    }
+}

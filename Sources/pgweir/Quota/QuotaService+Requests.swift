@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Domain
+import Pipeline
+import Quotas
+import Reports
+import Settings
+
+/// What `pgweir quota` asks and orders, over the local socket: who may open that may do this.
+extension QuotaService {
+    func answer(_ request: ControlRequest, _ evidence: (String) -> [PatternSpend]) throws(ControlError) -> [UInt8] {
+        let options = request.options
+        switch options["do"] ?? "" {
+        case "list": return list(options, users: nil)
+        case "show":
+            let user = try user(options)
+            return list(options, users: [user])
+        case "why": return try why(options, evidence)
+        case "history": return try history(options)
+        case "exempt", "limit", "set", "release", "reset", "consent", "release-all", "mode":
+            return try order(options["do"] ?? "", options)
+        default: throw .refused(reason: "'\(options["do"] ?? "")' is not known to this version of the daemon.")
+        }
+    }
+
+    // MARK: Questions
+
+    private func list(_ options: [String: String], users: [UserKey]?) -> [UInt8] {
+        let report = QuotaReport(rows(users), of: facts, at: Supervisor.time())
+        if options["format"] == "json" { return report.json() }
+        return report.text(top: options["top"].flatMap { Int($0) } ?? 40, style: Self.style(options))
+    }
+
+    private func rows(_ users: [UserKey]?) -> [QuotaRow] {
+        let found = withState { state in
+            let subjects = state.keeper.decider.subjects
+            return (users ?? Array(subjects.keys)).compactMap { user -> QuotaRow? in
+                guard var subject = subjects[user] ?? (users == nil ? nil : Decider.Subject(tier: "", since: .epoch))
+                else {
+                    return nil
+                }
+                if subject.evaluation != nil, let tier = state.policy.tiers[subject.tier] {
+                    // As of now, not as of the last change.
+                    let now = state.keeper.sync.time(Supervisor.time())
+                    subject.refresh(user, tier, in: state.keeper.sync.ledger, state.policy.zone, now: now)
+                }
+                return QuotaRow(
+                    name: state.names[user],
+                    user: user,
+                    mode: state.keeper.terms.mode(of: subject.tier),
+                    subject: subject,
+                    override: state.keeper.terms.overrides[user],
+                    enforcement: []
+                )
+            }
+        }
+        return found.map { row in
+            var row = row
+            row.enforcement = enforcement(of: row.user)
+            return row
+        }
+    }
+
+    private func why(
+        _ options: [String: String],
+        _ evidence: (String) -> [PatternSpend]
+    ) throws(ControlError) -> [UInt8] {
+        let user = try user(options)
+        guard let row = rows([user]).first else { throw .refused(reason: "nothing is known of this user.") }
+        let report = WhyReport(
+            row,
+            spends: row.name.map(evidence) ?? [],
+            history: trail.last(40, of: user),
+            at: Supervisor.time()
+        )
+        return options["format"] == "json" ? report.json() : report.text(style: Self.style(options))
+    }
+
+    private func history(_ options: [String: String]) throws(ControlError) -> [UInt8] {
+        let user: UserKey? = options["user"] == nil ? nil : try user(options)
+        let entries = trail.last(min(10_000, options["top"].flatMap { Int($0) } ?? 100), of: user)
+        if options["format"] == "json" { return entries.flatMap(\.line) }
+        let names = withState { $0.names }
+        return entries.flatMap { Array(($0.text(user: $0.user.flatMap { names[$0] }) + "\n").utf8) }
+    }
+
+    private static func style(_ options: [String: String]) -> TerminalStyle {
+        let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
+        return TerminalStyle(width: width, isColored: options["color"] == "yes")
+    }
+
+    /// A user by name, or by hash as the log and the audit have it.
+    private func user(_ options: [String: String]) throws(ControlError) -> UserKey {
+        guard let text = options["user"], !text.isEmpty else { throw .refused(reason: "name a user.") }
+        if let key = UserKey(text) { return key }
+        let key = hasher.key(of: text)
+        withState { state in if state.names[key] == nil { state.names[key] = text } }
+        return key
+    }
+
+    // MARK: Orders
+
+    private func order(_ verb: String, _ options: [String: String]) throws(ControlError) -> [UInt8] {
+        let now = Supervisor.time().nanoseconds / 1_000_000_000
+        let (by, reason) = (options["by"] ?? "", options["reason"] ?? "")
+        guard !by.isEmpty, !reason.isEmpty else { throw .refused(reason: "say who and why: --reason.") }
+        let seconds = options["seconds"].flatMap { Int64($0) } ?? 3600
+        guard (1...31_622_400).contains(seconds) else { throw .refused(reason: "at most a year.") }
+        let user = ["consent", "release-all", "mode"].contains(verb) ? nil : try user(options)
+        func override(_ action: Override.Action) -> Override {
+            Override(action, until: now + seconds, by: by, reason: reason)
+        }
+        let done: String
+        do throws(LedgerError) {
+            done = try carryOut(verb, options, user, override)
+        } catch {
+            throw .refused(reason: "the ledger did not take it: \(error)")
+        }
+        guard !done.isEmpty else { throw .refused(reason: "'\(verb)' needs other options; see --help.") }
+        trail.write([
+            AuditEntry(
+                verb,
+                user,
+                at: Supervisor.time(),
+                node: node,
+                actor: "person",
+                details: [
+                    ("by", by), ("reason", reason), ("until", String(now + seconds)), ("what", done),
+                ]
+            )
+        ])
+        return Array((done + "\n").utf8)
+    }
+
+    private func carryOut(
+        _ verb: String,
+        _ options: [String: String],
+        _ user: UserKey?,
+        _ override: (Override.Action) -> Override
+    ) throws(LedgerError) -> String {
+        var failure: LedgerError?
+        let text = withState { state in
+            do throws(LedgerError) {
+                return try Self.carryOut(verb, options, user, override, &state)
+            } catch {
+                failure = error
+                return ""
+            }
+        }
+        if let failure { throw failure }
+        return text
+    }
+
+    private static func carryOut(
+        _ verb: String,
+        _ options: [String: String],
+        _ user: UserKey?,
+        _ override: (Override.Action) -> Override,
+        _ state: inout State
+    ) throws(LedgerError) -> String {
+        switch (verb, user) {
+        case ("exempt", let user?):
+            try state.keeper.override(user, override(.exempt))
+            return "exempt"
+        case ("limit", let user?):
+            guard let count = options["connections"].flatMap({ Int($0) }), (1...100_000).contains(count) else {
+                return ""
+            }
+            try state.keeper.override(user, override(.limit(connections: count)))
+            return "at most \(count) connections"
+        case ("set", let user?):
+            guard let tier = options["tier"], state.policy.tiers[tier] != nil else { return "" }
+            try state.keeper.override(user, override(.tier(tier)))
+            return "tier \(tier)"
+        case ("release", let user?):
+            try state.keeper.override(user, nil)
+            return "what was decided by hand is taken back"
+        case ("reset", let user?):
+            try state.keeper.reset(user)
+            return "the budget is given back"
+        case ("consent", nil):
+            try state.keeper.consent(override(.exempt))
+            return "more users than usual may be limited"
+        case ("release-all", nil):
+            if options["resume"] == "yes" {
+                try state.keeper.pause(nil)
+                return "limits as usual"
+            }
+            try state.keeper.pause(override(.exempt))
+            return "nobody is limited"
+        case ("mode", nil):
+            let tier = options["tier"] ?? QuotaKeeper.everybody
+            guard tier == QuotaKeeper.everybody || state.policy.tiers[tier] != nil else { return "" }
+            let mode = options["mode"].flatMap { EnforcementMode(rawValue: $0) }
+            guard mode != nil || options["mode"] == "configured" else { return "" }
+            try state.keeper.switchMode(mode, of: tier)
+            return "mode \(options["mode"] ?? "") of \(tier == QuotaKeeper.everybody ? "all tiers" : "tier \(tier)")"
+        default: return ""
+        }
+    }
+}

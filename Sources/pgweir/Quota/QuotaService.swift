@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Glibc
+import Pipeline
+import Quotas
+import Reports
+import Settings
+import Synchronization
+
+/// The daemon's thread that keeps quotas: usage from the workers, through the ledger, to limits that are wanted.
+final class QuotaService: Sendable {
+    let hasher: UserHasher
+    let trail: AuditTrail
+    let node: String
+    private let desk: LiveDesk
+    private let store: any LedgerStore
+    private let isFinished = Atomic<Bool>(false)
+    private let state: Mutex<State>
+    private let thread = Mutex<ServiceThread?>(nil)
+    private let enforcement = Mutex<EnforcementService?>(nil)
+
+    struct State {
+        var keeper: QuotaKeeper
+        var policy: QuotaPolicy
+        /// Users by name, and names by user.
+        var users: [String: ActiveUser] = [:]
+        var names: [UserKey: String] = [:]
+        var directory: [String: String] = [:]
+        var problems: [String: String] = [:]
+    }
+
+    /// Names that are remembered at most.
+    private static let mostNames = 1 << 20
+    /// Between two turns, in seconds.
+    private static let pause = 0.1
+
+    init(
+        _ desk: LiveDesk,
+        store: any LedgerStore,
+        node: String,
+        policy: QuotaPolicy,
+        hasher: UserHasher,
+        trail: AuditTrail
+    ) {
+        (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
+        let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
+        state = Mutex(
+            State(
+                keeper: QuotaKeeper(store, node: node, incarnation: incarnation, policy: policy),
+                policy: policy
+            )
+        )
+    }
+
+    /// Starts the thread, and that of the backends, if there are any.
+    func start(_ service: EnforcementService?) {
+        enforcement.withLock { $0 = service }
+        let started = ServiceThread { [self] in run() }
+        if started == nil { Output.complain("warning: no thread for quotas: nobody is limited.") }
+        thread.withLock { $0 = started }
+        service?.start(self)
+    }
+
+    /// Stores what was used, and lifts limits.
+    func finish() {
+        enforcement.withLock { $0 }?.finish()
+        isFinished.store(true, ordering: .releasing)
+        let thread = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+
+    private func run() {
+        while !isFinished.load(ordering: .acquiring) {
+            turn()
+            usleep(UInt32(Self.pause * 1e6))
+        }
+        turn()
+        state.withLock { $0.keeper.close(at: Supervisor.time()) }
+    }
+
+    private func turn() {
+        let usage = desk.takeUsage()
+        let now = Supervisor.time()
+        let (transitions, generation, names) = state.withLock { state in
+            for entry in usage { state.keeper.add(entry.slots, of: active(entry.user, &state), at: now) }
+            let transitions = state.keeper.turn(at: now)
+            let names = transitions.map { state.names[$0.user] }
+            return (transitions, state.keeper.wanted?.generation ?? 0, names)
+        }
+        trail.write(transitions.map { AuditEntry($0, generation: generation, at: now, node: node) })
+        for (transition, name) in zip(transitions, names) { tell(transition, isKnown: name != nil) }
+    }
+
+    /// The log names nobody: who may read names asks `pgweir quota why`.
+    private func tell(_ transition: Transition, isKnown: Bool) {
+        guard transition.mode == .warn || transition.mode == .enforce || transition.cause == .brake else { return }
+        let share = Int(min(transition.utilization, 1e6) * 100)
+        let window = transition.standing?.limit.window.title ?? "budget"
+        let limit =
+            transition.after.map { "at most \($0) connections" }
+            ?? (transition.cause == .brake ? "not limited: too many at once, see 'pgweir quota consent'" : "no limit")
+        Output.complain(
+            "quota: user \(transition.user) (tier \(transition.tier)) \(transition.from.rawValue) -> "
+                + "\(transition.to.rawValue), \(share) % of the \(window), \(transition.cause.rawValue): \(limit)"
+        )
+    }
+
+    private func active(_ name: String, _ state: inout State) -> ActiveUser {
+        if let known = state.users[name] { return known }
+        let active = ActiveUser(hasher.key(of: name), tier: tier(of: name, state))
+        if state.users.count < Self.mostNames {
+            state.users[name] = active
+            state.names[active.user] = name
+        }
+        return active
+    }
+
+    private func tier(of name: String, _ state: borrowing State) -> String {
+        state.policy.isExempt(name) ? Decider.exemptTier : state.policy.tierName(of: name)
+    }
+
+    /// Judges by another policy from now on.
+    func judge(by policy: QuotaPolicy) {
+        state.withLock { state in
+            state.policy = policy
+            state.policy.directory = state.directory
+            reassign(&state)
+        }
+    }
+
+    /// Users are in these tiers, as a database says.
+    func take(directory: [String: String]) {
+        state.withLock { state in
+            guard state.directory != directory else { return }
+            state.directory = directory
+            state.policy.directory = directory
+            reassign(&state)
+        }
+    }
+
+    private func reassign(_ state: inout State) {
+        state.keeper.judge(by: state.policy)
+        var moved: [ActiveUser] = []
+        for (name, active) in state.users {
+            let tier = tier(of: name, state)
+            guard tier != active.tier else { continue }
+            state.users[name]?.tier = tier
+            moved.append(ActiveUser(active.user, tier: tier))
+        }
+        state.keeper.assign(moved)
+    }
+
+    /// Says what is wrong with a part, or that nothing is any more.
+    func note(problem: String?, of part: String) { state.withLock { $0.problems[part] = problem } }
+
+    /// What is to be in force, and how far the ledger's clock is ahead of this machine's, in seconds.
+    var wanted: (limits: PublishedLimits?, clockOffset: Int64) {
+        state.withLock { ($0.keeper.wanted, $0.keeper.sync.clockOffset) }
+    }
+
+    func withState<Result>(_ body: (inout State) throws -> sending Result) rethrows -> sending Result {
+        try state.withLock { try body(&$0) }
+    }
+
+    /// How the limit of a user stands at each backend.
+    func enforcement(of user: UserKey) -> [(backend: String, state: UserEnforcement)] {
+        enforcement.withLock { $0 }?.standing(of: user) ?? []
+    }
+
+    /// For `pgweir status`.
+    var facts: QuotaFacts {
+        let backends = enforcement.withLock { $0 }?.summary
+        return state.withLock { state in
+            let keeper = state.keeper
+            var problems = state.problems.sorted { $0.key < $1.key }.map(\.value)
+            if let problem = keeper.problem { problems.insert("the ledger is not in step: \(problem)", at: 0) }
+            let held = keeper.decider.heldCount
+            if held > 0 { problems.append("\(held) limits wait for consent: 'pgweir quota consent'") }
+            problems += backends?.problems ?? []
+            return QuotaFacts(
+                store: store.name,
+                condition: store.condition,
+                node: node,
+                isLeader: keeper.isLeader,
+                problems: problems,
+                values: [
+                    ("users", UInt64(keeper.sync.ledger.userCount)),
+                    ("limited", UInt64(keeper.wanted?.entries.count { $0.connections != nil } ?? 0)),
+                    ("held", UInt64(held)), ("waiting", UInt64(keeper.sync.ledger.dirtyCount)),
+                    ("late", keeper.sync.ledger.late), ("lost", desk.lostUsage),
+                    ("store_failures", keeper.failures), ("store_losses", keeper.sync.losses),
+                    ("audit_lost", UInt64(max(0, trail.lost.load(ordering: .relaxed)))),
+                    ("loads", backends?.loads ?? 0), ("load_failures", backends?.failures ?? 0),
+                    ("drains", backends?.drains ?? 0),
+                ]
+            )
+        }
+    }
+}
