@@ -105,7 +105,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
-        .target(name: "TestKit", dependencies: ["Domain", "Costs"], path: "Tests/TestKit", swiftSettings: common),
+        .target(name: "TestKit", dependencies: ["Domain", "Costs", "Quotas"], path: "Tests/TestKit", swiftSettings: common),
     ]
         + stage("Domain")
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
@@ -116,6 +116,8 @@ let package = Package(
         + edge("PostgresClient", ["CPostgres"])
         + edge("RedisClient", ["CHiredis"])
         + edge("Attribution", ["PostgresClient"])
+        + edge("PgBouncer", ["Quotas", "PostgresClient"])
+        + edge("RoleLimit", ["Quotas", "PostgresClient"])
         + edge("RedisStore", ["Costs", "RedisClient"])
         + edge("SQLiteStore", ["Costs", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
