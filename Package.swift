@@ -106,7 +106,12 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
-        .target(name: "TestKit", dependencies: ["Domain", "Costs", "Quotas"], path: "Tests/TestKit", swiftSettings: common),
+        .target(
+            name: "TestKit",
+            dependencies: ["Domain", "Costs", "Quotas"],
+            path: "Tests/TestKit",
+            swiftSettings: common
+        ),
     ]
         + stage("Domain")
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
@@ -119,6 +124,8 @@ let package = Package(
         + edge("Attribution", ["PostgresClient"])
         + edge("RedisStore", ["Costs", "Quotas", "RedisClient"])
         + edge("SQLiteStore", ["Costs", "Quotas", .product(name: "GRDB", package: "GRDB.swift")])
+        + edge("PgBouncer", ["Quotas", "PostgresClient"])
+        + edge("RoleLimit", ["Quotas", "PostgresClient"])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
         + edge(
             "Settings",
@@ -134,7 +141,7 @@ let package = Package(
                 name: "pgweir",
                 dependencies: [
                     "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
-                    "Explain", "SQLiteStore", "RedisStore", "RedisClient",
+                    "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",

@@ -14,7 +14,7 @@ struct Pgweir: ParsableCommand {
         version: Version.text,
         subcommands: [
             ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
-            MirrorCommands.self, CostCommands.self, FingerprintCommand.self,
+            MirrorCommands.self, CostCommands.self, QuotaCommands.self, FingerprintCommand.self,
         ]
     )
 }

@@ -30,13 +30,15 @@ struct ReportArguments: ParsableArguments {
         var policy = QuotaPolicy.standard
         var prices = PriceList()
         var hash = KeyedHash.standard
+        var directory: DirectorySettings?
+        var key: [UInt8]?
     }
 
     func judgement() throws -> Judgement {
         var result = Judgement()
         guard let config else { return result }
         let settings = try Settings(yaml: try TextFile.read(config), file: config)
-        result.policy = settings.policy
+        (result.policy, result.directory, result.key) = (settings.policy, settings.directory, settings.key)
         if let seed = settings.seed { result.hash = KeyedHash(seed: seed) }
         var prices: [Fingerprint: CostUnits] = [:]
         if let name = settings.priceFile {
@@ -99,6 +101,9 @@ func explainingErrors(_ body: () throws -> Void) throws {
         Output.complain(error.description)
         throw Sysexit.configuration
     } catch let error as CostStoreError {
+        Output.complain(error.description)
+        throw Sysexit.unavailable
+    } catch let error as LedgerError {
         Output.complain(error.description)
         throw Sysexit.unavailable
     } catch let error as ControlError {

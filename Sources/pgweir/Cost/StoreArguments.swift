@@ -51,6 +51,17 @@ struct StoreArguments: ParsableArguments {
         return Output.environment("HOME").map { $0 + "/.local/state/pgweir" }
     }
 
+    /// The folder, made if it was not there; `nil` where there is none, or it cannot be written.
+    var usableFolder: String? {
+        guard let folder else { return nil }
+        Self.makeFolder(folder)
+        guard unsafe access(folder, W_OK | X_OK) == 0 else {
+            Output.complain("warning: nothing can be kept in \(folder): \(Output.message(errno))")
+            return nil
+        }
+        return folder
+    }
+
     /// Opens the store of a daemon; where no folder was asked for and none is to be had, memory has to do.
     func openForDaemon() throws -> any CostStore {
         do {

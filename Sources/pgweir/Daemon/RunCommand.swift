@@ -8,7 +8,9 @@ import Domain
 import Glibc
 import Packets
 public import Pipeline
+import PostgresClient
 import PostgresWire
+import Quotas
 import Reports
 import Settings
 import Systemd
@@ -70,6 +72,7 @@ struct RunCommand: ParsableCommand {
     )
     var pooler: [String] = []
     @OptionGroup var prices: ExplainArguments
+    @OptionGroup var quotas: QuotaArguments
     @OptionGroup var socket: SocketOption
     @OptionGroup var form: ReportArguments
 
@@ -113,11 +116,13 @@ struct RunCommand: ParsableCommand {
             (options.prices, options.hash) = (judgement.prices, judgement.hash)
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             options.pricing = prices.scheme
-            try tap(options, LiveJudgement(policy: judgement.policy, prices: judgement.prices), judgement.hash)
+            options.isMetered = !quotas.noQuotas
+            try tap(options, judgement)
         }
     }
 
-    private func tap(_ options: LiveTapOptions, _ judgement: LiveJudgement, _ hash: KeyedHash) throws {
+    private func tap(_ options: LiveTapOptions, _ settings: ReportArguments.Judgement) throws {
+        let judgement = LiveJudgement(policy: settings.policy, prices: settings.prices)
         Interrupt.install()
         let end = duration.map { ContinuousClock.now + .seconds($0) }
         let isStopped: @Sendable () -> Bool = {
@@ -129,12 +134,15 @@ struct RunCommand: ParsableCommand {
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
-        let supervisor = try supervisor(desk, options, hash, pricing)
+        let taps = (interface + options.ports.map(String.init)).joined(separator: "+")
+        let keeping = try quotas.services(desk, settings, prices.keeping, taps: taps)
+        let supervisor = try supervisor(desk, options, settings.hash, pricing, keeping?.0)
         var thread: ServiceThread?
         defer {
             supervisor.finish()
             thread?.join()
             pricing?.finish()
+            keeping?.0.finish()
         }
         let failure = FailureBox()
         let onReady = {
@@ -146,6 +154,10 @@ struct RunCommand: ParsableCommand {
             thread = ServiceThread { supervisor.run() }
             if options.resolvesSessions { startResolver(desk) }
             pricing?.start()
+            if let (service, enforcement) = keeping {
+                service.start(enforcement)
+                if let directory = settings.directory { startDirectory(directory, settings.policy, service) }
+            }
             Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
         }
         let isOver: @Sendable () -> Bool = { isStopped() || failure.code != nil }
@@ -170,7 +182,8 @@ struct RunCommand: ParsableCommand {
         _ desk: LiveDesk,
         _ options: LiveTapOptions,
         _ hash: KeyedHash,
-        _ pricing: PricingService?
+        _ pricing: PricingService?,
+        _ quotas: QuotaService?
     ) throws -> Supervisor {
         Interrupt.installReload()
         let form = form
@@ -186,6 +199,7 @@ struct RunCommand: ParsableCommand {
             facts: facts,
             server: try listen(),
             pricing: pricing,
+            quotas: quotas,
             notifier: ServiceNotifier(environment: Output.environment),
             output: report.map { path in
                 Supervisor.Output(path: path, seconds: Double(every), render: { form.render($0) })
@@ -216,6 +230,25 @@ struct RunCommand: ParsableCommand {
             }
         }
         if thread == nil { Output.complain("warning: no thread for --activity: old sessions stay unattributed.") }
+    }
+
+    /// Asks a database now and then who is in which tier.
+    private func startDirectory(_ settings: DirectorySettings, _ policy: QuotaPolicy, _ service: QuotaService) {
+        let directory = TierDirectory(settings: settings)
+        let tiers = Set(policy.tiers.keys)
+        let thread = ServiceThread {
+            while true {
+                do throws(PostgresError) {
+                    service.take(directory: try directory.read(known: tiers))
+                    service.note(problem: nil, of: "directory")
+                } catch {
+                    // What was known goes on.
+                    service.note(problem: "'quota.directory' does not answer: \(error)", of: "directory")
+                }
+                sleep(UInt32(settings.every))
+            }
+        }
+        if thread == nil { Output.complain("warning: no thread for 'quota.directory': its tiers are not known.") }
     }
 
     /// The local socket; where nobody asked for one and none is to be had, the daemon does without.

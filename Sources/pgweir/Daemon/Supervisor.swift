@@ -21,6 +21,7 @@ final class Supervisor: Sendable {
     private let desk: LiveDesk
     private let server: ControlServer?
     private let pricing: PricingService?
+    private let quotas: QuotaService?
     private let notifier: ServiceNotifier
     private let output: Output?
     private let read: @Sendable () throws -> LiveJudgement
@@ -32,6 +33,7 @@ final class Supervisor: Sendable {
         facts: DaemonFacts,
         server: ControlServer?,
         pricing: PricingService?,
+        quotas: QuotaService?,
         notifier: ServiceNotifier,
         output: Output?,
         judgement: @escaping @Sendable () throws -> LiveJudgement
@@ -40,6 +42,7 @@ final class Supervisor: Sendable {
         self.facts = Mutex(facts)
         self.server = server
         self.pricing = pricing
+        self.quotas = quotas
         self.notifier = notifier
         self.output = output
         read = judgement
@@ -100,6 +103,9 @@ final class Supervisor: Sendable {
     private func answer(_ request: ControlRequest) throws(ControlError) -> [UInt8] {
         switch request.verb {
         case "status": return try status(request.options)
+        case "quota":
+            guard let quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
+            return try quotas.answer(request) { desk.evidence(against: $0) }
         default: throw .refused(reason: "'\(request.verb)' is not known to this version of the daemon.")
         }
     }
@@ -113,6 +119,7 @@ final class Supervisor: Sendable {
         var facts = facts.withLock { $0 }
         facts.unknownSessions = desk.unknownCount
         facts.pricing = pricing?.status
+        facts.quotas = quotas?.facts
         let status = StatusReport(snapshot, of: facts, at: Self.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
@@ -125,7 +132,9 @@ final class Supervisor: Sendable {
         notifier.reloading()
         var failure: String?
         do {
-            desk.judge(by: try read())
+            let judgement = try read()
+            desk.judge(by: judgement)
+            quotas?.judge(by: judgement.policy)
             complain("the configuration was read again; connections and counts go on.")
         } catch {
             let text = (error as? SettingsError)?.description ?? "\(error)"

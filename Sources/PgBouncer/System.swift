@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// What is asked of the operating system besides files.
+enum System {
+    /// Seconds of a clock that nobody sets: for pauses and time limits.
+    static func monotonic() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// The text of an error number.
+    static func message(_ code: Int32) -> String {
+        guard let text = unsafe strerror(code) else { return "error \(code)" }
+        return unsafe String(cString: text)
+    }
+
+    /// Asks again each 20 ms until it is so, or the time is up; returns whether it is.
+    static func wait(seconds: Double, until isSo: () -> Bool) -> Bool {
+        let deadline = monotonic() + seconds
+        while !isSo() {
+            guard monotonic() < deadline else { return false }
+            usleep(20_000)
+        }
+        return true
+    }
+}
+
+/// The process whose number a PgBouncer wrote into its `pidfile`.
+struct PidFile {
+    let path: String
+
+    /// Sends SIGHUP, which is RELOAD; false: no such process is there, so there is nothing to tell.
+    ///
+    /// The name of the process is looked at first: SIGHUP ends most others, and a pid file may be an old one.
+    func reload() throws(PgBouncerError) -> Bool {
+        guard let bytes = try PlainFile.read(path) else { return false }
+        let text = String(decoding: bytes.prefix(20).prefix { $0 >= 0x30 && $0 <= 0x39 }, as: UTF8.self)
+        guard let pid = pid_t(text), pid > 1 else {
+            throw .cannotSignal(path: path, reason: "it holds no process number")
+        }
+        guard let name = try? PlainFile.read("/proc/\(pid)/comm") else {
+            guard kill(pid, 0) < 0, errno == ESRCH else {
+                throw .cannotSignal(path: path, reason: "/proc/\(pid)/comm cannot be read")
+            }
+            return false
+        }
+        guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") else { return false }
+        guard kill(pid, SIGHUP) == 0 else {
+            if errno == ESRCH { return false }
+            throw .cannotSignal(path: path, reason: System.message(errno))
+        }
+        return true
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Glibc
+import PgBouncer
+import Pipeline
+import Quotas
+import RedisClient
+import RedisStore
+import RoleLimit
+import SQLiteStore
+import Settings
+
+/// Which PgBouncer is told limits: the same for the daemon and for `pgweir agent`.
+struct BackendArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The console of a PgBouncer whose users are limited; repeat it for each process of so_reuseport.",
+            valueName: "conninfo"
+        )
+    )
+    var pgbouncer: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "The file that pgbouncer.ini includes in its last line; pgweir writes users' limits there.",
+            valueName: "file"
+        )
+    )
+    var limits: String?
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file that [pgbouncer] includes in its last line: for server_lifetime while connections are let go. \
+            Without it the console's user needs admin_users.
+            """,
+            valueName: "file"
+        )
+    )
+    var limitsGlobals: String?
+    @Option(help: ArgumentHelp("pgbouncer.ini: whose settings are kept, who is never limited.", valueName: "file"))
+    var pgbouncerIni: String?
+    @Option(
+        help: ArgumentHelp(
+            "PgBouncer's pidfile, in the order of --pgbouncer: it is told by SIGHUP where the console refuses RELOAD.",
+            valueName: "file"
+        )
+    )
+    var pgbouncerPid: [String] = []
+    @Flag(help: "Let old connections go by themselves, which may take an hour: no short server_lifetime.")
+    var noDrain = false
+    @Option(help: ArgumentHelp("A user who is never limited; may be repeated.", valueName: "login"))
+    var protect: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "A server whose roles are limited by ALTER ROLE … CONNECTION LIMIT, for direct connections.",
+            valueName: "conninfo"
+        )
+    )
+    var roleLimit: String?
+    @Flag(help: "End idle sessions of limited roles at --role-limit.") var trim = false
+    @Flag(help: "Set no limit anywhere, and say what would be done.") var dryRun = false
+
+    func validate() throws {
+        if !pgbouncer.isEmpty, limits == nil {
+            throw ValidationError("--pgbouncer needs --limits: the file it includes.")
+        }
+        if limits != nil, pgbouncer.isEmpty, !dryRun { throw ValidationError("--limits needs --pgbouncer.") }
+        if pgbouncerPid.count > pgbouncer.count {
+            throw ValidationError("there are more --pgbouncer-pid than --pgbouncer.")
+        }
+    }
+
+    var isEmpty: Bool { pgbouncer.isEmpty && roleLimit == nil && !dryRun }
+
+    /// Makes the backends, on the thread that they live on.
+    func make(folder: String?) -> [any EnforcementBackend] {
+        let now = Supervisor.time()
+        if dryRun { return [DryRun()] }
+        var backends: [any EnforcementBackend] = []
+        if let limits {
+            let instances = pgbouncer.enumerated().map { index, console in
+                PgBouncerOptions.Instance(
+                    console: console,
+                    pidFile: index < pgbouncerPid.count ? pgbouncerPid[index] : nil
+                )
+            }
+            var options = PgBouncerOptions(
+                instances: instances,
+                limitsFile: limits,
+                globalsFile: limitsGlobals,
+                operatorFile: pgbouncerIni
+            )
+            options.drain = noDrain ? .off : .lifetime
+            options.protected = Set(protect)
+            backends.append(PgBouncerBackend(options, now: now))
+        }
+        return backends
+    }
+}
+
+/// Whether and where quotas are kept.
+struct QuotaArguments: ParsableArguments {
+    @OptionGroup var backends: BackendArguments
+    @Flag(help: "Keep no quotas: usage is reported, and nobody is judged or limited.") var noQuotas = false
+    @Option(
+        help: ArgumentHelp(
+            "This node's name in the ledger (default: made once, kept with the state).",
+            valueName: "name"
+        )
+    )
+    var node: String?
+
+    /// The service, and what sets limits; `nil` where quotas are off.
+    func services(
+        _ desk: LiveDesk,
+        _ judgement: ReportArguments.Judgement,
+        _ keeping: StoreArguments,
+        taps: String
+    ) throws -> (QuotaService, EnforcementService?)? {
+        guard !noQuotas else { return nil }
+        let folder = keeping.usableFolder
+        let secret = judgement.key ?? folder.flatMap { QuotaState.secret(in: $0) } ?? UserHasher.newSecret()
+        let hasher = UserHasher(secret: secret, cluster: keeping.cluster)
+        let name =
+            node ?? folder.flatMap { QuotaState.node(in: $0) } ?? String(UInt64.random(in: .min ... .max), radix: 16)
+        let store = try openLedger(keeping, folder, isShared: judgement.key != nil)
+        let trail = AuditTrail(folder: folder)
+        let service = QuotaService(
+            desk,
+            store: store,
+            node: name + "/" + taps,
+            policy: judgement.policy,
+            hasher: hasher,
+            trail: trail
+        )
+        let backends = backends
+        let enforcement =
+            backends.isEmpty
+            ? nil
+            : EnforcementService(hasher: hasher, trail: trail, node: name) { backends.make(folder: folder) }
+        if keeping.redis != nil, judgement.key == nil {
+            service.note(problem: Self.noKey, of: "key")
+            Output.complain("warning: \(Self.noKey)")
+        }
+        return (service, enforcement)
+    }
+
+    private static let noKey =
+        "quotas are kept on this node only: nodes that share --redis need one 'quota.key' in their configuration "
+        + "('openssl rand -hex 16')"
+
+    private func openLedger(_ keeping: StoreArguments, _ folder: String?, isShared: Bool) throws -> any LedgerStore {
+        if let url = keeping.redis, isShared {
+            do throws(RedisOptionsError) {
+                let options = try RedisOptions(url: url, password: Output.environment("REDISCLI_AUTH"))
+                return try RedisLedgerStore(options, cluster: keeping.cluster)
+            } catch let error as RedisOptionsError {
+                throw LedgerError.unavailable(store: "Redis", reason: error.description)
+            } catch {
+                throw LedgerError.unavailable(store: "Redis", reason: "\(error)")
+            }
+        }
+        if let folder {
+            do throws(LedgerError) {
+                return try SQLiteLedgerStore(path: folder + "/ledger.sqlite")
+            } catch {
+                guard keeping.state == nil else { throw error }
+                Output.complain("warning: quotas are kept in memory only: \(error)")
+            }
+        }
+        return MemoryLedgerStore { Supervisor.time().nanoseconds / 1_000_000_000 }
+    }
+}
+
+/// What a node keeps of itself beside the ledger.
+enum QuotaState {
+    /// The node's name: made once.
+    static func node(in folder: String) -> String? {
+        kept(folder + "/node") { String(UInt64.random(in: .min ... .max), radix: 16) }
+    }
+
+    /// The key of users' hashes, where the configuration has none: made once, readable by its owner alone.
+    static func secret(in folder: String) -> [UInt8]? {
+        kept(folder + "/secret") { UserHasher.newSecret().map { String($0 | 0x100, radix: 16).dropFirst() }.joined() }
+            .map { Array($0.utf8) }
+    }
+
+    private static func kept(_ path: String, _ make: () -> String) -> String? {
+        let draft = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if draft >= 0 {
+            defer { close(draft) }
+            guard (try? Output.write(Array(make().utf8), to: draft)) != nil else { return nil }
+        }
+        guard let text = try? TextFile.read(path), !text.isEmpty else { return nil }
+        return text
+    }
+}
