@@ -14,7 +14,8 @@ struct Pgweir: ParsableCommand {
         version: Version.text,
         subcommands: [
             ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
-            MirrorCommands.self, CostCommands.self, QuotaCommands.self, FingerprintCommand.self,
+            MirrorCommands.self, CostCommands.self, QuotaCommands.self, GuardCommand.self,
+            AgentCommand.self, FingerprintCommand.self,
         ]
     )
 }

@@ -40,15 +40,27 @@ public struct QuotaKeeper: Sendable {
     }
 
     /// How long limits hold unless they are renewed, in seconds.
-    public static let limitLease: Int64 = 60
+    private let lease: Int64
     private static let deciderLease: Int64 = 10
     /// Between two regular decisions, and between two looks at what others did, in ms.
     public static let batchInterval: Int64 = 5000
     private static let lookInterval: Int64 = 500
 
-    /// A node's keeper; `incarnation` differs from process to process.
-    public init(_ store: any LedgerStore, node: String, incarnation: String, policy: QuotaPolicy) {
+    /// A node's keeper.
+    ///
+    /// - Parameters:
+    ///   - node: its name, which no other node has; the same after a restart.
+    ///   - incarnation: differs from process to process.
+    ///   - lease: how long limits hold unless they are renewed, in seconds; at least 10.
+    public init(
+        _ store: any LedgerStore,
+        node: String,
+        incarnation: String,
+        policy: QuotaPolicy,
+        lease: Int64 = 60
+    ) {
         self.store = store
+        self.lease = max(10, lease)
         holder = node + "/" + incarnation
         sync = LedgerSync(store, node: node, incarnation: incarnation)
         terms = Decider.Terms(policy)
@@ -139,10 +151,10 @@ public struct QuotaKeeper: Sendable {
             sequence &+= 1
             let limits = PublishedLimits(
                 generation: token << 32 | sequence & 0xFFFF_FFFF,
-                expires: now + Self.limitLease,
+                expires: now + lease,
                 entries: decider.limits
             )
-            try store.put("limits", limits.text, seconds: Self.limitLease)
+            try store.put("limits", limits.text, seconds: lease)
             wanted = limits
         }
         return transitions

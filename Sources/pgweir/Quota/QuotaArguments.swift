@@ -102,6 +102,8 @@ struct BackendArguments: ParsableArguments {
 struct QuotaArguments: ParsableArguments {
     @OptionGroup var backends: BackendArguments
     @Flag(help: "Keep no quotas: usage is reported, and nobody is judged or limited.") var noQuotas = false
+    @Option(help: ArgumentHelp("How long limits outlive a daemon that died, in seconds.", valueName: "seconds"))
+    var lease: Int64 = 60
     @Option(
         help: ArgumentHelp(
             "This node's name in the ledger (default: made once, kept with the state).",
@@ -109,6 +111,10 @@ struct QuotaArguments: ParsableArguments {
         )
     )
     var node: String?
+
+    func validate() throws {
+        guard (10...600).contains(lease) else { throw ValidationError("--lease must be from 10 to 600.") }
+    }
 
     /// The service, and what sets limits; `nil` where quotas are off.
     func services(
@@ -131,7 +137,8 @@ struct QuotaArguments: ParsableArguments {
             node: name + "/" + taps,
             policy: judgement.policy,
             hasher: hasher,
-            trail: trail
+            trail: trail,
+            lease: lease
         )
         let backends = backends
         let enforcement =
@@ -151,11 +158,9 @@ struct QuotaArguments: ParsableArguments {
 
     private func openLedger(_ keeping: StoreArguments, _ folder: String?, isShared: Bool) throws -> any LedgerStore {
         if let url = keeping.redis, isShared {
-            do throws(RedisOptionsError) {
+            do {
                 let options = try RedisOptions(url: url, password: Output.environment("REDISCLI_AUTH"))
                 return try RedisLedgerStore(options, cluster: keeping.cluster)
-            } catch let error as RedisOptionsError {
-                throw LedgerError.unavailable(store: "Redis", reason: error.description)
             } catch {
                 throw LedgerError.unavailable(store: "Redis", reason: "\(error)")
             }
@@ -181,8 +186,10 @@ enum QuotaState {
 
     /// The key of users' hashes, where the configuration has none: made once, readable by its owner alone.
     static func secret(in folder: String) -> [UInt8]? {
-        kept(folder + "/secret") { UserHasher.newSecret().map { String($0 | 0x100, radix: 16).dropFirst() }.joined() }
-            .map { Array($0.utf8) }
+        kept(folder + "/secret") {
+            UserHasher.newSecret().map { String(Int($0) | 0x100, radix: 16).dropFirst() }.joined()
+        }
+        .map { Array($0.utf8) }
     }
 
     private static func kept(_ path: String, _ make: () -> String) -> String? {

@@ -40,13 +40,14 @@ final class QuotaService: Sendable {
         node: String,
         policy: QuotaPolicy,
         hasher: UserHasher,
-        trail: AuditTrail
+        trail: AuditTrail,
+        lease: Int64
     ) {
         (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
         let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
         state = Mutex(
             State(
-                keeper: QuotaKeeper(store, node: node, incarnation: incarnation, policy: policy),
+                keeper: QuotaKeeper(store, node: node, incarnation: incarnation, policy: policy, lease: lease),
                 policy: policy
             )
         )

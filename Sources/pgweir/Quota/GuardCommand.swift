@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Glibc
+import PgBouncer
+
+/// `pgweir guard`: lifts limits that nobody renews, with nothing but the file and a signal.
+struct GuardCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "guard",
+        abstract: "Lift PgBouncer limits whose lease ran out, because the daemon that set them is gone.",
+        discussion: """
+            Needs no network, no Redis and no daemon: it reads the file of limits, and writes release lines and sends \
+            SIGHUP once the lease in it is over. Run it beside PgBouncer under its user, and with --once before \
+            PgBouncer starts (ExecStartPre, an init container): it makes the file where there is none.
+
+            Exit codes: 0 done, 64 usage, 74 the file cannot be read or written, or PgBouncer not be told.
+            """
+    )
+
+    @Option(help: ArgumentHelp("The file of limits that pgbouncer.ini includes.", valueName: "file")) var limits: String
+    @Option(help: ArgumentHelp("The file that [pgbouncer] includes, if there is one.", valueName: "file"))
+    var limitsGlobals: String?
+    @Option(help: ArgumentHelp("PgBouncer's pidfile; may be repeated.", valueName: "file")) var pgbouncerPid: [String] =
+        []
+    @Option(help: ArgumentHelp("How often to look, in seconds.", valueName: "seconds")) var every = 5
+    @Flag(help: "Look once, and end.") var once = false
+    @Flag(help: "Lift all limits now, whatever their lease, and end.") var release = false
+
+    func validate() throws {
+        guard (1...3600).contains(every) else { throw ValidationError("--every must be from 1 to 3600.") }
+    }
+
+    func run() throws {
+        Interrupt.install()
+        var watch = Guard(file: limits, globals: limitsGlobals, pidFiles: pgbouncerPid)
+        var complaint = ""
+        while !Interrupt.isRequested {
+            do throws(PgBouncerError) {
+                tell(try watch.check(now: Supervisor.time(), release: release))
+                complaint = ""
+            } catch {
+                if error.description != complaint { Output.complain(error.description) }
+                complaint = error.description
+                if once || release { throw Sysexit.ioError }
+            }
+            if once || release { return }
+            for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
+        }
+    }
+
+    private func tell(_ finding: Guard.Finding) {
+        switch finding {
+        case .fresh(let until):
+            if once { Output.complain("limits hold until \(until.rfc3339).") }
+        case .released(let users): Output.complain("released \(users.count) user\(users.count == 1 ? "" : "s").")
+        case .created: Output.complain("\(limits) was missing; there is an empty one now.")
+        case .empty: if once || release { Output.complain("nobody is limited.") }
+        case .damaged(let users):
+            Output.complain("\(limits) was damaged; it releases the \(users.count) users that were left in it now.")
+        }
+    }
+}
