@@ -41,7 +41,7 @@ public struct QuotaKeeper: Sendable {
 
     /// How long limits hold unless they are renewed, in seconds.
     private let lease: Int64
-    private static let deciderLease: Int64 = 10
+    private static let deciderLease: Int64 = 6
     /// Between two regular decisions, and between two looks at what others did, in ms.
     public static let batchInterval: Int64 = 5000
     private static let lookInterval: Int64 = 500
@@ -51,7 +51,7 @@ public struct QuotaKeeper: Sendable {
     /// - Parameters:
     ///   - node: its name, which no other node has; the same after a restart.
     ///   - incarnation: differs from process to process.
-    ///   - lease: how long limits hold unless they are renewed, in seconds; at least 10.
+    ///   - lease: how long limits hold unless they are renewed, in seconds; at least 15.
     public init(
         _ store: any LedgerStore,
         node: String,
@@ -60,7 +60,7 @@ public struct QuotaKeeper: Sendable {
         lease: Int64 = 60
     ) {
         self.store = store
-        self.lease = max(10, lease)
+        self.lease = max(15, lease)
         holder = node + "/" + incarnation
         sync = LedgerSync(store, node: node, incarnation: incarnation)
         terms = Decider.Terms(policy)
@@ -131,7 +131,10 @@ public struct QuotaKeeper: Sendable {
             due.look = clock + Self.lookInterval
             try readOverrides(now: now)
             if token != nil, sync.hasPeers { try lookAround(now: now) }
-            if token == nil { wanted = try store.get("limits").flatMap { PublishedLimits(text: $0) } }
+            // None: a store that lost them, not a decision. What was decided ends by its lease.
+            if token == nil, let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) {
+                wanted = limits
+            }
         }
         if clock >= due.forget {
             due.forget = clock + 60_000

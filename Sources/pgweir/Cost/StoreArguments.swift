@@ -103,7 +103,7 @@ struct StoreArguments: ParsableArguments {
         }
     }
 
-    private static func makeFolder(_ path: String) {
+    static func makeFolder(_ path: String) {
         var place = path.startIndex
         while let slash = path[place...].dropFirst().firstIndex(of: "/") {
             unsafe mkdir(String(path[..<slash]), 0o755)

@@ -49,6 +49,7 @@ struct AgentCommand: ParsableCommand {
             } catch {
                 throw LedgerError.unavailable(store: "Redis", reason: "\(error)")
             }
+            if let state { StoreArguments.makeFolder(state) }
             let name = node ?? Self.host
             let backends = backends
             let service = EnforcementService(
@@ -108,7 +109,8 @@ final class StoredLimits: LimitSource {
         do throws(LedgerError) {
             let limits = try store.get("limits").flatMap { PublishedLimits(text: $0) }
             let isDue = state.withLock { state in
-                state.limits = limits
+                // None: a store that lost them, not a decision. What was decided ends by its lease.
+                if let limits { state.limits = limits }
                 state.problem = nil
                 state.turns += 1
                 return state.turns % 20 == 1

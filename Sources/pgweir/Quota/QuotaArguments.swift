@@ -113,7 +113,7 @@ struct QuotaArguments: ParsableArguments {
     var node: String?
 
     func validate() throws {
-        guard (10...600).contains(lease) else { throw ValidationError("--lease must be from 10 to 600.") }
+        guard (15...600).contains(lease) else { throw ValidationError("--lease must be from 15 to 600.") }
     }
 
     /// The service, and what sets limits; `nil` where quotas are off.
