@@ -118,7 +118,9 @@ final class Instance {
                 : .lost("its console is away: \(console.absence ?? "")")
         }
         do throws(PgBouncerError) {
-            guard try pidFile.reload() else { throw PgBouncerError.cannotSignal(path: pidFile.path, reason: "no process") }
+            guard try pidFile.reload() else {
+                throw PgBouncerError.cannotSignal(path: pidFile.path, reason: "no process")
+            }
         } catch { throw .refused(error.description) }
     }
 

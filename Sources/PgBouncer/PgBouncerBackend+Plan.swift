@@ -124,7 +124,8 @@ extension PgBouncerBackend {
 
     /// The limit of those without a line.
     private var standard: Int? {
-        let limits = instances.compactMap { Int($0.config["max_user_connections"] ?? "") } + [operatorFile?.standard ?? 0]
+        let limits =
+            instances.compactMap { Int($0.config["max_user_connections"] ?? "") } + [operatorFile?.standard ?? 0]
         return limits.filter { $0 > 0 }.min()
     }
 

@@ -93,7 +93,8 @@ public final class PgBouncerBackend: EnforcementBackend {
         driveDrain()
         var outcome = EnforcementOutcome(users: standing(plan), problem: problem)
         if isOld {
-            let text = "wants number \(wanted.generation) came after number \(applied.generation) and are not carried out"
+            let text =
+                "wants number \(wanted.generation) came after number \(applied.generation) and are not carried out"
             outcome.problem = outcome.problem.map { "\(text); \($0)" } ?? text
         }
         (outcome.loads, outcome.failures, outcome.drains) = (loads, failures, drains)

@@ -22,6 +22,8 @@ public struct ReplayOptions: Sendable {
     public var policy = QuotaPolicy.standard
     /// Patterns are to be priced: then the result holds what is to be asked; `nil`: prices are those of the list.
     public var pricing: PricingScheme?
+    /// Whether the result tells who used how much when, by ten seconds.
+    public var keepsTimeline = false
     /// The key of fingerprints.
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
@@ -125,6 +127,7 @@ public enum Replay {
             limits: options.limits,
             recorder: recorder
         )
+        if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard
     }

@@ -82,6 +82,20 @@ public struct ReplayResult: Sendable {
         return sum
     }
 
+    /// Who used how much when, where that was kept; by user.
+    public var timelines: [String: [SlotUsage]] {
+        var found: [String: [Int64: Usage]] = [:]
+        for principal in principals {
+            guard let user = principal.user else { continue }
+            for slot in principal.account.timeline {
+                found[user, default: [:]][slot.start, default: .zero] += slot.usage
+            }
+        }
+        return found.mapValues { slots in
+            slots.map { SlotUsage(start: $0.key, usage: $0.value) }.sorted { $0.start < $1.start }
+        }
+    }
+
     mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>) {
         reassembly.add(shard.reassembler.counters)
         sessions.add(shard.analyser.sessions.counters)
@@ -148,12 +162,13 @@ public struct ReplayResult: Sendable {
         for principal in principals {
             if let user = principal.user { accounts[user, default: Account()].add(principal.account) }
         }
+        let timelines = policy.needsTimeline ? timelines : [:]
         for (user, account) in accounts {
             let tier = policy.tier(of: user)
             standings[user] = UserStanding(
                 user: user,
                 tier: tier,
-                standing: Standing(account, tier: tier, zone: policy.zone)
+                standing: Standing(account, tier: tier, zone: policy.zone, timeline: timelines[user] ?? [])
             )
         }
     }

@@ -6,7 +6,7 @@ import Quotas
 extension TextReport {
     /// Users with their budgets.
     func users() -> [String] {
-        var lines = ["", heading("Users") + style.paint("  (share of the fullest hourly or daily budget)", .dim)]
+        var lines = ["", heading("Users") + style.paint("  (share of the fullest budget)", .dim)]
         let bar = min(20, max(8, style.width / 6))
         let name = max(14, style.width - bar - 62)
         lines.append(

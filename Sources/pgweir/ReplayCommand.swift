@@ -5,6 +5,7 @@ import Costs
 import Domain
 import Fingerprints
 import Pipeline
+import Quotas
 import Reports
 import Settings
 
@@ -34,6 +35,13 @@ struct ReplayCommand: ParsableCommand {
     var filter: String?
     @Option(help: "Threads; the report does not depend on their number.") var workers = 1
     @OptionGroup var form: ReportArguments
+    @Option(
+        help: ArgumentHelp(
+            "Another configuration: show whom --config would have limited and this one would not, when and why.",
+            valueName: "file"
+        )
+    )
+    var compare: String?
     @Flag(inversion: .prefixedNo, help: "A progress bar on standard error; by default on a terminal.")
     var progress: Bool?
 
@@ -42,6 +50,13 @@ struct ReplayCommand: ParsableCommand {
             throw ValidationError("Name a capture file, or '-' for standard input.")
         }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
+        if compare != nil {
+            guard form.config != nil else { throw ValidationError("--compare needs --config: the new policy.") }
+            guard form.format != .ndjson else { throw ValidationError("--compare needs --format text or json.") }
+            guard !(files + read).contains("-") else {
+                throw ValidationError("--compare reads the capture twice: it cannot be standard input.")
+            }
+        }
     }
 
     func run() throws {
@@ -52,8 +67,30 @@ struct ReplayCommand: ParsableCommand {
         try explainingErrors {
             let judgement = try form.judgement()
             (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)
+            if let compare { return try backtest(options, against: compare) }
             try report(options)
         }
+    }
+
+    /// Judges the capture by two configurations, each with its own prices.
+    private func backtest(_ options: ReplayOptions, against old: String) throws {
+        Interrupt.install()
+        var form = form
+        form.config = old
+        var tests: [Backtest] = []
+        for judgement in [try form.judgement(), try self.form.judgement()] {
+            var options = options
+            (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)
+            options.keepsTimeline = true
+            let bar = ProgressBar(isShown: progress ?? Output.isTerminal(2))
+            let result = try Replay.run(options, onProgress: { bar.show($0) }, isCancelled: { Interrupt.isRequested })
+            bar.clear()
+            tests.append(Backtest(judgement.policy, result.timelines))
+            warn(result)
+        }
+        let report = BacktestReport(old: tests[0], named: old, new: tests[1], named: self.form.config ?? "")
+        if form.format == .json { return try Output.write(report.json()) }
+        try Output.write(report.text(top: form.top ?? 20, style: form.style))
     }
 
     private func report(_ options: ReplayOptions) throws {

@@ -74,10 +74,13 @@ struct ReportArguments: ParsableArguments {
         }
     }
 
+    var style: TerminalStyle {
+        let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
+        return TerminalStyle(width: Output.width(1), isColored: isColored)
+    }
+
     func render(_ result: ReplayResult) -> [UInt8] {
         if format == .json { return JSONReport(result, top: top).render() }
-        let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
-        let style = TerminalStyle(width: Output.width(1), isColored: isColored)
         return TextReport(result, top: top ?? 10, by: by, style: style).render()
     }
 }

@@ -10,6 +10,12 @@ struct ControlRequestTests {
         let request = ControlRequest("status", ["top": "3", "by": "user"])
         #expect(request.line == "status by=user top=3\n")
         #expect(ControlRequest(line: "status by=user top=3") == request)
+        let hard = ControlRequest("quota", ["reason": "100 % über\n\u{0}=x", "user": "a b"])
+        #expect(
+            hard.line.utf8.allSatisfy { $0 == 0x0A || (0x20..<0x7F).contains($0) } && hard.line.count { $0 == " " } == 2
+        )
+        #expect(ControlRequest(line: String(hard.line.dropLast())) == hard)
+        #expect(ControlRequest(line: "quota a=%zz%4")?.options["a"] == "%zz%4")
         #expect(ControlRequest(line: "status top=") == ControlRequest("status", ["top": ""]))
     }
 

@@ -47,6 +47,13 @@ public struct Account: Sendable {
         return copy.earlier.sorted { $0.hour < $1.hour }
     }
 
+    /// What was not drained, in no order; it stays.
+    public var timeline: [SlotUsage] {
+        var copy = self
+        copy.fold()
+        return copy.pending
+    }
+
     /// What was used since the last time, where the account is metered.
     public mutating func drain() -> [SlotUsage] {
         fold()

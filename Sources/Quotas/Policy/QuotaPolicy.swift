@@ -9,7 +9,9 @@ public struct QuotaPolicy: Sendable {
     public var users: [String: String]
     /// Tiers by name pattern; the first that fits holds.
     public var patterns: [(pattern: UserPattern, tier: String)] = []
-    /// Tiers that a database says, by user: they go behind names and patterns. Read by a service, so empty at first.
+    /// Tiers that a database says, by user: they go behind names and patterns.
+    ///
+    /// Read by a service, so empty at first.
     public var directory: [String: String] = [:]
     /// The tier of everybody else.
     public var fallback: String
@@ -46,6 +48,9 @@ public struct QuotaPolicy: Sendable {
 
     /// What is done about a user of a tier.
     public func mode(of tier: Tier?) -> EnforcementMode { tier?.mode ?? mode }
+
+    /// Whether usage by the hour is not enough to judge by.
+    public var needsTimeline: Bool { tiers.values.contains { $0.limits.contains { !$0.window.isCalendar } } }
 
     /// Windows that are kept for everybody, so that a change of tier judges by the whole of them.
     public var calendarWindows: [WindowKind] {

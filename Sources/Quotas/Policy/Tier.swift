@@ -31,7 +31,9 @@ public enum EnforcementMode: String, Sendable, CaseIterable {
 public struct Tier: Sendable, Hashable {
     /// Its name, such as `free`.
     public var name: String
-    /// What holds side by side; the fullest decides. None: unlimited.
+    /// What holds side by side; the fullest decides.
+    ///
+    /// None: unlimited.
     public var limits: [QuotaLimit]
     /// What is done about its users; `nil`: what the policy says for all.
     public var mode: EnforcementMode?
