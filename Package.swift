@@ -83,6 +83,15 @@ let benchmarks: [Target] =
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ),
         .executableTarget(
+            name: "pgweir-quota-bench",
+            dependencies: [
+                "Domain", "Quotas", "RedisClient", "RedisStore", "SQLiteStore",
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            path: "Benchmarks/Quotas",
+            swiftSettings: common
+        ),
+        .executableTarget(
             name: "pgweir-redis-bench",
             dependencies: ["RedisClient"],
             path: "Benchmarks/Redis",

@@ -79,31 +79,55 @@ public final class SQLiteLedgerStore: LedgerStore {
         try perform { database in try Self.set(writes, as: MemoryLedgerStore.correction, database) }
     }
 
+    /// Rows that go with one statement: the parameters of a statement are at most 32,766.
+    private static let batch = 500
+
     private static func set(_ writes: [RegisterWrite], as node: String, _ database: Database) throws {
-        let statement = try database.cachedStatement(
-            sql: "INSERT OR REPLACE INTO register (user, place, node, low, high, until) VALUES (?, ?, ?, ?, ?, ?)"
-        )
-        for write in writes {
-            try statement.execute(arguments: [
-                write.key.user.description, write.key.place, node, write.total.low, write.total.high,
-                write.key.forgotten,
-            ])
+        for start in stride(from: 0, to: writes.count, by: batch) {
+            let part = writes[start..<min(start + batch, writes.count)]
+            let rows = Array(repeating: "(?, ?, ?, ?, ?, ?)", count: part.count).joined(separator: ", ")
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO register (user, place, node, low, high, until) VALUES \(rows)"
+            )
+            var values: [(any DatabaseValueConvertible)?] = []
+            values.reserveCapacity(part.count * 6)
+            for write in part {
+                values.append(write.key.user.description)
+                values.append(write.key.place)
+                values.append(node)
+                values.append(write.total.low)
+                values.append(write.total.high)
+                values.append(write.key.forgotten)
+            }
+            try statement.execute(arguments: StatementArguments(values))
         }
     }
 
     private static func read(_ keys: [RegisterKey], _ node: String, _ database: Database) throws -> [RegisterReading] {
-        let statement = try database.cachedStatement(
-            sql: "SELECT node, low, high FROM register WHERE user = ? AND place = ?"
-        )
-        return try keys.map { key in
-            var reading = RegisterReading()
-            let rows = try Row.fetchCursor(statement, arguments: [key.user.description, key.place])
-            while let row = try rows.next() {
-                let total = Usage(low: row[1], high: row[2])
-                if row[0] == node { reading.own = total } else { reading.others += total }
+        var readings = Array(repeating: RegisterReading(), count: keys.count)
+        for start in stride(from: 0, to: keys.count, by: batch) {
+            let part = keys[start..<min(start + batch, keys.count)]
+            let pairs = part.indices.map { "(\($0 - start), ?, ?)" }.joined(separator: ", ")
+            let statement = try database.cachedStatement(
+                sql: """
+                    WITH wanted (number, user, place) AS (VALUES \(pairs))
+                    SELECT number, node, low, high FROM wanted JOIN register USING (user, place)
+                    """
+            )
+            var values: [(any DatabaseValueConvertible)?] = []
+            values.reserveCapacity(part.count * 2)
+            for key in part {
+                values.append(key.user.description)
+                values.append(key.place)
             }
-            return reading
+            let rows = try Row.fetchCursor(statement, arguments: StatementArguments(values))
+            while let row = try rows.next() {
+                let (place, total) = (start + (row[0] as Int), Usage(low: row[2], high: row[3]))
+                guard readings.indices.contains(place) else { continue }
+                if row[1] == node { readings[place].own = total } else { readings[place].others += total }
+            }
         }
+        return readings
     }
 
     /// Says that users were active.

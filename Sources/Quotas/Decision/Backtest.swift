@@ -84,11 +84,11 @@ public struct Backtest: Sendable {
                 let index = Int(user.user.hash.low)
                 outcomes[index].peak = max(
                     outcomes[index].peak,
-                    decider.subjects[user.user]?.evaluation?.utilization ?? 0
+                    decider[user.user]?.utilization ?? 0
                 )
             }
-            for index in standing where decider.subjects[users[index]]?.connections != nil {
-                if decider.subjects[users[index]]?.ladder.rung == .severe {
+            for index in standing where decider[users[index]]?.connections != nil {
+                if decider[users[index]]?.ladder.rung == .severe {
                     outcomes[index].severe += Self.step
                 } else {
                     outcomes[index].limited += Self.step

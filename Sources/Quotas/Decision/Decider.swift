@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Domain
+import Domain
 
 /// Judges users by their registers, and says which limits are wanted; without a clock, a store or a name.
 public struct Decider: Sendable {
     /// One user as judged last.
     public struct Subject: Sendable {
+        /// The user.
+        public let user: UserKey
         /// The name of the user's tier.
         public internal(set) var tier: String
         /// The rung.
         public internal(set) var ladder: Ladder
-        /// What was found last; `nil`: the user has no limits.
-        public internal(set) var evaluation: Evaluation?
+        /// The share of the fullest budget, proven, and the greatest possible share of any.
+        public internal(set) var utilization = 0.0, utilizationHigh = 0.0
+        /// The fullest limit; `nil`: the user has none, or is not judged.
+        public internal(set) var fullest: LimitStanding?
         /// The connections that are left; `nil`: all.
         public internal(set) var connections: Int?
         /// Whether a limit waits for consent.
@@ -20,22 +24,13 @@ public struct Decider: Sendable {
         /// The calendar window that the rung was reached in.
         var window: WindowKind?
         var start: Int64 = 0
+        /// The look that it was part of last.
+        var look: UInt64 = 0
 
         /// Somebody who was not judged yet.
-        public init(tier: String, since: Timestamp) { (self.tier, ladder) = (tier, Ladder(since: since)) }
+        public init(_ user: UserKey, tier: String) { (self.user, self.tier, ladder) = (user, tier, Ladder()) }
 
-        init(tier: String, ladder: Ladder) { (self.tier, self.ladder) = (tier, ladder) }
-
-        /// Looks at the registers again, for people; nothing is decided.
-        public mutating func refresh(
-            _ user: UserKey,
-            _ tier: Tier,
-            in ledger: borrowing NodeLedger,
-            _ zone: ZoneTable,
-            now: Int64
-        ) {
-            evaluation = Evaluation(user, tier, in: ledger, zone, now: now)
-        }
+        var isSettled: Bool { ladder.rung == .ok && connections == nil && !isAlerted }
     }
 
     /// By what is judged besides usage.
@@ -67,24 +62,31 @@ public struct Decider: Sendable {
     public static let exemptTier = "!exempt"
 
     /// Everybody who was looked at.
-    public private(set) var subjects: [UserKey: Subject] = [:]
+    public private(set) var subjects: [Subject] = []
+    private var places: [UserKey: Int] = [:]
     private var limitedCount = 0
+    private var lookNumber: UInt64 = 0
 
     /// Nobody yet.
     public init() {}
 
+    /// How a user was judged last; `nil`: never.
+    public subscript(user: UserKey) -> Subject? { places[user].map { subjects[$0] } }
+
+    /// Users whose limit waits for consent.
+    public var heldCount: Int { subjects.count { $0.isHeld } }
+
     /// Takes over what another one had decided: limits go on without a gap, and end by the usual rules.
     public mutating func adopt(_ limits: PublishedLimits, tiers: [UserKey: String] = [:]) {
-        for entry in limits.entries where subjects[entry.user] == nil {
-            let since = Timestamp(nanoseconds: entry.since.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
-            var subject = Subject(tier: tiers[entry.user] ?? "", ladder: Ladder(rung: entry.rung, since: since))
-            subject.connections = entry.connections
+        for entry in limits.entries where places[entry.user] == nil {
+            let place = place(of: ActiveUser(entry.user, tier: tiers[entry.user] ?? ""))
+            subjects[place].ladder = Ladder(rung: entry.rung, since: Self.timestamp(entry.since))
+            subjects[place].connections = entry.connections
             if entry.connections != nil { limitedCount += 1 }
-            subjects[entry.user] = subject
         }
     }
 
-    /// Looks at users; returns what changed.
+    /// Looks at users; returns what changed, by user.
     ///
     /// - Parameters:
     ///   - users: whom to look at; with `isBatch` those who stand on a rung are looked at as well.
@@ -96,119 +98,187 @@ public struct Decider: Sendable {
         now: Int64,
         isBatch: Bool
     ) -> [Transition] {
-        var transitions: [Transition] = []
+        lookNumber += 1
+        var list: [Int] = []
+        list.reserveCapacity(users.count)
+        func add(_ place: Int, _ subjects: inout [Subject]) {
+            guard subjects[place].look != lookNumber else { return }
+            subjects[place].look = lookNumber
+            list.append(place)
+        }
         for active in users {
-            if subjects[active.user] == nil { subjects[active.user] = Subject(tier: active.tier, ladder: Ladder()) }
-            subjects[active.user]?.tier = active.tier
+            let place = place(of: active)
+            if subjects[place].tier != active.tier { subjects[place].tier = active.tier }
+            add(place, &subjects)
         }
-        var list = Set(users.map(\.user))
-        if isBatch {
-            for (user, subject) in subjects
-            where subject.ladder.rung != .ok || subject.connections != nil || subject.isAlerted {
-                list.insert(user)
-            }
+        if isBatch { for place in subjects.indices where !subjects[place].isSettled { add(place, &subjects) } }
+        for user in terms.overrides.keys { if let place = places[user] { add(place, &subjects) } }
+        for user in terms.reset { if let place = places[user] { add(place, &subjects) } }
+
+        var tiers = PreparedTiers()
+        var changes: [Change] = []
+        for place in list {
+            let change = judge(place, &tiers, in: ledger, terms, now: now, isBatch: isBatch)
+            if let change { changes.append(change) }
         }
-        list.formUnion(terms.overrides.keys.filter { subjects[$0] != nil })
-        list.formUnion(terms.reset.filter { subjects[$0] != nil })
-        // In one order everywhere, so that the brake and a backtest always choose the same.
-        for user in list.sorted() {
-            look(at: user, in: ledger, terms, now: now, isBatch: isBatch, &transitions)
-        }
-        return transitions
+        // In one order everywhere, so that the brake and a backtest always choose the same; who is let go makes room.
+        changes.sort { $0.isNewLimit != $1.isNewLimit ? $1.isNewLimit : $0.user < $1.user }
+        var transitions: [Transition] = []
+        for change in changes { finish(change, terms, now, &transitions) }
+        return transitions.sorted { $0.user < $1.user }
     }
 
-    private mutating func look(
-        at user: UserKey,
+    /// Users on a rung or limited, as they are to be published.
+    public var limits: [PublishedLimits.Entry] {
+        subjects.lazy.filter { $0.ladder.rung != .ok || $0.connections != nil }.map { subject in
+            PublishedLimits.Entry(
+                subject.user,
+                connections: subject.connections,
+                rung: subject.ladder.rung,
+                since: subject.ladder.since.nanoseconds / 1_000_000_000,
+                utilization: subject.utilization
+            )
+        }
+        .sorted { $0.user < $1.user }
+    }
+
+    // MARK: One user
+
+    /// What a look found that is not as before.
+    private struct Change {
+        var place: Int
+        var user: UserKey
+        var tier: String
+        var mode: EnforcementMode
+        var from: Verdict
+        var connections: Int?
+        var cause: Transition.Cause
+        var wasHeld: Bool
+        var wasAlerted: Bool
+        /// Nobody was limited before, and nobody decided it by hand: the brake is asked.
+        var isNewLimit: Bool
+    }
+
+    private mutating func judge(
+        _ place: Int,
+        _ tiers: inout PreparedTiers,
         in ledger: borrowing NodeLedger,
         _ terms: Terms,
         now: Int64,
-        isBatch: Bool,
-        _ transitions: inout [Transition]
-    ) {
-        guard var subject = subjects[user] else { return }
-        let override = terms.overrides[user].flatMap { $0.until > now ? $0 : nil }
-        var tierName = subject.tier
+        isBatch: Bool
+    ) -> Change? {
+        let user = subjects[place].user
+        let override =
+            terms.overrides.isEmpty ? nil : terms.overrides[user].flatMap { $0.until > now ? $0 : nil }
+        var tierName = subjects[place].tier
         if case .tier(let name)? = override?.action { tierName = name }
-        let tier = terms.policy.tiers[tierName]
-        let mode = terms.mode(of: tierName)
-        let (oldRung, oldConnections, wasHeld) = (subject.ladder.rung, subject.connections, subject.isHeld)
-        var didReset = terms.reset.contains(user)
-
-        if let tier, mode != .off {
-            let evaluation = Evaluation(user, tier, in: ledger, terms.policy.zone, now: now)
-            subject.evaluation = evaluation
-            if let window = subject.window, window.span(at: now, terms.policy.zone).start != subject.start {
-                didReset = true
-            }
-            let moved = subject.ladder.step(
-                evaluation.utilization,
-                at: Timestamp(nanoseconds: now.multipliedReportingOverflow(by: 1_000_000_000).partialValue),
-                isBatch: isBatch,
-                didReset: didReset
-            )
-            if moved || didReset || subject.window == nil {
-                let fullest = evaluation.fullest
-                subject.window = fullest.flatMap { $0.limit.window.isCalendar ? $0.limit.window : nil }
-                subject.start = fullest?.start ?? 0
-            }
-        } else {
-            // Nobody judges this user any more.
-            subject.evaluation = nil
-            _ = subject.ladder.step(0, at: .epoch, isBatch: false, didReset: true)
+        let prepared = tiers.find(tierName, terms, now: now)
+        let isJudged = prepared.tier != nil && prepared.mode != .off
+        let found =
+            isJudged ? Fullest(user, prepared, in: ledger, terms.policy.zone, now: now) : Fullest()
+        let (from, wasAlerted) = (subjects[place].ladder.rung, subjects[place].isAlerted)
+        // Mostly a user stands where he stood: on no rung.
+        let isCalm = found.high < Verdict.warning.threshold && from == .ok
+        if isCalm, override == nil, subjects[place].connections == nil, !wasAlerted, !subjects[place].isHeld {
+            (subjects[place].utilization, subjects[place].utilizationHigh) = (found.low, found.high)
+            subjects[place].fullest = found.standing
+            return nil
         }
-
-        var cause: Transition.Cause = subject.ladder.rung > oldRung ? .crossed : didReset ? .reset : .calmed
-        subject.connections =
-            mode == .enforce ? terms.policy.connections.most(subject.ladder.rung, floor: tier?.floor ?? 1) : nil
-        subject.isHeld = false
+        let didReset = move(place, found, isJudged: isJudged, terms, now: now, isBatch: isBatch)
+        let rung = subjects[place].ladder.rung
+        var change = Change(
+            place: place,
+            user: user,
+            tier: tierName,
+            mode: prepared.mode,
+            from: from,
+            connections: prepared.mode == .enforce
+                ? terms.policy.connections.most(rung, floor: prepared.tier?.floor ?? 1) : nil,
+            cause: rung > from ? .crossed : didReset ? .reset : rung < from ? .calmed : .override,
+            wasHeld: subjects[place].isHeld,
+            wasAlerted: wasAlerted,
+            isNewLimit: false
+        )
         switch override?.action {
-        case .exempt?:
-            subject.connections = nil
-            cause = .override
-        case .limit(let connections)?:
-            subject.connections = connections
-            cause = .override
+        case .exempt?: (change.connections, change.cause) = (nil, .override)
+        case .limit(let connections)?: (change.connections, change.cause) = (connections, .override)
         default:
-            if subject.connections != nil, oldConnections == nil, isOneTooMany(terms, now: now) {
-                (subject.connections, subject.isHeld) = (nil, true)
-            }
+            if terms.pause > now, change.connections != nil { (change.connections, change.cause) = (nil, .override) }
+            change.isNewLimit = change.connections != nil && subjects[place].connections == nil
         }
-        if terms.pause > now, subject.connections != nil {
-            (subject.connections, cause) = (nil, .override)
-        }
-        if wasHeld, !subject.isHeld, subject.connections != nil { cause = .consent }
-        if subject.isHeld, !wasHeld { cause = .brake }
-        if override == nil, oldRung == subject.ladder.rung, oldConnections != subject.connections, cause == .calmed {
-            cause = .override
-        }
-        limitedCount += (subject.connections == nil ? 0 : 1) - (oldConnections == nil ? 0 : 1)
-        let (low, high) = (subject.evaluation?.utilization ?? 0, subject.evaluation?.utilizationHigh ?? 0)
-        let wasAlerted = subject.isAlerted
-        subject.isAlerted = low < 1 && (high >= 1 || (wasAlerted && high >= 1 - Ladder.margin))
-        subjects[user] = subject
+        return change
+    }
 
+    /// Takes what was found to the ladder; returns whether a window ended, or a budget was given back.
+    private mutating func move(
+        _ place: Int,
+        _ found: Fullest,
+        isJudged: Bool,
+        _ terms: Terms,
+        now: Int64,
+        isBatch: Bool
+    ) -> Bool {
+        var subject = subjects[place]
+        defer { subjects[place] = subject }
+        (subject.utilization, subject.utilizationHigh, subject.fullest) = (found.low, found.high, found.standing)
+        guard isJudged else {
+            // Nobody judges this user any more.
+            _ = subject.ladder.step(0, at: .epoch, isBatch: false, didReset: true)
+            (subject.window, subject.isAlerted) = (nil, false)
+            return true
+        }
+        var didReset = terms.reset.contains(subject.user)
+        if let window = subject.window, window.span(at: now, terms.policy.zone).start != subject.start {
+            didReset = true
+        }
+        let hasMoved = subject.ladder.step(
+            found.low,
+            at: Self.timestamp(now),
+            isBatch: isBatch,
+            didReset: didReset
+        )
+        if hasMoved || didReset || subject.window == nil {
+            subject.window = found.standing.flatMap { $0.limit.window.isCalendar ? $0.limit.window : nil }
+            subject.start = found.standing?.start ?? 0
+        }
+        subject.isAlerted =
+            found.low < 1 && (found.high >= 1 || (subject.isAlerted && found.high >= 1 - Ladder.margin))
+        return didReset
+    }
+
+    private mutating func finish(_ change: Change, _ terms: Terms, _ now: Int64, _ transitions: inout [Transition]) {
+        var change = change
+        let before = subjects[change.place].connections
+        let isHeld = change.isNewLimit && isOneTooMany(terms, now: now)
+        if isHeld { change.connections = nil }
+        if isHeld, !change.wasHeld { change.cause = .brake }
+        if change.wasHeld, !isHeld, change.connections != nil { change.cause = .consent }
+        limitedCount += (change.connections == nil ? 0 : 1) - (before == nil ? 0 : 1)
+        subjects[change.place].connections = change.connections
+        subjects[change.place].isHeld = isHeld
+        let subject = subjects[change.place]
         func note(_ cause: Transition.Cause) {
             transitions.append(
                 Transition(
-                    user: user,
-                    tier: tierName,
-                    mode: mode,
-                    from: oldRung,
+                    user: change.user,
+                    tier: change.tier,
+                    mode: change.mode,
+                    from: change.from,
                     to: subject.ladder.rung,
-                    before: oldConnections,
+                    before: before,
                     after: subject.connections,
                     cause: cause,
-                    utilization: low,
-                    utilizationHigh: high,
-                    standing: subject.evaluation?.fullest,
+                    utilization: subject.utilization,
+                    utilizationHigh: subject.utilizationHigh,
+                    standing: subject.fullest,
                     time: now
                 )
             )
         }
-        if oldRung != subject.ladder.rung || oldConnections != subject.connections || wasHeld != subject.isHeld {
-            note(cause)
+        if change.from != subject.ladder.rung || before != subject.connections || change.wasHeld != isHeld {
+            note(change.cause)
         }
-        if subject.isAlerted, !wasAlerted { note(.possible) }
+        if subject.isAlerted, !change.wasAlerted { note(.possible) }
     }
 
     /// Whether one more limited user is more than the policy allows at once.
@@ -218,28 +288,24 @@ public struct Decider: Sendable {
         return limitedCount + 1 > max(1, Int(share * Double(subjects.count)))
     }
 
-    /// Users whose limit waits for consent.
-    public var heldCount: Int { subjects.values.count { $0.isHeld } }
+    // MARK: Places
 
-    /// What is to be published: everybody on a rung or limited.
-    public var limits: [PublishedLimits.Entry] {
-        subjects.compactMap { user, subject in
-            guard subject.ladder.rung != .ok || subject.connections != nil else { return nil }
-            return PublishedLimits.Entry(
-                user,
-                connections: subject.connections,
-                rung: subject.ladder.rung,
-                since: subject.ladder.since.nanoseconds / 1_000_000_000,
-                utilization: subject.evaluation?.utilization ?? 0
-            )
-        }
-        .sorted { $0.user < $1.user }
+    private mutating func place(of active: ActiveUser) -> Int {
+        if let known = places[active.user] { return known }
+        subjects.append(Subject(active.user, tier: active.tier))
+        places[active.user] = subjects.count - 1
+        return subjects.count - 1
     }
 
     /// Forgets users without a rung, a limit or a register.
     public mutating func forget(unless isKnown: (UserKey) -> Bool) {
-        subjects = subjects.filter { user, subject in
-            subject.ladder.rung != .ok || subject.connections != nil || isKnown(user)
-        }
+        let left = subjects.filter { !$0.isSettled || isKnown($0.user) }
+        guard left.count < subjects.count else { return }
+        subjects = left
+        places = Dictionary(uniqueKeysWithValues: left.enumerated().map { ($1.user, $0) })
+    }
+
+    private static func timestamp(_ seconds: Int64) -> Timestamp {
+        Timestamp(nanoseconds: seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
     }
 }

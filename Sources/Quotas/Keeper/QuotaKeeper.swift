@@ -69,7 +69,7 @@ public struct QuotaKeeper: Sendable {
     /// Judges by something else from now on.
     public mutating func judge(by policy: QuotaPolicy) {
         terms.policy = policy
-        changed.formUnion(decider.subjects.keys)
+        changed.formUnion(decider.subjects.map(\.user))
     }
 
     /// Users are in other tiers from now on.
@@ -139,6 +139,7 @@ public struct QuotaKeeper: Sendable {
         if clock >= due.forget {
             due.forget = clock + 60_000
             sync.ledger.forget(before: now)
+            decider.forget { sync.ledger.knows($0) }
         }
         guard let token else { return [] }
         // Calendar windows begin with a minute: who is let go then need not wait for the batch.
@@ -230,10 +231,10 @@ public struct QuotaKeeper: Sendable {
         for user in Set(found.keys).union(terms.overrides.keys) where found[user] != terms.overrides[user] {
             changed.insert(user)
         }
-        if consent > terms.consent { changed.formUnion(decider.subjects.filter { $0.value.isHeld }.keys) }
+        if consent > terms.consent { changed.formUnion(decider.subjects.filter(\.isHeld).map(\.user)) }
         var modes: [String: EnforcementMode] = [:]
         for (tier, text) in try store.all(in: "modes") { modes[tier] = EnforcementMode(rawValue: text) }
-        if modes != terms.modes || pause != terms.pause { changed.formUnion(decider.subjects.keys) }
+        if modes != terms.modes || pause != terms.pause { changed.formUnion(decider.subjects.map(\.user)) }
         (terms.overrides, terms.consent, terms.pause, terms.modes) = (found, consent, pause, modes)
         guard token != nil else { return }
         for (name, _) in try store.all(in: Self.resets) {

@@ -30,6 +30,7 @@ public struct NodeLedger: Sendable {
     private var free: [Int] = []
     /// Holders with something dirty, oldest first.
     private var queue: [Int] = []
+    private var isSorted = false
 
     /// An empty ledger.
     public init() {}
@@ -78,7 +79,13 @@ public struct NodeLedger: Sendable {
     // MARK: Exchange with a store
 
     /// The next registers to be read before they can be written, and totals to be written.
+    ///
+    /// Where there are many, they come by user: a file that keeps them so is written from front to back.
     public mutating func takeDirty(most count: Int) -> (reads: [RegisterKey], writes: [RegisterWrite]) {
+        if queue.count > count, !isSorted {
+            queue.sort { holders[$0].user < holders[$1].user }
+            isSorted = true
+        }
         var (reads, writes): ([RegisterKey], [RegisterWrite]) = ([], [])
         var taken = 0
         while taken < queue.count, reads.count + writes.count < count {
@@ -90,6 +97,7 @@ public struct NodeLedger: Sendable {
             }
         }
         queue.removeFirst(taken)
+        if queue.isEmpty { isSorted = false }
         return (reads, writes)
     }
 
@@ -165,14 +173,24 @@ public struct NodeLedger: Sendable {
 
     // MARK: Looking
 
+    /// Whether anything is known of a user.
+    public func knows(_ user: UserKey) -> Bool { places[user] != nil }
+
+    /// What a user used of a calendar window that begins at `start`.
+    func usage(of user: UserKey, _ window: WindowKind, from start: Int64) -> Usage {
+        guard let place = places[user] else { return .zero }
+        // By index: an entry is costly to move.
+        for index in holders[place].entries.indices
+        where holders[place].entries[index].key.start == start && holders[place].entries[index].key.window == window {
+            return holders[place].entries[index].own + holders[place].entries[index].others
+        }
+        return .zero
+    }
+
     /// What a user used of a window at `now`; spans that are partly outside count as possible only.
     public func usage(of user: UserKey, _ window: WindowKind, _ zone: ZoneTable, now: Int64) -> Usage {
+        guard let part = window.part else { return usage(of: user, window, from: window.span(at: now, zone).start) }
         guard let place = places[user] else { return .zero }
-        guard let part = window.part else {
-            let start = window.span(at: now, zone).start
-            return holders[place].entries.last { $0.key.start == start && $0.key.window == window }
-                .map { $0.own + $0.others } ?? .zero
-        }
         let oldest = now - window.horizon + 1
         var sum = Usage.zero
         for entry in holders[place].entries where entry.key.window == window {

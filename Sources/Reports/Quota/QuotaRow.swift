@@ -29,13 +29,14 @@ public struct QuotaRow: Sendable {
         user: UserKey,
         mode: EnforcementMode,
         subject: Decider.Subject,
+        standings: [LimitStanding],
         override: Override?,
         enforcement: [(backend: String, state: UserEnforcement)]
     ) {
         (self.name, self.user, self.mode, self.override) = (name, user, mode, override)
         tier = subject.tier
         (rung, since) = (subject.ladder.rung, subject.ladder.since.nanoseconds / 1_000_000_000)
-        standings = subject.evaluation?.standings ?? []
+        self.standings = standings
         connections = subject.connections
         (isHeld, isAlerted) = (subject.isHeld, subject.isAlerted)
         self.enforcement = enforcement

@@ -33,23 +33,23 @@ extension QuotaService {
 
     private func rows(_ users: [UserKey]?) -> [QuotaRow] {
         let found = withState { state in
-            let subjects = state.keeper.decider.subjects
-            return (users ?? Array(subjects.keys)).compactMap { user -> QuotaRow? in
-                guard var subject = subjects[user] ?? (users == nil ? nil : Decider.Subject(tier: "", since: .epoch))
-                else {
-                    return nil
-                }
-                if subject.evaluation != nil, let tier = state.policy.tiers[subject.tier] {
-                    // As of now, not as of the last change.
-                    let now = state.keeper.sync.time(Supervisor.time())
-                    subject.refresh(user, tier, in: state.keeper.sync.ledger, state.policy.zone, now: now)
+            let keeper = state.keeper
+            let now = keeper.sync.time(Supervisor.time())
+            let subjects =
+                users.map { $0.map { keeper.decider[$0] ?? Decider.Subject($0, tier: "") } } ?? keeper.decider.subjects
+            return subjects.map { subject in
+                // As of now, not as of the last change.
+                let tier = keeper.terms.mode(of: subject.tier) == .off ? nil : state.policy.tiers[subject.tier]
+                let evaluation = tier.map {
+                    Evaluation(subject.user, $0, in: keeper.sync.ledger, state.policy.zone, now: now)
                 }
                 return QuotaRow(
-                    name: state.names[user],
-                    user: user,
-                    mode: state.keeper.terms.mode(of: subject.tier),
+                    name: state.names[subject.user],
+                    user: subject.user,
+                    mode: keeper.terms.mode(of: subject.tier),
                     subject: subject,
-                    override: state.keeper.terms.overrides[user],
+                    standings: evaluation?.standings ?? [],
+                    override: keeper.terms.overrides[subject.user],
                     enforcement: []
                 )
             }
