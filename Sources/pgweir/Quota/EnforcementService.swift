@@ -117,6 +117,7 @@ final class EnforcementService: Sendable {
         let backend: any EnforcementBackend
         var known: [UserKey: String] = [:]
         var asked: Int64 = 0
+        let began = Supervisor.time().nanoseconds / 1_000_000_000
         var generation: UInt64 = 0
         var since: [UserKey: Timestamp] = [:]
 
@@ -126,6 +127,8 @@ final class EnforcementService: Sendable {
     private func apply(_ limits: PublishedLimits?, _ offset: Int64, _ site: inout Site) {
         let now = Supervisor.time()
         let seconds = now.nanoseconds / 1_000_000_000
+        // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
+        if limits == nil, seconds - site.began < 60, seconds >= site.began { return }
         let isOver = limits.map { $0.expires - offset <= seconds } ?? true
         let entries = isOver ? [] : limits?.entries.filter { $0.connections != nil } ?? []
         let isUnknown = entries.contains { site.known[$0.user] == nil }

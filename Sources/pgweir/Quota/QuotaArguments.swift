@@ -94,6 +94,11 @@ struct BackendArguments: ParsableArguments {
             options.protected = Set(protect)
             backends.append(PgBouncerBackend(options, now: now))
         }
+        if let roleLimit {
+            var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
+            (options.trims, options.protected) = (trim, Set(protect))
+            backends.append(RoleLimitBackend(options))
+        }
         return backends
     }
 }
