@@ -78,7 +78,7 @@ public final class PgBouncerBackend: EnforcementBackend {
         return known
     }
 
-    /// See ``EnforcementBackend/apply(_:now:)``. Takes some milliseconds, with a load up to a second per instance.
+    /// Takes a step, which takes some milliseconds, with a load up to a second per instance.
     public func apply(_ wanted: WantedLimits, now: Timestamp) -> EnforcementOutcome {
         let isOld = wanted.generation < applied.generation && now < applied.expires
         let isOver = wanted.expires <= now

@@ -2,7 +2,9 @@
 
 /// Where PgBouncer is, and how its users may be limited.
 public struct PgBouncerOptions: Sendable {
-    /// One PgBouncer process. Those that share a port by `so_reuseport` each need a `unix_socket_dir` of their own.
+    /// One PgBouncer process.
+    ///
+    /// Those that share a port by `so_reuseport` each need a `unix_socket_dir` of their own.
     public struct Instance: Sendable {
         /// How to reach its console: a connection string of libpq, such as `host=/run/pgbouncer dbname=pgbouncer`.
         public var console: String

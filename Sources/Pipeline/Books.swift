@@ -113,7 +113,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         for handle in active {
             guard let user = principals[handle].user else { continue }
             let slots = principals[handle].account.drain()
-            if !slots.isEmpty { usage.append(UserUsage(user: user, slots: slots)) }
+            // PgBouncer's console is no database: what is asked there is nobody's cost.
+            if !slots.isEmpty, principals[handle].database != "pgbouncer" {
+                usage.append(UserUsage(user: user, slots: slots))
+            }
         }
         active.removeAll(keepingCapacity: true)
         return usage

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
+import Glibc
 public import Quotas
 public import RedisClient
 
@@ -139,6 +140,8 @@ public final class RedisLedgerStore: LedgerStore {
     }
 
     /// Takes or renews a lease, by a script: taking and asking must not come apart.
+    ///
+    /// Tokens begin at the time in seconds, so that they grow even where Redis lost the last one.
     public func lease(_ name: String, holder: String, seconds: Int64) throws(LedgerError) -> UInt64? {
         let key = prefix + "lease:{\(name)}"
         let command = RedisCommand(
@@ -149,6 +152,7 @@ public final class RedisLedgerStore: LedgerStore {
             key + ":token",
             holder,
             String(seconds * 1000),
+            String(Glibc.time(nil)),
             key: 3,
             moreKeys: [4]
         )
@@ -160,12 +164,14 @@ public final class RedisLedgerStore: LedgerStore {
         local holder = redis.call('GET', KEYS[1])
         if holder == ARGV[1] then
             redis.call('PEXPIRE', KEYS[1], ARGV[2])
-            return tonumber(redis.call('GET', KEYS[2]) or redis.call('INCR', KEYS[2]))
+            return tonumber(redis.call('GET', KEYS[2]) or ARGV[3])
         elseif holder then
             return 0
         end
         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-        return redis.call('INCR', KEYS[2])
+        local token = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, tonumber(ARGV[3]))
+        redis.call('SET', KEYS[2], string.format('%d', token))
+        return token
         """
 
     /// Gives a lease back.

@@ -5,7 +5,9 @@ public import Quotas
 
 /// Where roles are limited, and how.
 public struct RoleLimitOptions: Sendable {
-    /// The server: a connection string of libpq. Its role needs CREATEROLE (and ADMIN OPTION on the roles since
+    /// The server: a connection string of libpq.
+    ///
+    /// Its role needs CREATEROLE (and ADMIN OPTION on the roles since
     /// PostgreSQL 16), and pg_read_all_stats to count sessions.
     public var server: String
     /// A file that holds what roles had before, so that a crash of ours cannot lose it.

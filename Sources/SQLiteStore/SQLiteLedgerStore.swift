@@ -153,9 +153,9 @@ public final class SQLiteLedgerStore: LedgerStore {
         try perform { database in
             try database.execute(
                 sql: """
-                    INSERT INTO lease (name, holder, until, token) VALUES (?, ?, unixepoch() + ?, 1)
+                    INSERT INTO lease (name, holder, until, token) VALUES (?, ?, unixepoch() + ?, unixepoch())
                     ON CONFLICT (name) DO UPDATE SET
-                        token = token + (holder <> excluded.holder OR until <= unixepoch()),
+                        token = iif(holder = excluded.holder AND until > unixepoch(), token, max(token + 1, unixepoch())),
                         holder = excluded.holder, until = excluded.until
                     WHERE holder = excluded.holder OR until <= unixepoch()
                     """,

@@ -179,6 +179,43 @@ struct KeeperTests {
         #expect(limit(keeper, user(1)) == 1 && limit(keeper, user(2)) == nil)
     }
 
+    @Test func `a pause lets everybody go, also who was limited by hand, and ends by itself`() throws {
+        let world = World()
+        let keeper = Box(QuotaKeeper(world.store, node: "a", incarnation: "1", policy: policy(.enforce)))
+        spend(500, keeper, user(1), world)
+        spend(1, keeper, user(2), world)
+        _ = keeper.turn(at: world.at)
+        let byHand = Override(.limit(connections: 3), until: world.seconds + 600, by: "ann", reason: "test")
+        try keeper.keeper.override(user(2).user, byHand)
+        world.tick()
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == 1 && limit(keeper, user(2)) == 3)
+        try keeper.keeper.pause(Override(.exempt, until: world.seconds + 30, by: "ann", reason: "incident"))
+        world.tick()
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == nil && limit(keeper, user(2)) == nil)
+        world.tick(40)
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == 1 && limit(keeper, user(2)) == 3)
+    }
+
+    @Test func `a mode that is switched at run time holds at once`() throws {
+        let world = World()
+        let keeper = Box(QuotaKeeper(world.store, node: "a", incarnation: "1", policy: policy(.monitor)))
+        spend(500, keeper, user(1), world)
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == nil)
+        try keeper.keeper.switchMode(.enforce, of: "t")
+        world.tick()
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == 1)
+        try keeper.keeper.switchMode(.off, of: QuotaKeeper.everybody)
+        try keeper.keeper.switchMode(nil, of: "t")
+        world.tick()
+        _ = keeper.turn(at: world.at)
+        #expect(limit(keeper, user(1)) == nil)
+    }
+
     @Test func `no more users are limited at once than allowed, until somebody consents`() throws {
         let world = World()
         let keeper = Box(QuotaKeeper(world.store, node: "a", incarnation: "1", policy: policy(.enforce, most: 0.2)))

@@ -2,7 +2,9 @@
 import Foundation
 import Glibc
 
-/// A program of a test's. Not `Foundation.Process`, which hangs where loopback is down.
+/// A program of a test's.
+///
+/// Not `Foundation.Process`, which hangs where loopback is down.
 public final class ChildProcess: Sendable {
     /// Why a program did not do its work.
     public struct Failure: Error, CustomStringConvertible {

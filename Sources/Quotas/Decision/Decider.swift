@@ -203,8 +203,11 @@ public struct Decider: Sendable {
         case .exempt?: (change.connections, change.cause) = (nil, .override)
         case .limit(let connections)?: (change.connections, change.cause) = (connections, .override)
         default:
-            if terms.pause > now, change.connections != nil { (change.connections, change.cause) = (nil, .override) }
             change.isNewLimit = change.connections != nil && subjects[place].connections == nil
+        }
+        // A pause is for everybody, limits by hand included.
+        if terms.pause > now, change.connections != nil {
+            (change.connections, change.cause, change.isNewLimit) = (nil, .override, false)
         }
         return change
     }

@@ -84,7 +84,7 @@ public final class MemoryLedgerStore: LedgerStore {
             let known = state.leases[name]
             if let known, known.holder != holder, known.until > now { return nil }
             let isSame = known?.holder == holder && (known?.until ?? 0) > now
-            let token = isSame ? known?.token ?? 1 : (known?.token ?? 0) + 1
+            let token = isSame ? known?.token ?? 1 : max((known?.token ?? 0) + 1, UInt64(clamping: now))
             state.leases[name] = (holder, now + seconds, token)
             return token
         }

@@ -37,6 +37,7 @@ struct DoctorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A configuration to check.", valueName: "file")) var config: String?
     @Option(help: "The form of the answer: for people, or one JSON object a line.") var format = Format.text
     @OptionGroup var prices: ExplainArguments
+    @OptionGroup var limits: BackendArguments
     @OptionGroup var socket: SocketOption
 
     func validate() throws {
@@ -54,6 +55,7 @@ struct DoctorCommand: ParsableCommand {
         try tell(activity.map { check(SessionDirectory(.server, parameters: $0), "server") })
         try tell(pooler.map { check(SessionDirectory(.pooler, parameters: $0), "pooler") })
         try tell(PricingChecks.all(prices))
+        try tell(EnforcementChecks.all(limits))
         try tell([daemon()])
         if seconds > 0, findings.first?.level != .error { try tell(traffic()) }
         if findings.contains(where: { $0.level == .error }) { throw ExitCode(2) }
