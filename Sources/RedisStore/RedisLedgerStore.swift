@@ -102,6 +102,8 @@ public final class RedisLedgerStore: LedgerStore {
                 let part = words[start..<min(start + 2000, words.count)]
                 commands.append(RedisCommand((["ZADD", self.shelf(shelf)] + part).map { Array($0.utf8) }))
             }
+            // Forty days, longer than any window.
+            commands.append(RedisCommand("ZREMRANGEBYSCORE", self.shelf(shelf), "-inf", String(seconds - 3_456_000)))
             commands.append(RedisCommand("EXPIRE", self.shelf(shelf), "3456000"))
         }
         _ = try ask(commands)

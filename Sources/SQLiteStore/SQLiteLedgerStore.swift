@@ -2,12 +2,16 @@
 public import Domain
 import GRDB
 public import Quotas
+import Synchronization
 
 /// Totals in an SQLite file: what holds where there is no Redis, across restarts.
 ///
 /// Several processes of one machine may share the file (WAL); each has a node name of its own.
 public final class SQLiteLedgerStore: LedgerStore {
     private let queue: DatabaseQueue
+    private let exchanges = Atomic<Int>(0)
+    /// After so many exchanges registers that nobody needs are cleared away.
+    private static let cleaning = 1000
     /// What it is, for people.
     public let name: String
 
@@ -63,8 +67,10 @@ public final class SQLiteLedgerStore: LedgerStore {
 
     /// Stores own totals and reads what is there, all or none.
     public func exchange(_ writes: [RegisterWrite], of node: String) throws(LedgerError) -> [RegisterReading] {
-        try perform { database in
+        let isDue = exchanges.add(1, ordering: .relaxed).newValue % Self.cleaning == 0
+        return try perform { database in
             try Self.set(writes, as: node, database)
+            if isDue { try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()") }
             return try Self.read(writes.map(\.key), node, database)
         }
     }

@@ -151,6 +151,31 @@ struct LedgerTests {
         #expect(second.sync.ledger.usage(of: user(1).user, .hour, .utc, now: Self.start + 29).low == 90)
     }
 
+    @Test func `a process that slept while another one had its name adds to what that one wrote`() {
+        let time = Mutex(Self.start)
+        let shared = MemoryLedgerStore { time.withLock { $0 } }
+        var sleeper = QuotaKeeper(shared, node: "same", incarnation: "a", policy: policy)
+        var other = QuotaKeeper(shared, node: "same", incarnation: "b", policy: policy)
+        func spend(_ keeper: inout QuotaKeeper, at now: Int64) {
+            time.withLock { $0 = now }
+            keeper.add([SlotUsage(start: now / 10 * 10, usage: Usage(low: 100, high: 100))], of: user(1), at: at(now))
+            _ = keeper.turn(at: at(now))
+        }
+        spend(&sleeper, at: Self.start)
+        // It hangs; its name becomes free, and another one takes it and ends.
+        for second in 20..<25 { spend(&other, at: Self.start + Int64(second)) }
+        spend(&sleeper, at: Self.start + 26)
+        #expect(sleeper.problem != nil)
+        other.close(at: at(Self.start + 27))
+        for second in 28..<34 {
+            time.withLock { $0 = Self.start + Int64(second) }
+            _ = sleeper.turn(at: at(Self.start + Int64(second)))
+        }
+        let key = RegisterKey(user(1).user, .hour, at: Self.start, .utc)
+        #expect((try? shared.read([key], of: "nobody").first?.others.low) == 700)
+        #expect(sleeper.sync.ledger.usage(of: user(1).user, .hour, .utc, now: Self.start + 33).low == 700)
+    }
+
     @Test func `late usage goes to its own window, and very late usage is counted as such`() {
         var ledger = NodeLedger()
         let user = user(1).user

@@ -25,6 +25,8 @@ public struct LedgerSync: Sendable {
     private var corrections: [RegisterKey: Usage] = [:]
     private var nextVisit: Int64 = .min / 2
     private var isHeld = false
+    /// Of the lease on the name: another one means that the name was free for a while.
+    private var nameToken: UInt64?
 
     /// How long a name stays taken after its process died, in seconds.
     static let nameLease: Int64 = 10
@@ -52,14 +54,18 @@ public struct LedgerSync: Sendable {
         // A clock that was set back must not put it off.
         guard seconds >= nextVisit || seconds < nextVisit - 60 || !isHeld else { return }
         nextVisit = seconds + 2
-        isHeld = try store.lease("node-" + node, holder: incarnation, seconds: Self.nameLease) != nil
+        let token = try store.lease("node-" + node, holder: incarnation, seconds: Self.nameLease)
+        isHeld = token != nil
         isContested = !isHeld
-        guard isHeld else { return }
+        guard let token else { return }
         if let time = try store.time() {
             let offset = (time.nanoseconds - local.nanoseconds) / 1_000_000_000
             clockOffset = abs(offset) < 2 ? 0 : offset
         }
         let name = try store.epoch()
+        let wasAway = nameToken.map { $0 != token } ?? false
+        nameToken = token
+        if epoch == name, wasAway { ledger.doubtAll() }
         if let epoch, epoch != name {
             losses &+= 1
             ledger.rewriteAll()

@@ -32,6 +32,10 @@ public struct QuotaKeeper: Sendable {
     private var pendingReset: Set<UserKey> = []
     private var due = Due()
     private var knownLosses: UInt64 = 0
+    /// What changed and was not told yet.
+    private var decided: [Transition] = []
+    /// Whether what was decided is not published yet.
+    private var mustPublish = false
 
     /// When things are to be done next: ms of this machine's clock.
     private struct Due {
@@ -98,25 +102,29 @@ public struct QuotaKeeper: Sendable {
     /// Stores usage, decides what is due, publishes it; returns what changed for users, where this node decides.
     public mutating func turn(at local: Timestamp) -> [Transition] {
         do throws(LedgerError) {
-            let transitions = try work(local)
+            try work(local)
             problem =
                 sync.isContested ? "another process writes under this node's name: give it a name of its own" : nil
-            return transitions
         } catch {
             failures &+= 1
             problem = error.description
-            return []
         }
+        defer { decided = [] }
+        return decided
     }
 
-    private mutating func work(_ local: Timestamp) throws(LedgerError) -> [Transition] {
+    private mutating func work(_ local: Timestamp) throws(LedgerError) {
         let clock = local.nanoseconds / 1_000_000
         // A clock that was set back: everything is due.
         if clock < due.seen - 1000 { due = Due() }
         due.seen = clock
         try sync.visit(local)
-        guard !sync.isContested else { return [] }
         let now = sync.time(local)
+        guard !sync.isContested else {
+            // Somebody else is this node: what he decides holds here too.
+            token = nil
+            return try follow()
+        }
         changed.formUnion(try sync.flush(now: now))
         if !touches.isEmpty {
             try store.touch(touches.map { ActiveUser($0.key, tier: $0.value) }, at: now)
@@ -126,32 +134,32 @@ public struct QuotaKeeper: Sendable {
             due.lease = clock + Self.deciderLease * 300
             try stand(now: now)
         }
-        var transitions: [Transition] = []
         if clock >= due.look {
             due.look = clock + Self.lookInterval
             try readOverrides(now: now)
             if token != nil, sync.hasPeers { try lookAround(now: now) }
-            // None: a store that lost them, not a decision. What was decided ends by its lease.
-            if token == nil, let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) {
-                wanted = limits
-            }
+            if token == nil { try follow() }
         }
         if clock >= due.forget {
             due.forget = clock + 60_000
             sync.ledger.forget(before: now)
             decider.forget { sync.ledger.knows($0) }
+            tiers = tiers.filter { sync.ledger.knows($0.key) }
         }
-        guard let token else { return [] }
+        guard let token else { return }
         // Calendar windows begin with a minute: who is let go then need not wait for the batch.
         let isBatch = clock >= due.batch || now / 60 != due.minute
         due.minute = now / 60
-        guard isBatch || !changed.isEmpty || !terms.reset.isEmpty else { return [] }
+        guard isBatch || !changed.isEmpty || !terms.reset.isEmpty || mustPublish else { return }
         if isBatch { due.batch = clock + Self.batchInterval }
         let users = changed.map { ActiveUser($0, tier: tiers[$0] ?? "") }
-        transitions = decider.look(at: users, in: sync.ledger, terms, now: now, isBatch: isBatch)
+        let found = decider.look(at: users, in: sync.ledger, terms, now: now, isBatch: isBatch)
         changed = []
         terms.reset = []
-        if isBatch || !transitions.isEmpty || wanted == nil {
+        // Told even where the store does not take what follows from it.
+        decided += found
+        if isBatch || !found.isEmpty || wanted == nil { mustPublish = true }
+        if mustPublish {
             sequence &+= 1
             let limits = PublishedLimits(
                 generation: token << 32 | sequence & 0xFFFF_FFFF,
@@ -160,8 +168,14 @@ public struct QuotaKeeper: Sendable {
             )
             try store.put("limits", limits.text, seconds: lease)
             wanted = limits
+            mustPublish = false
         }
-        return transitions
+    }
+
+    /// Takes over what another node decided.
+    private mutating func follow() throws(LedgerError) {
+        // None: a store that lost them, not a decision. What was decided ends by its lease.
+        if let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) { wanted = limits }
     }
 
     /// Takes or renews the right to decide; who gets it takes over what was decided before.

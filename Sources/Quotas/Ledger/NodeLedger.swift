@@ -10,6 +10,8 @@ public struct NodeLedger: Sendable {
         /// Own usage: since the start, and once `isKnown`, all of it.
         var own = Usage.zero
         var others = Usage.zero
+        /// What of it the store had when it was read or written last.
+        var stored = Usage.zero
         /// Whether the own total of earlier runs is part of `own`.
         var isKnown = false
         var isDirty = false
@@ -127,6 +129,7 @@ public struct NodeLedger: Sendable {
         if !holders[holder].entries[entry].isKnown {
             holders[holder].entries[entry].isKnown = true
             holders[holder].entries[entry].own += reading.own ?? .zero
+            holders[holder].entries[entry].stored = reading.own ?? .zero
         }
         holders[holder].entries[entry].others = reading.others
         holders[holder].entries[entry].read = now
@@ -139,6 +142,7 @@ public struct NodeLedger: Sendable {
             let entry = holders[holder].entries.firstIndex(where: { $0.key == write.key })
         else { return }
         holders[holder].entries[entry].others = reading.others
+        holders[holder].entries[entry].stored = write.total
         holders[holder].entries[entry].read = now
         if holders[holder].entries[entry].own == write.total {
             holders[holder].entries[entry].isDirty = false
@@ -149,6 +153,21 @@ public struct NodeLedger: Sendable {
     /// What was taken by ``takeDirty(most:)`` came back undone.
     public mutating func giveBack(_ keys: [RegisterKey]) {
         for key in keys { if let holder = places[key.user] { enqueue(holder) } }
+    }
+
+    /// Somebody else may have written under this node's name: all totals are read again before they are written.
+    public mutating func doubtAll() {
+        for (_, holder) in places {
+            for entry in holders[holder].entries.indices where holders[holder].entries[entry].isKnown {
+                // What is left is what only we know of.
+                holders[holder].entries[entry].own =
+                    holders[holder].entries[entry].own - holders[holder].entries[entry].stored
+                holders[holder].entries[entry].stored = .zero
+                holders[holder].entries[entry].isKnown = false
+                holders[holder].entries[entry].isDirty = true
+            }
+            enqueue(holder)
+        }
     }
 
     /// The store lost what it had: all own totals are to be written again.

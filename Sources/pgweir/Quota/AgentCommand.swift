@@ -103,6 +103,7 @@ final class StoredLimits: LimitSource {
 
     var wanted: (limits: PublishedLimits?, clockOffset: Int64) { state.withLock { ($0.limits, $0.offset) } }
     var problem: String? { state.withLock { $0.problem } }
+    func name(of user: UserKey) -> String? { nil }
 
     /// Reads what is wanted; what cannot be read stays, and ends by its lease.
     func refresh() {

@@ -11,6 +11,8 @@ import Synchronization
 protocol LimitSource: Sendable {
     /// What is to be in force; `nil`: not known. And how far its clock is ahead of this machine's, in seconds.
     var wanted: (limits: PublishedLimits?, clockOffset: Int64) { get }
+    /// The name of a user, where it was seen.
+    func name(of user: UserKey) -> String?
 }
 
 extension QuotaService: LimitSource {}
@@ -91,7 +93,7 @@ final class EnforcementService: Sendable {
         var backends = makeBackends().map { Site($0) }
         while !isFinished.load(ordering: .acquiring) {
             let (limits, offset) = source.wanted
-            for index in backends.indices { apply(limits, offset, &backends[index]) }
+            for index in backends.indices { apply(limits, offset, &backends[index], source) }
             usleep(UInt32(Self.pause * 1e6))
         }
         for site in backends {
@@ -124,7 +126,7 @@ final class EnforcementService: Sendable {
         init(_ backend: any EnforcementBackend) { self.backend = backend }
     }
 
-    private func apply(_ limits: PublishedLimits?, _ offset: Int64, _ site: inout Site) {
+    private func apply(_ limits: PublishedLimits?, _ offset: Int64, _ site: inout Site, _ source: any LimitSource) {
         let now = Supervisor.time()
         let seconds = now.nanoseconds / 1_000_000_000
         // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
@@ -139,6 +141,10 @@ final class EnforcementService: Sendable {
             if !names.isEmpty {
                 site.known = Dictionary(names.map { (hasher.key(of: $0), $0) }, uniquingKeysWith: { first, _ in first })
             }
+        }
+        // Where nothing is written, any name will do.
+        if site.backend is DryRun {
+            for entry in entries { site.known[entry.user] = source.name(of: entry.user) ?? entry.user.description }
         }
         site.generation = max(site.generation, limits?.generation ?? 0)
         let wanted = WantedLimits(

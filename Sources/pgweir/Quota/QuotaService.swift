@@ -162,6 +162,9 @@ final class QuotaService: Sendable {
         state.withLock { ($0.keeper.wanted, $0.keeper.sync.clockOffset) }
     }
 
+    /// The name of a user, where it was seen.
+    func name(of user: UserKey) -> String? { state.withLock { $0.names[user] } }
+
     func withState<Result>(_ body: (inout State) throws -> sending Result) rethrows -> sending Result {
         try state.withLock { try body(&$0) }
     }
