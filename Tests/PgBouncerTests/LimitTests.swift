@@ -61,6 +61,19 @@ extension RealPoolerTests {
         #expect(files.sorted() == ["globals.ini", "limits.ini"], "no draft is left")
     }
 
+    @Test func `statement pooling is limited as transaction pooling is`() throws {
+        let pooler = try RealPooler(settings: ["pool_mode = statement"])
+        let clients = try pooler.load("ann", seconds: 12, clients: 10)
+        #expect(try eventually(5) { try pooler.connections("ann") == 10 } != nil)
+        let backend = PgBouncerBackend(pooler.options(), now: now())
+        let outcome = EnforcementBackendContract.settle(backend, wants(1, [("ann", 2)]), in: [.enforced])
+        #expect(outcome.state("ann") == .enforced && outcome.standing("ann")?.observed ?? 9 <= 2)
+        #expect(try pooler.connections("ann") <= 2)
+        #expect(backend.releaseAll(now: now()) == nil)
+        let report = try clients.wait()
+        #expect(report.contains("number of failed transactions: 0") && !report.contains("aborted"), "\(report)")
+    }
+
     @Test func `session pooling is limited in part, and says why`() throws {
         let pooler = try RealPooler(users: ["ann = pool_mode=session max_user_connections=15"])
         let clients = try pooler.load("ann", seconds: 6, clients: 10)

@@ -62,21 +62,36 @@ struct AgentCommand: ParsableCommand {
             let notifier = ServiceNotifier(environment: Output.environment)
             notifier.ready("setting limits at \(backends.pgbouncer.count) PgBouncers")
             Output.complain("setting limits; ^C lifts them and ends.")
-            watch(source, service, notifier)
+            watch(source, service, notifier) { text in
+                // Only for people elsewhere: nothing depends on it.
+                do throws(LedgerError) { try store.keep(text, in: Self.standings, as: name) } catch {}
+            }
             service.finish()
         }
     }
 
-    private func watch(_ source: StoredLimits, _ service: EnforcementService, _ notifier: ServiceNotifier) {
+    /// The list in which agents tell how limits stand.
+    static let standings = "standings"
+
+    private func watch(
+        _ source: StoredLimits,
+        _ service: EnforcementService,
+        _ notifier: ServiceNotifier,
+        tell: (String?) -> Void
+    ) {
+        var turns = 0
         var complaints: Set<String> = []
         while !Interrupt.isRequested {
             source.refresh()
             let problems = Set(service.summary.problems + (source.problem.map { [$0] } ?? []))
             for problem in problems.subtracting(complaints).sorted() { Output.complain("warning: \(problem)") }
             complaints = problems
+            if turns % 4 == 0 { tell(service.export) }
+            turns += 1
             notifier.alive()
             usleep(500_000)
         }
+        tell(nil)
         notifier.stopping()
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Glibc
+import PgBouncer
 import Pipeline
 import Quotas
 import Reports
@@ -75,8 +76,8 @@ final class EnforcementService: Sendable {
         state.withLock { $0.standings[user]?.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } ?? [] }
     }
 
-    /// Users who are limited anywhere, by hash.
-    var users: [UserKey] { state.withLock { $0.standings.keys.sorted() } }
+    /// All standings as text, for other nodes: who is a hash there as well.
+    var export: String { StandingText.write(state.withLock { $0.standings }, at: Supervisor.time()) }
 
     var summary: Summary {
         state.withLock { state in
@@ -180,6 +181,7 @@ final class EnforcementService: Sendable {
         _ now: Timestamp
     ) {
         let name = site.backend.name
+        let notices = (site.backend as? PgBouncerBackend)?.notices ?? []
         for entry in entries where site.since[entry.user] == nil { site.since[entry.user] = now }
         var audit: [AuditEntry] = []
         let before = state.withLock { $0.standings.compactMapValues { $0[name] } }
@@ -211,7 +213,7 @@ final class EnforcementService: Sendable {
             for (user, standing) in standings { state.standings[user, default: [:]][name] = standing }
             state.standings = state.standings.filter { !$0.value.isEmpty }
             state.summaries[name] = Summary(
-                problems: outcome.problem.map { [$0] } ?? [],
+                problems: (outcome.problem.map { [$0] } ?? []) + notices,
                 loads: outcome.loads,
                 failures: outcome.failures,
                 drains: outcome.drains

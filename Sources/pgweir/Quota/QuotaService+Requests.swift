@@ -54,9 +54,10 @@ extension QuotaService {
                 )
             }
         }
+        let elsewhere = remoteStandings()
         return found.map { row in
             var row = row
-            row.enforcement = enforcement(of: row.user)
+            row.enforcement = enforcement(of: row.user) + (elsewhere[row.user] ?? []).map { ($0.0, $0.1) }
             return row
         }
     }

@@ -174,6 +174,18 @@ final class QuotaService: Sendable {
         enforcement.withLock { $0 }?.standing(of: user) ?? []
     }
 
+    /// How limits stand at agents elsewhere, as they told by the store.
+    func remoteStandings() -> [UserKey: [(String, UserEnforcement)]] {
+        var found: [UserKey: [(String, UserEnforcement)]] = [:]
+        let texts: [String: String]
+        do throws(LedgerError) { texts = try store.all(in: AgentCommand.standings) } catch { return [:] }
+        for (node, text) in texts {
+            let told = StandingText.read(text, from: node, at: Supervisor.time())
+            found.merge(told) { $0 + $1 }
+        }
+        return found
+    }
+
     /// For `pgweir status`.
     var facts: QuotaFacts {
         let backends = enforcement.withLock { $0 }?.summary
