@@ -13,25 +13,19 @@ public final class AuditHistory: Sendable {
     /// Opens the file, or makes it.
     public init(path: String) throws(LedgerError) {
         self.path = path
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(2)
         do {
-            queue = try DatabaseQueue(path: path, configuration: configuration)
-            try queue.writeWithoutTransaction { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            queue = try SQLiteFile.open(path) { migrator in
+                migrator.registerMigration("1") { database in
+                    try database.execute(
+                        sql: """
+                            CREATE TABLE audit (
+                                number INTEGER PRIMARY KEY, time INTEGER NOT NULL, node TEXT NOT NULL, actor TEXT NOT NULL,
+                                event TEXT NOT NULL, user TEXT, details TEXT NOT NULL);
+                            CREATE INDEX audit_user ON audit (user, number);
+                            """
+                    )
+                }
             }
-            var migrator = DatabaseMigrator()
-            migrator.registerMigration("1") { database in
-                try database.execute(
-                    sql: """
-                        CREATE TABLE audit (
-                            number INTEGER PRIMARY KEY, time INTEGER NOT NULL, node TEXT NOT NULL, actor TEXT NOT NULL,
-                            event TEXT NOT NULL, user TEXT, details TEXT NOT NULL);
-                        CREATE INDEX audit_user ON audit (user, number);
-                        """
-                )
-            }
-            try migrator.migrate(queue)
             try queue.write { database in
                 try database.execute(
                     sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - \(Self.most)"

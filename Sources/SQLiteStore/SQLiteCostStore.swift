@@ -17,27 +17,21 @@ public final class SQLiteCostStore: CostStore {
     /// Opens the file, or makes it.
     public init(path: String) throws(CostStoreError) {
         name = path
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(2)
         do {
-            queue = try DatabaseQueue(path: path, configuration: configuration)
-            try queue.writeWithoutTransaction { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            queue = try SQLiteFile.open(path) { migrator in
+                migrator.registerMigration("1") { database in
+                    try database.execute(
+                        sql: """
+                            CREATE TABLE price (key TEXT PRIMARY KEY, text TEXT NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+                            CREATE TABLE claim (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+                            """
+                    )
+                }
+                migrator.registerMigration("2") { database in
+                    try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
+                    try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [Self.newEpoch()])
+                }
             }
-            var migrator = DatabaseMigrator()
-            migrator.registerMigration("1") { database in
-                try database.execute(
-                    sql: """
-                        CREATE TABLE price (key TEXT PRIMARY KEY, text TEXT NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
-                        CREATE TABLE claim (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-                        """
-                )
-            }
-            migrator.registerMigration("2") { database in
-                try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
-                try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [Self.newEpoch()])
-            }
-            try migrator.migrate(queue)
             try queue.write { database in
                 try database.execute(
                     sql: """

@@ -18,36 +18,30 @@ public final class SQLiteLedgerStore: LedgerStore {
     /// Opens the file, or makes it.
     public init(path: String) throws(LedgerError) {
         name = path
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(2)
         do {
-            queue = try DatabaseQueue(path: path, configuration: configuration)
-            try queue.writeWithoutTransaction { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            queue = try SQLiteFile.open(path) { migrator in
+                migrator.registerMigration("1") { database in
+                    try database.execute(
+                        sql: """
+                            CREATE TABLE register (
+                                user TEXT NOT NULL, place TEXT NOT NULL, node TEXT NOT NULL,
+                                low INTEGER NOT NULL, high INTEGER NOT NULL, until INTEGER NOT NULL,
+                                PRIMARY KEY (user, place, node)) WITHOUT ROWID;
+                            CREATE INDEX register_until ON register (until);
+                            CREATE TABLE touched (user TEXT PRIMARY KEY, tier TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+                            CREATE INDEX touched_at ON touched (at);
+                            CREATE TABLE lease (
+                                name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL,
+                                token INTEGER NOT NULL) WITHOUT ROWID;
+                            CREATE TABLE entry (
+                                list TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, until INTEGER NOT NULL,
+                                PRIMARY KEY (list, name)) WITHOUT ROWID;
+                            CREATE TABLE epoch (name TEXT NOT NULL);
+                            INSERT INTO epoch (name) VALUES (hex(randomblob(8)));
+                            """
+                    )
+                }
             }
-            var migrator = DatabaseMigrator()
-            migrator.registerMigration("1") { database in
-                try database.execute(
-                    sql: """
-                        CREATE TABLE register (
-                            user TEXT NOT NULL, place TEXT NOT NULL, node TEXT NOT NULL,
-                            low INTEGER NOT NULL, high INTEGER NOT NULL, until INTEGER NOT NULL,
-                            PRIMARY KEY (user, place, node)) WITHOUT ROWID;
-                        CREATE INDEX register_until ON register (until);
-                        CREATE TABLE touched (user TEXT PRIMARY KEY, tier TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
-                        CREATE INDEX touched_at ON touched (at);
-                        CREATE TABLE lease (
-                            name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL,
-                            token INTEGER NOT NULL) WITHOUT ROWID;
-                        CREATE TABLE entry (
-                            list TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, until INTEGER NOT NULL,
-                            PRIMARY KEY (list, name)) WITHOUT ROWID;
-                        CREATE TABLE epoch (name TEXT NOT NULL);
-                        INSERT INTO epoch (name) VALUES (hex(randomblob(8)));
-                        """
-                )
-            }
-            try migrator.migrate(queue)
             try queue.write { database in
                 try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
                 try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
