@@ -78,6 +78,11 @@ struct RunCommand: ParsableCommand {
 
     func validate() throws {
         guard !interface.isEmpty else { throw ValidationError("Name an interface, such as -i eth0 or -i any.") }
+        let isCovered = interface.contains("any") && interface.contains { $0 != "any" && !$0.hasPrefix("nflog") }
+        guard !isCovered, Set(interface).count == interface.count else {
+            // Copies that come by two taps may be a whole short connection apart, and would be billed twice.
+            throw ValidationError("'any' taps all interfaces: name it alone, and each interface once.")
+        }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
         guard (1...2047).contains(buffer) else { throw ValidationError("--buffer must be from 1 to 2047.") }
         guard (96...262_144).contains(snaplen) else { throw ValidationError("--snaplen must be from 96 to 262144.") }
