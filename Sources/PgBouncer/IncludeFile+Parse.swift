@@ -43,7 +43,7 @@ extension IncludeFile {
 
         mutating func take(_ line: String) {
             number += 1
-            if number == 1 { return takeLease(line) }
+            if number == 1, takeLease(line) { return }
             guard let first = line.first else { return }
             if isComplete { complain("something follows the end") }
             switch first {
@@ -55,13 +55,14 @@ extension IncludeFile {
             }
         }
 
-        private mutating func takeLease(_ line: String) {
+        private mutating func takeLease(_ line: String) -> Bool {
             let words = line.split(separator: " ")
             guard words.count == 5, words[0] == ";", words[1] == "lease", words[4] == "by=pgweir",
                 words[2].hasPrefix("gen="), words[3].hasPrefix("expires="),
                 let generation = UInt64(words[2].dropFirst(4)), let expires = Int64(words[3].dropFirst(8))
-            else { return }
+            else { return false }
             (reading.file.generation, reading.file.expires, hasLease) = (generation, expires, true)
+            return true
         }
 
         private mutating func takeComment(_ line: String) {
@@ -75,7 +76,8 @@ extension IncludeFile {
 
         private mutating func takeUser(_ line: String) {
             defer { above = nil }
-            guard section == "[users]", let (name, rest) = UserName.read(line[...]),
+            // Without any section it may be the rest of a file that lost its head: whom it names is to be released.
+            guard section == "[users]" || section.isEmpty, let (name, rest) = UserName.read(line[...]),
                 UserName.refusal(name, version: PgBouncerVersion(1, 25, 0)) == nil
             else { return complain("not a user's line") }
             guard let settings = UserSettings(rest) else {
@@ -83,6 +85,7 @@ extension IncludeFile {
                 reading.file.entries[name] = Entry(limit: UserSettings.none, release: release(of: name) ?? .none)
                 return complain("settings that make no sense")
             }
+            if section.isEmpty { complain("a user outside of [users]") }
             if case .released = above {
                 reading.file.entries[name] = Entry(limit: nil, release: settings)
             } else if let release = release(of: name) {

@@ -72,6 +72,8 @@ extension PgBouncerBackend {
             for instance in instances { shorten(instance) }
             return instances.contains { $0.lifetimeBefore != nil }
         }
+        // The operator's may be as short already; ours must not be longer.
+        guard instances.contains(where: { $0.isUp && isLong($0.config["server_lifetime"]) }) else { return false }
         do throws(PgBouncerError) {
             try PlainFile.replace(globals, with: Array("server_lifetime = \(Self.lifetime)\n".utf8))
         } catch {
@@ -112,13 +114,15 @@ extension PgBouncerBackend {
         return isDone
     }
 
+    /// Whether connections may live longer than while draining.
+    private func isLong(_ lifetime: String?) -> Bool { Double(lifetime ?? "") ?? 0 > Double(Self.lifetime) }
+
     /// Sets a short lifetime by SET, which the next RELOAD undoes, unless the operator's is as short.
     private func shorten(_ instance: Instance) {
         guard instance.isUp else { return }
         do throws(PostgresError) {
             try instance.readConfig()
-            guard let text = instance.config["server_lifetime"], let now = Double(text), now > Double(Self.lifetime)
-            else { return }
+            guard let text = instance.config["server_lifetime"], isLong(text) else { return }
             _ = try instance.console.run("SET server_lifetime=\(Self.lifetime)")
             instance.lifetimeBefore = text
             drainProblem = nil

@@ -54,11 +54,11 @@ extension PgBouncerBackend {
             for user in prunable where entries[user]?.limit == nil { entries[user] = nil }
             return load(entries, now)
         }
-        if failure != nil { (failure, retry) = (nil, (0, 0)) }
         if renews { renew(now) }
-        for instance in instances where instance.isUp && instance.acknowledgement != file.acknowledgement {
-            catchUp(instance)
-        }
+        let behind = instances.filter { $0.isUp && $0.acknowledgement != file.acknowledgement }
+        // The failure is over once all have the file, not before: a load that keeps failing is tried ever more rarely.
+        if behind.isEmpty { (failure, retry) = (nil, (0, 0)) }
+        for instance in behind { catchUp(instance) }
     }
 
     /// Writes new entries and has all instances load them; what was there before comes back when one does not.
@@ -136,7 +136,7 @@ extension PgBouncerBackend {
         do throws(LoadFailure) {
             try instance.load(file.acknowledgement)
             instance.sample(atMostEvery: 0)
-            retry = (0, 0)
+            (failure, retry) = (nil, (0, 0))
         } catch { fail("PgBouncer did not load the limits: \(error.reason)") }
     }
 }

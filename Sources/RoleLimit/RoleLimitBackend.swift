@@ -32,7 +32,12 @@ public final class RoleLimitBackend: EnforcementBackend {
     private var state: RoleState
     private var roles: [String: Role] = [:]
     private var rolesRead: Int64 = .min / 2
-    private var applied: UInt64 = 0
+    /// The newest wants that were carried out, and when they end: after that an older one is as good as any.
+    private var applied = (generation: UInt64(0), expires: Timestamp.epoch)
+    /// When the state was written last: a lease is not written each second.
+    private var kept = Int64.min / 2
+    /// Why the state that was found cannot be used; a person has to look.
+    private let damage: String?
     private var counters = (loads: UInt64(0), failures: UInt64(0), drains: UInt64(0))
     private var stateProblem: String?
 
@@ -51,9 +56,10 @@ public final class RoleLimitBackend: EnforcementBackend {
         self.options = options
         do throws(RoleStateError) {
             state = try RoleState.read(options.stateFile)
+            damage = nil
         } catch {
             state = RoleState()
-            stateProblem = error.description
+            damage = error.description
         }
     }
 
@@ -70,12 +76,15 @@ public final class RoleLimitBackend: EnforcementBackend {
     /// Sets, keeps and lifts limits.
     public func apply(_ wanted: WantedLimits, now: Timestamp) -> EnforcementOutcome {
         let second = now.nanoseconds / 1_000_000_000
-        if let stateProblem { return outcome(wanted, stateProblem) }
-        guard wanted.generation >= applied else {
-            return outcome(wanted, "an older decision (\(wanted.generation)) than the last one (\(applied)) came")
-        }
-        applied = wanted.generation
+        if let damage { return outcome(wanted, damage) }
         let isOver = wanted.expires <= now
+        guard wanted.generation >= applied.generation || now >= applied.expires else {
+            return outcome(
+                wanted,
+                "an older decision (\(wanted.generation)) than the last one (\(applied.generation)) came"
+            )
+        }
+        if !isOver { applied = (wanted.generation, wanted.expires) }
         do throws(PostgresError) {
             try readRoles(second)
             return try bring(isOver ? [] : wanted.limits, wanted, second)
@@ -88,6 +97,8 @@ public final class RoleLimitBackend: EnforcementBackend {
 
     /// Puts back what roles had.
     public func releaseAll(now: Timestamp) -> String? {
+        if let damage { return damage }
+        applied.expires = .epoch
         do throws(PostgresError) {
             try readRoles(now.nanoseconds / 1_000_000_000)
             for role in state.before.keys.sorted() { try release(role) }
@@ -96,6 +107,15 @@ public final class RoleLimitBackend: EnforcementBackend {
             return
                 "\(error); 'pgweir run --role-limit' puts the limits of \(state.before.count) roles back when it starts again"
         }
+    }
+
+    /// Puts back what roles had if the lease on their limits has run out; for a start, and for a guard of its own.
+    ///
+    /// Returns what went wrong, if anything.
+    public func releaseExpired(now: Timestamp) -> String? {
+        if let damage { return damage }
+        guard !state.before.isEmpty, !state.isFresh(now.nanoseconds / 1_000_000_000) else { return nil }
+        return releaseAll(now: now)
     }
 
     private func bring(
@@ -111,16 +131,20 @@ public final class RoleLimitBackend: EnforcementBackend {
                 UserEnforcement(user: role, connections: nil, state: .released, observed: roles[role]?.sessions)
             )
         }
+        let before = state
         state.expires = wanted.expires.nanoseconds / 1_000_000_000
-        for limit in limits { users.append(try bring(limit)) }
-        if !state.before.isEmpty { keepState() }
+        var seen: Set<String> = []
+        for limit in limits where seen.insert(limit.user).inserted { users.append(try bring(limit)) }
+        let isDue = second - kept >= 10 || second < kept || (before.expires - second) * 2 < state.expires - second
+        if !state.before.isEmpty, isDue || stateProblem != nil { keepState(second) }
         var outcome = EnforcementOutcome(users: users, problem: stateProblem)
         (outcome.loads, outcome.failures, outcome.drains) = counters
         return outcome
     }
 
     private func bring(_ limit: UserLimit) throws(PostgresError) -> UserEnforcement {
-        guard let role = roles[limit.user] else {
+        // By bytes: Swift takes two ways to write an accent for one, PostgreSQL does not.
+        guard let index = roles.index(forKey: limit.user), roles[index].key.utf8.elementsEqual(limit.user.utf8) else {
             return UserEnforcement(
                 user: limit.user,
                 connections: nil,
@@ -128,6 +152,7 @@ public final class RoleLimitBackend: EnforcementBackend {
                 reason: "no role that may log in"
             )
         }
+        let role = roles[index].value
         if let refusal = role.refusal {
             return UserEnforcement(user: limit.user, connections: nil, state: .skipped, reason: refusal)
         }
@@ -192,7 +217,7 @@ public final class RoleLimitBackend: EnforcementBackend {
         guard let number = roles[role]?.number, number.allSatisfy(\.isNumber) else { return }
         _ = try connected().rows(
             of: """
-                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
                 WHERE usesysid = \(number) AND state = 'idle' AND backend_type = 'client backend'
                 ORDER BY state_change LIMIT \(surplus)
                 """,
@@ -222,8 +247,8 @@ public final class RoleLimitBackend: EnforcementBackend {
     private static let roleQuery = """
         SELECT r.oid AS number, r.rolname AS name, r.rolconnlimit AS lim, r.rolsuper AS super, r.rolreplication AS repl,
             r.rolname = session_user AS own,
-            (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid) AS sessions
-        FROM pg_roles r WHERE r.rolcanlogin
+            (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid) AS sessions
+        FROM pg_catalog.pg_roles r WHERE r.rolcanlogin
         """
 
     private func connected() throws(PostgresError) -> PostgresConnection {
@@ -234,10 +259,11 @@ public final class RoleLimitBackend: EnforcementBackend {
     }
 
     @discardableResult
-    private func keepState() -> Bool {
+    private func keepState(_ second: Int64? = nil) -> Bool {
         do throws(RoleStateError) {
             try state.write(options.stateFile)
             stateProblem = nil
+            if let second { kept = second }
             return true
         } catch {
             stateProblem = error.description

@@ -15,6 +15,14 @@ struct RoleState: Equatable {
     /// CONNECTION LIMIT by role; -1: none.
     var before: [String: Int] = [:]
 
+    /// A lease of more seconds than this is a mistake, or a clock that jumped: it counts as run out.
+    static let longestLease: Int64 = 3600
+
+    /// Whether the limits still hold.
+    func isFresh(_ second: Int64) -> Bool {
+        second < expires && expires.subtractingReportingOverflow(second).partialValue <= Self.longestLease
+    }
+
     static let header = "pgweir-role-limits 1 "
 
     static func read(_ path: String) throws(RoleStateError) -> RoleState {
@@ -73,6 +81,12 @@ struct RoleState: Equatable {
         guard isKept, unsafe rename(draft, path) == 0 else {
             throw RoleStateError(path: path, reason: Self.text(isKept ? errno : code))
         }
+        // The new name must survive a power failure as well: a limit is set only once what was before is safe.
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let place = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard place >= 0 else { return }
+        fsync(place)
+        close(place)
     }
 
     /// Names may hold anything but NUL: line ends and backslashes are escaped.

@@ -9,7 +9,11 @@ import Testing
 
 /// A PgBouncer of its own before the PostgreSQL of all these tests.
 final class RealPooler {
-    static let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
+    /// `PGWEIR_TEST_PGBOUNCER` names another version than the installed one.
+    static let program =
+        ([ProcessInfo.processInfo.environment["PGWEIR_TEST_PGBOUNCER"]].compactMap(\.self) + [
+            "/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer",
+        ])
         .first(where: FileManager.default.isExecutableFile)
     static let isInstalled = program != nil && PostgresServer.programs != nil
     static let absence: Comment = "PgBouncer or PostgreSQL is not installed: Scripts/bootstrap test"
@@ -85,6 +89,10 @@ final class RealPooler {
     func works(_ user: String) -> Bool {
         let connection = try? PostgresConnection(parameters(user), application: "test", seconds: 2)
         return (try? connection?.rows(of: "select 1", seconds: 2)) != nil
+    }
+
+    func version() throws -> PgBouncerVersion {
+        try #require(PgBouncerVersion(console("SHOW VERSION").first?.values.first ?? ""))
     }
 
     func setting(_ name: String) throws -> String? {

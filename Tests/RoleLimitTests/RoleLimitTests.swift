@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Foundation
 import PostgresClient
 import Quotas
@@ -96,6 +97,48 @@ struct RoleLimitTests {
         let outcome = backend.apply(wants(1, [("ann", 2)]), now: EnforcementBackendContract.now())
         #expect(outcome.problem != nil && outcome.users.first?.state == .pending)
         #expect(backend.knownUsers().isEmpty)
+    }
+
+    @Test func `a lease that ran out is ended by whoever looks, and one that holds is not`() throws {
+        let (server, folder) = (try Self.server.get(), try ScratchFolder())
+        let now = EnforcementBackendContract.now()
+        _ = RoleLimitBackend(options(server, folder)).apply(wants(7, [("ann", 2)], seconds: 30), now: now)
+        #expect(RoleLimitBackend(options(server, folder)).releaseExpired(now: now) == nil)
+        #expect(try limit("ann", server) == 2)
+        let later = Timestamp(nanoseconds: now.nanoseconds + 31_000_000_000)
+        #expect(RoleLimitBackend(options(server, folder)).releaseExpired(now: later) == nil)
+        #expect(try limit("ann", server) == 9)
+    }
+
+    @Test func `numbers that begin anew are heeded once the last lease is over`() throws {
+        let (server, folder) = (try Self.server.get(), try ScratchFolder())
+        let backend = RoleLimitBackend(options(server, folder))
+        let now = EnforcementBackendContract.now()
+        _ = backend.apply(wants(70, [("ann", 2)], seconds: 30), now: now)
+        #expect(backend.apply(wants(1, []), now: now).problem != nil)
+        #expect(try limit("ann", server) == 2)
+        let later = Timestamp(nanoseconds: now.nanoseconds + 31_000_000_000)
+        #expect(backend.apply(wants(1, []), now: later).problem == nil)
+        #expect(try limit("ann", server) == 9)
+    }
+
+    @Test func `a state that cannot be written for a while keeps nobody limited`() throws {
+        let (server, folder) = (try Self.server.get(), try ScratchFolder())
+        try folder.makeFolder("place")
+        var settings = options(server, folder)
+        settings.stateFile = folder.file("place/roles")
+        let backend = RoleLimitBackend(settings)
+        #expect(backend.apply(wants(1, [("ann", 2)]), now: EnforcementBackendContract.now()).problem == nil)
+        try FileManager.default.removeItem(atPath: folder.file("place"))
+        let outcome = backend.apply(wants(2, [("ann", 2), ("ben", 2)]), now: EnforcementBackendContract.now())
+        #expect(outcome.users.first { $0.user == "ben" }?.state == .failed && outcome.problem != nil)
+        #expect(try limit("ben", server) == 9, "what it had could not be kept")
+        _ = backend.apply(wants(3, []), now: EnforcementBackendContract.now())
+        #expect(try limit("ann", server) == 9)
+        try folder.makeFolder("place")
+        let healed = backend.apply(wants(4, [("ben", 2)]), now: EnforcementBackendContract.now())
+        #expect(healed.problem == nil && healed.users.first { $0.user == "ben" }?.state == .enforced)
+        #expect(backend.releaseAll(now: EnforcementBackendContract.now()) == nil)
     }
 
     @Test func `a state that was cut is refused, not guessed`() {
