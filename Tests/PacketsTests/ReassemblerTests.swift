@@ -224,6 +224,22 @@ struct ReassemblerTests {
         #expect(counters.conflicts == 1)
     }
 
+    @Test func `a whole connection that comes again, as a second tap saw it, is delivered once`() {
+        var conversation = Conversation()
+        conversation.open()
+        for round in 0..<20 {
+            conversation.send(.client, Array("question \(round)".utf8))
+            conversation.send(.server, Array("answer \(round)".utf8))
+        }
+        conversation.send(.client, [], [.ack, .fin])
+        conversation.send(.server, [], [.ack, .fin])
+        conversation.send(.client, [])
+        let (once, _) = Conversation.run(conversation.items)
+        let (twice, _) = Conversation.run(conversation.items + conversation.items)
+        #expect(once.opened == 1 && twice.opened == 1 && twice.closed == 1)
+        #expect(twice.client == once.client && twice.server == once.server && twice.gaps.isEmpty)
+    }
+
     @Test func `a new SYN on the same ports is a new connection`() {
         var talk = Conversation()
         talk.open()

@@ -86,9 +86,11 @@ extension Reassembler {
             return segment.announced > 0
         }
         if isClosed {
-            if !stream.state.contains(.synchronized) || stream.next != segment.sequence &+ 1 {
-                start(flow, segment, payload, into: &sink)
-            }
+            // A connection that is made anew on the same ports begins ahead of the old one's end (RFC 6528, RFC 6191); one
+            // that begins a little behind it is the old one again, whole, as a second tap saw it.
+            let behind = stream.next.distance(after: segment.sequence &+ 1)
+            let isCopy = stream.state.contains(.synchronized) && behind >= 0 && behind < Self.shortStream
+            if !isCopy { start(flow, segment, payload, into: &sink) }
             return false
         }
         let isCopy =

@@ -27,6 +27,8 @@ public struct ReassemblyLimits: Sendable {
 public struct Reassembler: ~Copyable {
     /// No window is larger in practice; what lies farther off belongs to no connection we know.
     static let window = 1 << 24
+    /// What a client sends, in bytes, in a connection that may come as a whole a second time.
+    static let shortStream = 1 << 20
     /// How long acknowledged bytes may be late, ns.
     static let lateness: Int64 = 1_000_000_000
 

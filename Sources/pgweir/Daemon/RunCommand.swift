@@ -80,7 +80,7 @@ struct RunCommand: ParsableCommand {
         guard !interface.isEmpty else { throw ValidationError("Name an interface, such as -i eth0 or -i any.") }
         let isCovered = interface.contains("any") && interface.contains { $0 != "any" && !$0.hasPrefix("nflog") }
         guard !isCovered, Set(interface).count == interface.count else {
-            // Copies that come by two taps may be a whole short connection apart, and would be billed twice.
+            // All that the second tap gives are copies.
             throw ValidationError("'any' taps all interfaces: name it alone, and each interface once.")
         }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
