@@ -3,61 +3,6 @@ import Domain
 
 /// Judges users by their registers, and says which limits are wanted; without a clock, a store or a name.
 public struct Decider: Sendable {
-    /// One user as judged last.
-    public struct Subject: Sendable {
-        /// The user.
-        public let user: UserKey
-        /// The name of the user's tier.
-        public internal(set) var tier: String
-        /// The rung.
-        public internal(set) var ladder: Ladder
-        /// The share of the fullest budget, proven, and the greatest possible share of any.
-        public internal(set) var utilization = 0.0, utilizationHigh = 0.0
-        /// The fullest limit; `nil`: the user has none, or is not judged.
-        public internal(set) var fullest: LimitStanding?
-        /// The connections that are left; `nil`: all.
-        public internal(set) var connections: Int?
-        /// Whether a limit waits for consent.
-        public internal(set) var isHeld = false
-        /// Whether possible usage is above the budget, proven usage is not.
-        public internal(set) var isAlerted = false
-        /// The calendar window that the rung was reached in.
-        var window: WindowKind?
-        var start: Int64 = 0
-        /// The look that it was part of last.
-        var look: UInt64 = 0
-
-        /// Somebody who was not judged yet.
-        public init(_ user: UserKey, tier: String) { (self.user, self.tier, ladder) = (user, tier, Ladder()) }
-
-        var isSettled: Bool { ladder.rung == .ok && connections == nil && !isAlerted }
-    }
-
-    /// By what is judged besides usage.
-    public struct Terms: Sendable {
-        /// Tiers, modes, zone.
-        public var policy: QuotaPolicy
-        /// What people decided.
-        public var overrides: [UserKey: Override] = [:]
-        /// Until when more users than usual may be limited at once, in seconds since the epoch.
-        public var consent: Int64 = 0
-        /// Until when nobody is limited, in seconds since the epoch.
-        public var pause: Int64 = 0
-        /// Modes that a person switched at run time, by tier.
-        public var modes: [String: EnforcementMode] = [:]
-        /// Users whose budget was given back since the last look.
-        public var reset: Set<UserKey> = []
-
-        /// Terms.
-        public init(_ policy: QuotaPolicy) { self.policy = policy }
-
-        /// What is done about users of a tier.
-        public func mode(of tier: String) -> EnforcementMode {
-            if tier == Decider.exemptTier { return .off }
-            return modes[tier] ?? modes[QuotaKeeper.everybody] ?? policy.mode(of: policy.tiers[tier])
-        }
-    }
-
     /// The tier of users who are never judged.
     public static let exemptTier = "!exempt"
 
