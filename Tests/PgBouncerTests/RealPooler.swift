@@ -65,7 +65,8 @@ final class RealPooler {
 
     func start() throws {
         let words = ChildProcess.asServer + [try #require(Self.program), operatorFile]
-        process = try ChildProcess(words, output: folder.file("log"), signal: SIGTERM)
+        // Not SIGTERM, on which PgBouncer waits for its clients from 1.23 on.
+        process = try ChildProcess(words, output: folder.file("log"), signal: SIGKILL)
         for _ in 0..<200 {
             if (try? console("SHOW VERSION")) != nil { return }
             usleep(20_000)

@@ -24,15 +24,18 @@ public final class ChildProcess: Sendable {
     private let leash: Int32
 
     /// Starts a server, which ends by signal `number` with this object or with our process, whatever ends that.
-    public init(_ words: [String], output: String, signal number: Int32) throws {
+    ///
+    /// `folder` is removed then: what is static in a test is never freed.
+    public init(_ words: [String], output: String, signal number: Int32, removing folder: ScratchFolder? = nil) throws {
         // The shell's own standard input is the leash; what it starts gets none.
-        let script = #"n=$1; shift; "$@" & p=$!; read _; kill -"$n" "$p"; wait "$p""#
+        let script = #"n=$1 d=$2; shift 2; "$@" & p=$!; read _; kill -"$n" "$p"; wait "$p"; [ -z "$d" ] || rm -r "$d""#
         var ends: [Int32] = [0, 0]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw Failure(description: "no sockets") }
         leash = ends[1]
         defer { close(ends[0]) }
-        pid = try Self.spawn(["/bin/sh", "-c", script, "sh", String(number)] + words, input: ends[0], output: output)
+        let arguments = ["/bin/sh", "-c", script, "sh", String(number), folder?.path ?? ""]
+        pid = try Self.spawn(arguments + words, input: ends[0], output: output)
     }
 
     deinit {

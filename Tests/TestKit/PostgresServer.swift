@@ -31,7 +31,8 @@ public final class PostgresServer: Sendable {
                 "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100", "-c", "shared_buffers=16MB",
             ] + settings.flatMap { ["-c", $0] },
             output: folder.file("log"),
-            signal: 3  // an immediate shutdown
+            signal: 3,  // an immediate shutdown
+            removing: folder
         )
         for _ in 0..<500 {
             if (try? ask("select 1")) != nil { return }

@@ -3,6 +3,7 @@ import ArgumentParser
 import Domain
 import Glibc
 import PgBouncer
+import RoleLimit
 
 /// `pgweir guard`: lifts limits that nobody renews, with nothing but the file and a signal.
 struct GuardCommand: ParsableCommand {
@@ -10,7 +11,7 @@ struct GuardCommand: ParsableCommand {
         commandName: "guard",
         abstract: "Lift PgBouncer limits whose lease ran out, because the daemon that set them is gone.",
         discussion: """
-            Needs no network, no Redis and no daemon: it reads the file of limits, and writes release lines and sends \
+            For PgBouncer it needs no network, no Redis and no daemon: it reads the file of limits, and writes release lines and sends \
             SIGHUP once the lease in it is over. Run it beside PgBouncer under its user, and with --once before \
             PgBouncer starts (ExecStartPre, an init container): it makes the file where there is none.
 
@@ -18,35 +19,59 @@ struct GuardCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The file of limits that pgbouncer.ini includes.", valueName: "file")) var limits: String
+    @Option(help: ArgumentHelp("The file of limits that pgbouncer.ini includes.", valueName: "file")) var limits:
+        String?
     @Option(help: ArgumentHelp("The file that [pgbouncer] includes, if there is one.", valueName: "file"))
     var limitsGlobals: String?
     @Option(help: ArgumentHelp("PgBouncer's pidfile; may be repeated.", valueName: "file")) var pgbouncerPid: [String] =
         []
+    @Option(
+        help: ArgumentHelp("The server of 'run --role-limit': puts back what its roles had.", valueName: "conninfo")
+    )
+    var roleLimit: String?
+    @Option(
+        help: ArgumentHelp("The daemon's file 'role-limits' in its state folder, for --role-limit.", valueName: "file")
+    )
+    var roleState: String?
     @Option(help: ArgumentHelp("How often to look, in seconds.", valueName: "seconds")) var every = 5
     @Flag(help: "Look once, and end.") var once = false
     @Flag(help: "Lift all limits now, whatever their lease, and end.") var release = false
 
     func validate() throws {
+        guard limits != nil || roleLimit != nil else { throw ValidationError("Name --limits, or --role-limit.") }
+        guard (roleLimit == nil) == (roleState == nil) else {
+            throw ValidationError("--role-limit and --role-state go together.")
+        }
         guard (1...3600).contains(every) else { throw ValidationError("--every must be from 1 to 3600.") }
     }
 
     func run() throws {
         Interrupt.install()
-        var watch = Guard(file: limits, globals: limitsGlobals, pidFiles: pgbouncerPid)
+        var watch = limits.map { Guard(file: $0, globals: limitsGlobals, pidFiles: pgbouncerPid) }
         var complaint = ""
         while !Interrupt.isRequested {
+            var problem = checkRoles() ?? ""
             do throws(PgBouncerError) {
-                tell(try watch.check(now: Supervisor.time(), release: release))
-                complaint = ""
+                if let finding = try watch?.check(now: Supervisor.time(), release: release) { tell(finding) }
             } catch {
-                if error.description != complaint { Output.complain(error.description) }
-                complaint = error.description
-                if once || release { throw Sysexit.ioError }
+                problem = error.description
             }
-            if once || release { return }
+            if !problem.isEmpty, problem != complaint { Output.complain(problem) }
+            complaint = problem
+            if once || release {
+                if problem.isEmpty { return }
+                throw Sysexit.ioError
+            }
             for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
         }
+    }
+
+    /// Puts back what roles had, once the lease on their limits is over; returns what went wrong.
+    private func checkRoles() -> String? {
+        guard let roleLimit, let roleState else { return nil }
+        // Anew each time: the daemon writes the file while it lives.
+        let backend = RoleLimitBackend(RoleLimitOptions(server: roleLimit, stateFile: roleState))
+        return release ? backend.releaseAll(now: Supervisor.time()) : backend.releaseExpired(now: Supervisor.time())
     }
 
     private func tell(_ finding: Guard.Finding) {
@@ -54,10 +79,12 @@ struct GuardCommand: ParsableCommand {
         case .fresh(let until):
             if once { Output.complain("limits hold until \(until.rfc3339).") }
         case .released(let users): Output.complain("released \(users.count) user\(users.count == 1 ? "" : "s").")
-        case .created: Output.complain("\(limits) was missing; there is an empty one now.")
+        case .created: Output.complain("\(limits ?? "") was missing; there is an empty one now.")
         case .empty: if once || release { Output.complain("nobody is limited.") }
         case .damaged(let users):
-            Output.complain("\(limits) was damaged; it releases the \(users.count) users that were left in it now.")
+            Output.complain(
+                "\(limits ?? "") was damaged; it releases the \(users.count) users that were left in it now."
+            )
         }
     }
 }

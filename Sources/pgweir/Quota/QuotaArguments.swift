@@ -97,7 +97,9 @@ struct BackendArguments: ParsableArguments {
         if let roleLimit {
             var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
             (options.trims, options.protected) = (trim, Set(protect))
-            backends.append(RoleLimitBackend(options))
+            let backend = RoleLimitBackend(options)
+            if let problem = backend.releaseExpired(now: now) { Output.complain("warning: \(problem)") }
+            backends.append(backend)
         }
         return backends
     }
