@@ -180,7 +180,7 @@ public struct NodeLedger: Sendable {
         }
     }
 
-    /// Forgets what nobody needs any more, of which all is stored or `force`.
+    /// Forgets registers whose window ended so long ago that nobody needs them.
     public mutating func forget(before now: Int64) {
         for (user, holder) in places {
             holders[holder].entries.removeAll { $0.key.forgotten <= now }

@@ -85,18 +85,17 @@ final class QuotaService: Sendable {
     private func turn() {
         let usage = desk.takeUsage()
         let now = Supervisor.time()
-        let (transitions, generation, names) = state.withLock { state in
+        let (transitions, generation) = state.withLock { state in
             for entry in usage { state.keeper.add(entry.slots, of: active(entry.user, &state), at: now) }
             let transitions = state.keeper.turn(at: now)
-            let names = transitions.map { state.names[$0.user] }
-            return (transitions, state.keeper.wanted?.generation ?? 0, names)
+            return (transitions, state.keeper.wanted?.generation ?? 0)
         }
         trail.write(transitions.map { AuditEntry($0, generation: generation, at: now, node: node) })
-        for (transition, name) in zip(transitions, names) { tell(transition, isKnown: name != nil) }
+        for transition in transitions { tell(transition) }
     }
 
     /// The log names nobody: who may read names asks `pgweir quota why`.
-    private func tell(_ transition: Transition, isKnown: Bool) {
+    private func tell(_ transition: Transition) {
         guard transition.mode == .warn || transition.mode == .enforce || transition.cause == .brake else { return }
         let share = Int(min(transition.utilization, 1e6) * 100)
         let window = transition.standing?.limit.window.title ?? "budget"
