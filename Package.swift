@@ -101,7 +101,10 @@ let benchmarks: [Target] =
 
 let package = Package(
     name: "pgweir",
-    products: [.executable(name: "pgweir", targets: ["pgweir"])],
+    products: [
+        .executable(name: "pgweir", targets: ["pgweir"]),
+        .executable(name: "pgweir-relay", targets: ["pgweir-relay"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -115,6 +118,8 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "TestKit",
             dependencies: ["Domain", "Costs", "Quotas"],
@@ -126,6 +131,8 @@ let package = Package(
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
+        + edge("RelayRing", ["CLinux"])
+        + edge("Relay", ["RelayRing", "CLinux", "COpenSSL"])
         + edge("Control", [])
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])
@@ -143,13 +150,13 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ]
         )
-        + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture"])
+        + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"])
         + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
         + [
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
+                    "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
                     "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
@@ -158,6 +165,16 @@ let package = Package(
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                ],
+                swiftSettings: common
+            )
+        ]
+        + [
+            // The proxy's data path: a process of its own, with no stage in it.
+            .executableTarget(
+                name: "pgweir-relay",
+                dependencies: [
+                    "Relay", "RelayRing", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],
                 swiftSettings: common
             )

@@ -17,6 +17,8 @@ public struct CaptureSummary: Sendable {
     public var cutFiles: UInt64 = 0, damagedFiles: UInt64 = 0
     /// Packets that a live capture lost: in the kernel's ring, and in the interface or its driver.
     public var kernelDropped: UInt64 = 0, interfaceDropped: UInt64 = 0
+    /// What a relay forwarded without a copy, because its ring was full: bytes, and the records that they would have been.
+    public var relayDroppedBytes: UInt64 = 0, relayDroppedRecords: UInt64 = 0
     /// Segments of a live capture that were left out, whole flows at a time, because packets outran the worker.
     public var shedSegments: UInt64 = 0
     /// How often the clock of a live capture was set: more than a second back, or an hour ahead of a steady clock.
@@ -32,21 +34,26 @@ public struct CaptureSummary: Sendable {
 
     @inline(__always)
     mutating func note(_ record: borrowing CaptureRecord) {
-        packets &+= 1
-        bytes &+= UInt64(record.captured)
         if record.captured < record.length { truncatedPackets &+= 1 }
+        note(count: record.captured, at: record.time)
+    }
+
+    @inline(__always)
+    mutating func note(count: Int, at time: Timestamp) {
+        packets &+= 1
+        bytes &+= UInt64(truncatingIfNeeded: count)
         if packets == 1 {
-            first = record.time
-            last = record.time
+            first = time
+            last = time
         } else {
-            if record.time < first { first = record.time }
-            if record.time > last { last = record.time }
+            if time < first { first = time }
+            if time > last { last = time }
         }
     }
 
     /// Adds what another worker's taps held.
     mutating func add(_ other: CaptureSummary) {
-        guard other.packets > 0 || other.kernelDropped > 0 else { return }
+        guard other.packets > 0 || other.kernelDropped > 0 || other.relayDroppedRecords > 0 else { return }
         first = packets == 0 ? other.first : min(first, other.first)
         last = packets == 0 ? other.last : max(last, other.last)
         packets &+= other.packets
@@ -55,6 +62,8 @@ public struct CaptureSummary: Sendable {
         fragments &+= other.fragments
         kernelDropped &+= other.kernelDropped
         interfaceDropped &+= other.interfaceDropped
+        relayDroppedBytes &+= other.relayDroppedBytes
+        relayDroppedRecords &+= other.relayDroppedRecords
         shedSegments &+= other.shedSegments
         clockSteps &+= other.clockSteps
         for index in 0..<9 { ignored[index] &+= other.ignored[index] }

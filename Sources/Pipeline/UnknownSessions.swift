@@ -15,6 +15,8 @@ struct UnknownSessions {
     }
 
     private var entries: [FlowHandle: Entry] = [:]
+    /// How servers know clients that a relay speaks for.
+    var aliases: [FlowHandle: Endpoint] = [:]
     /// More than this at once are nobody's from the start.
     static let most = 65_536
 
@@ -43,8 +45,12 @@ extension Books where Recorder: ~Copyable {
     @inline(__always)
     mutating func closed(_ flow: FlowHandle) {
         guard unknown != nil else { return }
+        unknown?.aliases.removeValue(forKey: flow)
         moveUnknown(flow, to: 0)
     }
+
+    /// The server knows the client of this flow by another address: that of the relay in between.
+    mutating func note(_ flow: FlowHandle, isKnownAs endpoint: Endpoint) { unknown?.aliases[flow] = endpoint }
 
     /// The sessions in question.
     func unknownSessions(of worker: Int) -> [UnknownSession] {
@@ -54,7 +60,7 @@ extension Books where Recorder: ~Copyable {
                 worker: worker,
                 flow: flow,
                 number: note.session,
-                client: note.client,
+                client: unknown?.aliases[flow] ?? note.client,
                 server: note.server,
                 since: since
             )

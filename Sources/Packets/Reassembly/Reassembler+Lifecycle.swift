@@ -115,13 +115,13 @@ extension Reassembler {
         }
     }
 
-    private mutating func forget(_ flow: FlowHandle) {
+    mutating func forget(_ flow: FlowHandle) {
         index.remove(flow, hash: flows[flow].hash, in: flows)
         flows[flow].state = []
         flows.give(flow)
     }
 
-    private mutating func takeSlot(at moment: Moment, into sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
+    mutating func takeSlot(at moment: Moment, into sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
         if flows.count < limits.flows, let flow = flows.take() { return flow }
         counters.evicted += 1
         if endedHead < ended.count {

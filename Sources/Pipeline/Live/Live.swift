@@ -81,61 +81,75 @@ public struct LiveOutcome: Sendable {
     public var failure: CaptureError?
 }
 
-/// Taps network interfaces: the stages of ``Replay`` on packets as they come.
+/// Watches live traffic: the stages of ``Replay`` on packets, or on a relay's copies, as they come.
 public enum Live {
-    /// Taps until `isStopped`, with one worker on the caller's thread; returns all that was seen.
+    /// Watches until `isStopped`, with one worker on the caller's thread; returns all that was seen.
     ///
-    /// Nothing here can slow a query: when a worker falls behind, the kernel drops copies, and that is counted.
+    /// Nothing here can slow a query: when a worker falls behind, copies are dropped, and that is counted.
     ///
     /// - Parameters:
     ///   - desk: where services may ask and tell in the meantime; for one worker.
+    ///   - feed: a relay's rings instead of taps.
     ///   - onReady: called when every tap is open and packets are being kept.
     ///   - isStopped: asked at least ten times a second.
     public static func run<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
         _ options: LiveTapOptions,
         desk: LiveDesk,
+        feed: RelayFeed? = nil,
         recorder: consuming Recorder,
         onReady: () throws(CaptureError) -> Void,
         isStopped: () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
         let began = Replay.now(CLOCK_MONOTONIC)
-        let taps = try open(options, fanout: nil)
-        try onReady()
-        var worker = LiveWorker(0, at: desk, taps: taps, options: options, recorder: recorder)
-        let failure = worker.work(isStopped)
+        let failure: CaptureError?
+        if let feed {
+            try onReady()
+            let source = RelaySource(feed, worker: 0)
+            var worker = LiveWorker(0, at: desk, source: source, options: options, recorder: recorder)
+            failure = worker.work(isStopped)
+        } else {
+            let source = TapSource(try open(options, fanout: nil), options: options)
+            try onReady()
+            var worker = LiveWorker(0, at: desk, source: source, options: options, recorder: recorder)
+            failure = worker.work(isStopped)
+        }
         return finish(desk, began, failure)
     }
 
-    /// Taps with the desk's workers, a thread each.
+    /// Watches with the desk's workers, a thread each.
     public static func run(
         _ options: LiveTapOptions,
         desk: LiveDesk,
+        feed: RelayFeed? = nil,
         onReady: () throws(CaptureError) -> Void,
         isStopped: @escaping @Sendable () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
         let workers = desk.beats.count
         guard workers > 1 else {
-            return try run(options, desk: desk, recorder: NoRecorder(), onReady: onReady, isStopped: isStopped)
+            let recorder = NoRecorder()
+            return try run(options, desk: desk, feed: feed, recorder: recorder, onReady: onReady, isStopped: isStopped)
         }
         let began = Replay.now(CLOCK_MONOTONIC)
         // All taps of a group must be there before the first packet is shared out, or flows would change hands.
         let group = UInt16(truncatingIfNeeded: getpid()) &<< 3
         var taps: [[LiveCapture]] = []
-        for _ in 0..<workers { taps.append(try open(options, fanout: group)) }
+        if feed == nil { for _ in 0..<workers { taps.append(try open(options, fanout: group)) } }
         try onReady()
         let failures = Mutex<[CaptureError]>([])
         let tapsOfAll = taps
+        let isOver: @Sendable () -> Bool = { isStopped() || failures.withLock { !$0.isEmpty } }
         let hasRun = WorkerThreads.run(workers) { number in
-            var worker = LiveWorker(
-                number,
-                at: desk,
-                taps: tapsOfAll[number],
-                options: options,
-                recorder: NoRecorder()
-            )
-            if let failure = worker.work({ isStopped() || failures.withLock { !$0.isEmpty } }) {
-                failures.withLock { $0.append(failure) }
+            let failure: CaptureError?
+            if let feed {
+                let source = RelaySource(feed, worker: number)
+                var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: NoRecorder())
+                failure = worker.work(isOver)
+            } else {
+                let source = TapSource(tapsOfAll[number], options: options)
+                var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: NoRecorder())
+                failure = worker.work(isOver)
             }
+            if let failure { failures.withLock { $0.append(failure) } }
         }
         guard hasRun else { throw .noThreads(count: workers) }
         return finish(desk, began, failures.withLock { $0.first })

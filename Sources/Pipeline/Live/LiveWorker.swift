@@ -5,20 +5,14 @@ import Glibc
 import Packets
 import Quotas
 
-/// One worker of a live capture: its taps, one an interface, and its shard.
-struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
-    private let taps: [LiveCapture]
-    private var decoder: PacketDecoder
-    private var segments = SlotTable<Segment>(limit: 1, blank: Segment())
-    private var shedder = LoadShedder()
-    private var clock = ClockGuard()
-    /// When idle flows were last looked for, ns of a steady clock.
+/// One worker of a live capture: its source and its shard.
+struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & ~Copyable>: ~Copyable {
+    private var source: Source
+    private var tally = LiveTally()
+    /// When idle flows were last looked for, ns of a steady tally.clock.
     private var lastSweep: Int64 = 0
-    /// When usage was last handed to the ledger, ns of a steady clock.
+    /// When usage was last handed to the ledger, ns of a steady tally.clock.
     private var lastFlush: Int64 = 0
-    /// The time of the packet taken last.
-    private var lastTaken = Timestamp.epoch
-    private var counted = CaptureSummary()
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
@@ -29,21 +23,17 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
 
-    /// Packets taken from one tap before the next one has its turn.
-    private static var turn: Int { 4096 }
-
     /// Worker `number` of those that meet at `desk`.
     init(
         _ number: Int,
         at desk: LiveDesk,
-        taps: [LiveCapture],
+        source: consuming Source,
         options: LiveTapOptions,
         recorder: consuming Recorder
     ) {
-        self.taps = taps
+        self.source = source
         self.desk = desk
         self.number = number
-        decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
         shard = Shard(
             serverPorts: PortSet(options.ports.isEmpty ? Replay.usualPorts : options.ports),
             hash: options.hash,
@@ -54,54 +44,53 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         if options.isMetered { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
-        _ = segments.take()
     }
 
     /// Works until `isStopped`, then takes what passed before that; returns why it ended earlier, if it did.
     mutating func work(_ isStopped: () -> Bool) -> CaptureError? {
         var failure: CaptureError?
         do throws(CaptureError) {
-            let descriptors = taps.map(\.descriptor) + [desk.bell(number)]
-            var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             while !isStopped() {
-                _ = unsafe poll(&waiting, nfds_t(waiting.count), 50)
-                clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
-                var isBehind = false
-                for tap in taps where try drain(tap) >= Self.turn { isBehind = true }
-                if shedder.isDue(clock.steady) { lookForDrops(clock.steady) }
-                if clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
-                if clock.steady &- lastFlush >= Self.flushInterval { flush() }
+                let descriptors = source.descriptors + [desk.bell(number)]
+                var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+                _ = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
+                tally.clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
+                let isBehind = try source.drain(into: &shard, &tally)
+                shard.analyser.books.recorder.flush()
+                if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
+                if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
+                if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }
-            try takeRest()
+            try source.takeRest(into: &shard, &tally)
+            shard.analyser.books.recorder.flush()
         } catch {
             failure = error
         }
-        shard.finish(at: Moment(time: clock.latest, ordinal: counted.packets + 1))
+        shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
         flush()
         desk.leave(part(), number)
         return failure
     }
 
     private mutating func lookForDrops(_ now: Int64) {
-        let dropped = taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped }
-        if shedder.look(drops: dropped, at: now) { desk.note(shedding: shedder.rung, number) }
+        if tally.shedder.look(drops: source.dropped, at: now) { desk.note(shedding: tally.shedder.rung, number) }
     }
 
     /// Forgets connections that are silent for long: a part of the table at a time.
     private mutating func sweep() {
-        lastSweep = clock.steady
-        shard.expire(at: Moment(time: clock.now, ordinal: counted.packets))
+        lastSweep = tally.clock.steady
+        shard.expire(at: Moment(time: tally.clock.now, ordinal: tally.counted.packets))
     }
 
     private static var sweepInterval: Int64 { 100_000_000 }
 
     /// Hands what was used to the ledger.
     private mutating func flush() {
-        lastFlush = clock.steady
+        lastFlush = tally.clock.steady
         if shard.analyser.books.hasUsage { desk.post(shard.analyser.books.takeUsage()) }
     }
 
@@ -116,7 +105,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         }
         resolutions += desk.takeResolutions(number)
         if shard.analyser.books.pricing != nil {
-            shard.analyser.books.take(desk.takePrices(number), at: clock.latest)
+            shard.analyser.books.take(desk.takePrices(number), at: tally.clock.latest)
             if orders.observation != observation {
                 observation = orders.observation
                 observe()
@@ -128,7 +117,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         }
         if orders.evidence != evidence {
             evidence = orders.evidence
-            let found = shard.analyser.books.evidence(against: orders.suspect, at: clock.latest, most: 20)
+            let found = shard.analyser.books.evidence(against: orders.suspect, at: tally.clock.latest, most: 20)
             desk.answer(found, to: evidence, number)
         }
         guard orders.snapshot != snapshot else { return }
@@ -157,7 +146,7 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
         var waiting: [SessionResolution] = []
         for resolution in resolutions {
             if resolution.answered.nanoseconds &+ Self.delay <= now {
-                shard.settle(resolution, at: Moment(time: clock.latest, ordinal: counted.packets))
+                shard.settle(resolution, at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets))
             } else {
                 waiting.append(resolution)
             }
@@ -170,70 +159,12 @@ struct LiveWorker<Recorder: StatementRecorder & ~Copyable>: ~Copyable {
 
     /// What was seen so far.
     private mutating func part() -> LiveDesk.Part {
-        var capture = counted
-        for tap in taps {
-            let statistics = tap.statistics()
-            capture.kernelDropped &+= statistics.dropped
-            capture.interfaceDropped &+= statistics.droppedByInterface
-        }
-        capture.shedSegments = shedder.shed
-        capture.clockSteps = clock.steps
-        capture.fragments = decoder.fragmentCounts.seen
+        var capture = tally.counted
+        source.fill(&capture)
+        capture.shedSegments = tally.shedder.shed
+        capture.clockSteps = tally.clock.steps
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard)
         return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))
-    }
-
-    /// Takes what the kernel still holds; packets go on coming, so those that passed later end it.
-    private mutating func takeRest() throws(CaptureError) {
-        let stopped = Timestamp(nanoseconds: Int64(Replay.now(CLOCK_REALTIME) * 1e9))
-        let deadline = Replay.now(CLOCK_MONOTONIC) + 2
-        // The ring's last block is given up 10 ms after its first packet.
-        usleep(30_000)
-        for tap in taps {
-            while try drain(tap) > 0 {
-                let isPast = tap.isStampedWhenRead ? Replay.now(CLOCK_MONOTONIC) >= deadline : lastTaken >= stopped
-                if isPast { break }
-            }
-        }
-    }
-
-    /// Takes the packets that are there; returns how many.
-    private mutating func drain(_ tap: LiveCapture) throws(CaptureError) -> Int {
-        let count = try tap.drain(Self.turn) { record, frame in take(record, frame) }
-        if count > 0 { shard.analyser.books.recorder.flush() }
-        return count
-    }
-
-    @inline(__always)
-    private mutating func take(_ record: borrowing CaptureRecord, _ frame: RawSpan) {
-        counted.note(record)
-        lastTaken = record.time
-        let steps = clock.steps
-        let time = clock.admit(record.time)
-        if clock.steps != steps { shard.reassembler.shiftClock(by: clock.lastStep) }
-        guard let link = LinkType(rawValue: record.linkType) else { return counted.ignore(.linkType) }
-        let segment = segments.slot(0)
-        if let reason = decoder.decode(frame, link: link, length: record.length, at: time, into: &segment.value) {
-            return counted.ignore(reason)
-        }
-        if shedder.leavesOut(segment.value.hash) { return }
-        segment.value.ordinal = counted.packets
-        let start = segment.value.payloadOffset
-        let range = start..<start &+ Int(segment.value.captured)
-        if segment.value.isFromFragments {
-            Self.hand(segment, range, decoder, to: &shard)
-        } else {
-            shard.receive(segment, frame.extracting(range))
-        }
-    }
-
-    private static func hand(
-        _ segment: Slot<Segment>,
-        _ range: Range<Int>,
-        _ decoder: borrowing PacketDecoder,
-        to shard: inout Shard<Recorder>
-    ) {
-        shard.receive(segment, decoder.reassembled.extracting(range))
     }
 }

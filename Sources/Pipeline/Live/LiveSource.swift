@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import Capture
+import Domain
+
+/// Where a live worker's bytes come from: the kernel's packets, or a relay's ring.
+protocol LiveSource: ~Copyable {
+    /// What to wait for, besides the desk.
+    var descriptors: [Int32] { get }
+    /// How long to wait for it at most, ms.
+    var patience: Int32 { get }
+    /// What was lost on the way here, ever: packets or records.
+    var dropped: UInt64 { get }
+    /// Takes what is there, or a good part of it; whether more waits.
+    mutating func drain(
+        into shard: inout Shard<some StatementRecorder & ~Copyable>,
+        _ tally: inout LiveTally
+    ) throws(CaptureError) -> Bool
+    /// Takes what passed before now: the worker ends.
+    mutating func takeRest(
+        into shard: inout Shard<some StatementRecorder & ~Copyable>,
+        _ tally: inout LiveTally
+    ) throws(CaptureError)
+    /// Adds what only the source knows.
+    func fill(_ capture: inout CaptureSummary)
+}
+
+/// What a worker keeps of all that came from its source.
+struct LiveTally {
+    var counted = CaptureSummary()
+    var clock = ClockGuard()
+    var shedder = LoadShedder()
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a client is sent away, in PostgreSQL's words.
+enum Refusal: UInt8, BitwiseCopyable {
+    /// As many connections as are allowed are open.
+    case tooMany
+    /// No upstream accepts a connection.
+    case unreachable
+    /// TLS with the upstream did not come about.
+    case upstreamTLS
+    /// Only TLS is allowed here.
+    case tlsRequired
+
+    /// The SQLSTATE (PostgreSQL documentation, appendix "Error Codes").
+    var code: String {
+        switch self {
+        case .tooMany: "53300"
+        // What drivers take for a reason to try again, or to try the next host.
+        case .unreachable, .upstreamTLS: "57P03"
+        case .tlsRequired: "28000"
+        }
+    }
+
+    private var text: String {
+        switch self {
+        case .tooMany: "sorry, the pgweir relay has too many connections already"
+        case .unreachable: "the pgweir relay cannot reach the database server"
+        case .upstreamTLS: "the pgweir relay cannot agree on TLS with the database server"
+        case .tlsRequired: "the pgweir relay accepts connections with TLS only"
+        }
+    }
+
+    private var hint: String {
+        switch self {
+        case .tooMany: "Raise the relay's --max-connections, or its limit of open files."
+        case .unreachable: "Check the server, and the relay's --upstream."
+        case .upstreamTLS: "Check that the server has ssl=on, and its certificate against the relay's --upstream-ca."
+        case .tlsRequired: "Connect with sslmode=require."
+        }
+    }
+
+    /// An ErrorResponse (PostgreSQL documentation, "Message Formats").
+    var message: [UInt8] {
+        let fields = [("S", "FATAL"), ("V", "FATAL"), ("C", code), ("M", text), ("H", hint)]
+        let body: [UInt8] = fields.flatMap { Array(($0.0 + $0.1).utf8) + [0 as UInt8] } + [0]
+        let length = UInt32(body.count + 4)
+        return [0x45] + (0..<4).map { UInt8(truncatingIfNeeded: length >> (24 - 8 * UInt32($0))) } + body
+    }
+}
+
+/// The first packet of a client, as far as the relay must know it (PostgreSQL documentation, "Message Flow").
+enum Greeting: Equatable {
+    /// More bytes are needed.
+    case unfinished
+    /// SSLRequest: 8 bytes that one byte answers.
+    case tlsRequest
+    /// GSSENCRequest: the same.
+    case gssRequest
+    /// CancelRequest.
+    case cancel
+    /// A TLS record: TLS without a request before it.
+    case directTLS
+    /// A StartupMessage, or nothing that PostgreSQL knows.
+    case other
+
+    init(_ bytes: [UInt8]) {
+        guard let first = bytes.first else {
+            self = .unfinished
+            return
+        }
+        // A packet that begins so would be 350 MB long.
+        if first == 0x16 {
+            self = .directTLS
+            return
+        }
+        guard bytes.count >= 8 else {
+            self = .unfinished
+            return
+        }
+        let words = [0, 4].map { start in bytes[start..<start + 4].reduce(UInt32(0)) { $0 &<< 8 | UInt32($1) } }
+        switch (words[0], words[1]) {
+        case (8, 80_877_103): self = .tlsRequest
+        case (8, 80_877_104): self = .gssRequest
+        case (16..., 80_877_102): self = .cancel
+        default: self = .other
+        }
+    }
+}

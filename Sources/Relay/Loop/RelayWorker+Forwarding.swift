@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Glibc
+import RelayRing
+import Synchronization
+
+/// Open connections: bytes go on at once, then their copy into the ring.
+extension RelayWorker {
+    /// Moves what `from` sent on to `to`, until one of them has enough.
+    @inline(__always)
+    mutating func forward(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>) {
+        var turns = Self.turns
+        while from.value.state.contains(.readable), !to.value.isBlocked {
+            guard turns > 0 else { return again.append(key(from, connection)) }
+            turns &-= 1
+            guard move(from, to, connection) else { return }
+        }
+    }
+
+    /// Moves some bytes; false when there is nothing more to do here now.
+    @inline(__always)
+    private mutating func move(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>) -> Bool {
+        // Into the ring at once, where the analyser sees nothing before it is committed.
+        var place = unsafe buffer
+        var isInRing = false
+        let isTold = ring != nil && (connection.value.announced == epoch || announce(connection))
+        if isTold, let free = unsafe ring?.place(Self.most) {
+            unsafe place = unsafe free
+            isInRing = true
+        }
+        let count = unsafe from.value.receive(place, Self.most)
+        guard count > 0 else { return stop(from, to, connection, count) }
+        // A short read emptied the socket: the next bytes come with an event of their own.
+        if count < Self.most, from.value.tls == nil, from.value.state.isDisjoint(with: [.hasEnd, .urgent]) {
+            from.value.state.remove(.readable)
+        }
+        var sent = unsafe to.value.send(place, count)
+        if sent < count {
+            if sent == Socket.Outcome.failed || sent == Socket.Outcome.end {
+                breakOff(to, from, connection)
+                return false
+            }
+            sent = max(sent, 0)
+            unsafe to.value.keep(place + sent, count - sent)
+        }
+        if ring != nil {
+            let isFromServer = from.handle & 1 != 0
+            var record = record(.bytes, connection)
+            record.side = isFromServer ? .server : .client
+            record.position = from.value.received
+            if isInRing {
+                ring?.commit(record, count: count)
+                counts.copied &+= UInt64(truncatingIfNeeded: count)
+            } else {
+                unsafe copyLate(record, unsafe UnsafeRawBufferPointer(start: place, count: count), isTold: isTold)
+            }
+        }
+        from.value.received &+= UInt64(truncatingIfNeeded: count)
+        if from.handle & 1 == 0 {
+            counts.toServer &+= UInt64(truncatingIfNeeded: count)
+        } else {
+            counts.toClient &+= UInt64(truncatingIfNeeded: count)
+        }
+        if from.value.state.contains(.urgent) { moveUrgent(from, to) }
+        return true
+    }
+
+    /// Nothing was read: for now, for good, or because the connection broke.
+    @inline(never)
+    private mutating func stop(
+        _ from: Slot<Leg>,
+        _ to: Slot<Leg>,
+        _ connection: Slot<Connection>,
+        _ outcome: Int
+    ) -> Bool {
+        if from.value.state.contains(.urgent) { moveUrgent(from, to) }
+        from.value.state.remove(.readable)
+        switch outcome {
+        case Socket.Outcome.again: break
+        case Socket.Outcome.end:
+            from.value.state.insert(.finished)
+            finish(to, from, connection)
+        default:
+            counts.reset &+= 1
+            end(connection, resets: true)
+        }
+        return false
+    }
+
+    /// `from` sends no more, and `to` has all of it: so `to` is told; when both are, it is over.
+    private mutating func finish(_ to: Slot<Leg>, _ from: Slot<Leg>, _ connection: Slot<Connection>) {
+        if !to.value.state.contains(.shut) { to.value.shut() }
+        if to.value.state.contains(.finished), from.value.state.contains(.shut) { end(connection, resets: false) }
+    }
+
+    /// `broken` takes no more. What it sent before is still good for `other`, such as why it went away.
+    @inline(never)
+    mutating func breakOff(_ broken: Slot<Leg>, _ other: Slot<Leg>, _ connection: Slot<Connection>) {
+        var isGiven = false
+        broken.value.forget()
+        while !other.value.isBlocked {
+            let count = unsafe broken.value.receive(buffer, Self.most)
+            guard count > 0 else { break }
+            let sent = unsafe other.value.send(buffer, count)
+            if ring != nil, connection.value.announced == epoch {
+                var record = record(.bytes, connection)
+                record.side = broken.handle & 1 != 0 ? .server : .client
+                record.position = broken.value.received
+                unsafe copyLate(record, unsafe UnsafeRawBufferPointer(start: buffer, count: count), isTold: true)
+            }
+            broken.value.received &+= UInt64(truncatingIfNeeded: count)
+            guard sent == count else { break }
+            isGiven = true
+        }
+        counts.reset &+= 1
+        // A reset would take back what the kernel has not sent yet.
+        end(connection, resets: !isGiven)
+    }
+
+    private func moveUrgent(_ from: Slot<Leg>, _ to: Slot<Leg>) {
+        guard Socket.isAtMark(from.value.descriptor) else { return }
+        from.value.state.remove(.urgent)
+        if let byte = Socket.receiveUrgent(from.value.descriptor) { Socket.sendUrgent(to.value.descriptor, byte) }
+    }
+
+    // MARK: The analyser's copy
+
+    /// Copies bytes that lie elsewhere, if there is room for so many, and counts them if not.
+    @inline(never)
+    private mutating func copyLate(_ record: RingRecord, _ bytes: UnsafeRawBufferPointer, isTold: Bool) {
+        if isTold, unsafe ring?.put(record, bytes) == true {
+            counts.copied &+= UInt64(truncatingIfNeeded: bytes.count)
+        } else {
+            counts.droppedBytes &+= UInt64(truncatingIfNeeded: bytes.count)
+            counts.droppedRecords &+= 1
+            ring?.drop(bytes.count)
+        }
+    }
+
+    @inline(__always)
+    private func record(_ kind: RingRecordKind, _ connection: Slot<Connection>) -> RingRecord {
+        var record = RingRecord()
+        record.kind = kind
+        record.slot = UInt32(bitPattern: connection.handle)
+        record.serial = connection.value.serial
+        return record
+    }
+
+    /// Tells the analyser of a connection before its first bytes; false when there is no room for that.
+    @inline(never)
+    private mutating func announce(_ connection: Slot<Connection>) -> Bool {
+        // The end of the connection that had this place before goes first.
+        if !untold.isEmpty { tellClosed() }
+        guard untold.isEmpty else { return false }
+        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
+        guard let from = Socket.address(client.value.descriptor, .remote),
+            let via = Socket.address(server.value.descriptor, .local),
+            let to = Socket.address(server.value.descriptor, .remote)
+        else { return false }
+        var ends = RelayedEnds(client: from.endpoint, via: via.endpoint, server: to.endpoint)
+        (ends.clientBytes, ends.serverBytes) = (client.value.received, server.value.received)
+        let record = record(.opened, connection)
+        guard ring?.open(record, ends) == true else { return false }
+        connection.value.announced = epoch
+        return true
+    }
+
+    mutating func tellClosed() {
+        var told = 0
+        for closed in untold {
+            let isTold = ring?.close(
+                closed.record,
+                clientBytes: closed.clientBytes,
+                serverBytes: closed.serverBytes
+            )
+            guard isTold == true else { break }
+            told += 1
+        }
+        untold.removeFirst(told)
+    }
+
+    /// The connection is over, on both sides.
+    mutating func end(_ connection: Slot<Connection>, resets: Bool) {
+        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
+        if ring != nil, connection.value.announced == epoch {
+            let closed = ClosedRecord(
+                record: record(.closed, connection),
+                clientBytes: client.value.received,
+                serverBytes: server.value.received
+            )
+            untold.append(closed)
+            tellClosed()
+            // Whoever does not look for so long learns it when the place is used again.
+            if untold.count > Self.mostUntold { untold.removeFirst() }
+        }
+        client.value.close(resets: resets)
+        server.value.close(resets: resets)
+        release(connection)
+        connection.value = Connection()
+        connections.give(connection.handle)
+    }
+
+    private static var mostUntold: Int { 65_536 }
+
+    /// It is one of those at once no longer.
+    func release(_ connection: Slot<Connection>) {
+        if connection.value.isAdmitted {
+            board.open.subtract(1, ordering: .relaxed)
+        } else {
+            board.refusing.subtract(1, ordering: .relaxed)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// Connections on which the relay speaks TLS itself, up to where they are open as any other.
+extension RelayWorker {
+    /// The client's first bytes: does it want TLS? (PostgreSQL documentation, "SSL Session Encryption")
+    mutating func greet(_ connection: Slot<Connection>) {
+        let client = legs.slot(connection.handle &* 2)
+        while true {
+            guard let bytes = Socket.peek(client.value.descriptor, 8) else { return end(connection, resets: true) }
+            switch Greeting(bytes) {
+            case .unfinished:
+                if client.value.state.contains(.hasEnd) { end(connection, resets: false) }
+                return
+            case .tlsRequest:
+                // What comes behind the request before our answer is taken for TLS, and never for a plain message.
+                Socket.skip(client.value.descriptor, 8)
+                guard Socket.send(client.value.descriptor, [0x53]) else { return end(connection, resets: true) }
+                return beginTLS(connection, client, tls.client, host: nil)
+            case .gssRequest:
+                Socket.skip(client.value.descriptor, 8)
+                guard Socket.send(client.value.descriptor, [0x4E]) else { return end(connection, resets: true) }
+            case .directTLS:
+                connection.value.isDirect = true
+                return beginTLS(connection, client, tls.client, host: nil)
+            case .cancel, .other:
+                if board.options.tls.isRequired { return refuse(connection, .tlsRequired) }
+                return connect(connection)
+            }
+        }
+    }
+
+    private mutating func beginTLS(
+        _ connection: Slot<Connection>,
+        _ leg: Slot<Leg>,
+        _ context: TLSContext?,
+        host: String?
+    ) {
+        guard let session = context?.session(on: leg.value.descriptor, host: host) else {
+            return end(connection, resets: true)
+        }
+        leg.value.tls = session
+        enter(leg.handle & 1 == 0 ? .clientHandshake : .upstreamHandshake, connection, seconds: 60)
+        shakeHands(connection, leg)
+    }
+
+    mutating func shakeHands(_ connection: Slot<Connection>, _ leg: Slot<Leg>) {
+        let isClient = leg.handle & 1 == 0
+        guard isClient == (connection.value.phase == .clientHandshake), let session = leg.value.tls else { return }
+        let outcome = session.shakeHands()
+        if outcome == Socket.Outcome.again { return }
+        guard outcome == 1 else {
+            counts.failed &+= 1
+            return isClient ? end(connection, resets: false) : refuse(connection, .upstreamTLS)
+        }
+        // Without a request before it, only the protocol's name tells that this is meant for PostgreSQL.
+        if isClient, connection.value.isDirect, !session.hasProtocol { return end(connection, resets: false) }
+        // Bytes may have come with the last of the handshake, and no event tells of them.
+        leg.value.state.insert(.readable)
+        if isClient { connect(connection) } else { open(connection) }
+    }
+
+    /// The upstream is connected: it is asked for TLS.
+    mutating func askUpstream(_ connection: Slot<Connection>) {
+        let server = legs.slot(connection.handle &* 2 &+ 1)
+        let request: [UInt8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F]
+        guard Socket.send(server.value.descriptor, request) else { return refuse(connection, .upstreamTLS) }
+        enter(.upstreamGreeting, connection, seconds: board.options.connectTimeout)
+    }
+
+    /// The upstream's answer: one byte, and nothing more before TLS.
+    mutating func hearUpstream(_ connection: Slot<Connection>) {
+        let server = legs.slot(connection.handle &* 2 &+ 1)
+        guard let bytes = Socket.peek(server.value.descriptor, 2) else { return refuse(connection, .upstreamTLS) }
+        if bytes.isEmpty, !server.value.state.contains(.hasEnd) { return }
+        guard bytes == [0x53] else { return refuse(connection, .upstreamTLS) }
+        Socket.skip(server.value.descriptor, 1)
+        beginTLS(connection, server, tls.upstream, host: target(connection)?.host ?? "")
+    }
+}
