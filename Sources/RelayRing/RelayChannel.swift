@@ -6,7 +6,7 @@ import Glibc
 /// One end of the socket between relay and daemon: short messages, and descriptors with them (unix(7), SCM_RIGHTS).
 ///
 /// Who connects says one of: `status`, `attach`, `takeover`. The relay answers `status` with its JSON; `attach` with
-/// `rings N` and 3 × N descriptors, and later perhaps `handover`; `takeover` with `listeners N` and N descriptors, and
+/// `rings N ports P,P` and 3 × N descriptors, and later perhaps `handover`; `takeover` with `listeners N` and N descriptors, and
 /// waits for `serving`; anything it will not do with `error: ` and the reason. The end of the connection detaches.
 public final class RelayChannel: Sendable {
     /// What to wait for.

@@ -142,3 +142,11 @@ enum TextFile {
         return String(file[...slash]) + path
     }
 }
+
+/// Something that happens once.
+final class OneTime: Sendable {
+    private let isRaised = Atomic<Bool>(false)
+
+    /// Raises it; whether it was up before.
+    func raise() -> Bool { isRaised.exchange(true, ordering: .relaxed) }
+}

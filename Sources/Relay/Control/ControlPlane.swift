@@ -160,6 +160,12 @@ struct ControlPlane: ~Copyable {
         }
     }
 
+    /// Ports of our listeners and of servers: a daemon that taps them would see the same traffic.
+    private var ports: String {
+        let own = listeners.compactMap { Socket.address($0, .local)?.endpoint.port }
+        return Set(own + board.options.upstreams.map(\.port)).sorted().map(String.init).joined(separator: ",")
+    }
+
     /// Makes a ring for each worker, and hands their other ends over.
     private mutating func attach(_ channel: Channel) -> Bool {
         guard !status.isAttached else { return channel.channel.send("error: another daemon is attached") }
@@ -174,7 +180,7 @@ struct ControlPlane: ~Copyable {
         } catch {
             return channel.channel.send("error: no memory for rings: \(error)")
         }
-        guard channel.channel.send("rings \(rings.count)", descriptors) else { return false }
+        guard channel.channel.send("rings \(rings.count) ports \(ports)", descriptors) else { return false }
         for (worker, box) in zip(board.workers, rings) {
             order(worker) { orders in
                 orders.ring = box

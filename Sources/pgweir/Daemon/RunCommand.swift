@@ -20,11 +20,19 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Watch the queries on network interfaces as they pass, and report who ran what.",
+        usage: """
+            pgweir run -i <name> … [<options>]
+            pgweir run --mode proxy [--listen <host:port> --upstream <host:port>] [<options>]
+            """,
         discussion: """
             Taps the interfaces with the kernel's packet ring: queries are copied, never held up. Runs until \
             interrupted (^C, SIGTERM) or for --duration, then prints the report; with --format ndjson it prints a \
             line for every statement at once. Meanwhile 'pgweir status' and 'pgweir top' show what it sees, and \
             SIGHUP reads the configuration again. Needs root or CAP_NET_RAW.
+
+            With --mode proxy it reads the copies that a relay (pgweir-relay) makes of what it forwards, and needs no \
+            right: for places where no mirror can be had. Given --listen and --upstream it starts one if none serves \
+            --relay; that one outlives a crash of the daemon, and drains when the daemon is told to end.
 
             Exit codes: 0 done, 64 usage, 66 no such interface, 69 another process meters the same packets or the \
             socket is not to be had, 71 threads refused, 74 the interface failed, 77 not permitted, 78 configuration.
@@ -36,6 +44,7 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("An interface, 'any', or 'nflog:N'; may be given several times.", valueName: "name")
     )
     var interface: [String] = []
+    @Option(help: "Where traffic is watched: mirror (interfaces) or proxy (a relay).") var mode = RunMode.mirror
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
     @Option(
         name: .short,
@@ -71,13 +80,24 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("A PgBouncer whose SHOW CLIENTS tells the same; may be repeated.", valueName: "conninfo")
     )
     var pooler: [String] = []
+    @OptionGroup var proxy: ProxyArguments
     @OptionGroup var prices: ExplainArguments
     @OptionGroup var quotas: QuotaArguments
     @OptionGroup var socket: SocketOption
     @OptionGroup var form: ReportArguments
 
     func validate() throws {
-        guard !interface.isEmpty else { throw ValidationError("Name an interface, such as -i eth0 or -i any.") }
+        if mode == .proxy {
+            guard interface.isEmpty, port.isEmpty, filter == nil, tunnel.isEmpty else {
+                throw ValidationError("-i, --port, -f and --tunnel belong to --mode mirror: a relay knows its connections.")
+            }
+            guard proxy.listen.isEmpty || !proxy.upstream.isEmpty || proxy.originalDestination else {
+                throw ValidationError("--listen needs --upstream, such as --upstream db:5432.")
+            }
+        } else {
+            guard !proxy.isUsed else { throw ValidationError("--relay, --listen and their like need --mode proxy.") }
+            guard !interface.isEmpty else { throw ValidationError("Name an interface, such as -i eth0 or -i any.") }
+        }
         let isCovered = interface.contains("any") && interface.contains { $0 != "any" && !$0.hasPrefix("nflog") }
         guard !isCovered, Set(interface).count == interface.count else {
             // All that the second tap gives are copies.
@@ -116,6 +136,11 @@ struct RunCommand: ParsableCommand {
         options.buffer = buffer << 20
         options.snapLength = snaplen
         options.limits.flows = connections
+        if mode == .proxy {
+            // A relay tells when a connection is over: silence means nothing.
+            (options.limits.idle, options.limits.blankIdle) = (.max / 2, .max / 2)
+            options.ports = []
+        }
         try explainingErrors {
             let judgement = try form.judgement()
             (options.prices, options.hash) = (judgement.prices, judgement.hash)
@@ -135,13 +160,18 @@ struct RunCommand: ParsableCommand {
             guard let end else { return false }
             return ContinuousClock.now >= end
         }
-        let claim = allowSecond ? nil : try TapClaim(interfaces: interface, ports: options.ports)
+        let relayed =
+            mode == .proxy ? try ProxyMode(proxy, path: proxy.path(beside: socket), workers: workers) : nil
+        defer { relayed?.finish() }
+        let claim =
+            allowSecond ? nil : try TapClaim(interfaces: relayed == nil ? interface : ["any"], ports: relayed?.ports ?? options.ports)
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
-        let taps = (interface + options.ports.map(String.init)).joined(separator: "+")
+        let sources = relayed.map { ["relay \($0.path)"] } ?? interface
+        let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
         let keeping = try quotas.services(desk, settings, prices.keeping, taps: taps)
-        let supervisor = try supervisor(desk, options, settings.hash, pricing, keeping?.0)
+        let supervisor = try supervisor(desk, sources, options, settings.hash, pricing, keeping?.0)
         var thread: ServiceThread?
         defer {
             supervisor.finish()
@@ -157,19 +187,25 @@ struct RunCommand: ParsableCommand {
                 return
             }
             thread = ServiceThread { supervisor.run() }
+            relayed?.start()
             if options.resolvesSessions { startResolver(desk) }
             pricing?.start()
             if let (service, enforcement) = keeping {
                 service.start(enforcement)
                 if let directory = settings.directory { startDirectory(directory, settings.policy, service) }
             }
-            Output.complain("watching \(interface.joined(separator: ", ")); ^C ends it and prints the report.")
+            Output.complain("watching \(sources.joined(separator: ", ")); ^C ends it and prints the report.")
         }
-        let isOver: @Sendable () -> Bool = { isStopped() || failure.code != nil }
+        let draining = OneTime()
+        let isOver: @Sendable () -> Bool = {
+            guard isStopped() || failure.code != nil else { return false }
+            // Sessions of a relay that is ours are seen to their end.
+            return relayed.map { $0.isDrained(draining.raise()) } ?? true
+        }
         let outcome =
             form.format == .ndjson
-            ? try Live.run(options, desk: desk, recorder: failure.recorder(), onReady: onReady, isStopped: isOver)
-            : try Live.run(options, desk: desk, onReady: onReady, isStopped: isOver)
+            ? try Live.run(options, desk: desk, feed: relayed?.feed, recorder: failure.recorder(), onReady: onReady, isStopped: isOver)
+            : try Live.run(options, desk: desk, feed: relayed?.feed, onReady: onReady, isStopped: isOver)
         if let code = failure.code { throw code }
         if form.format != .ndjson {
             let bytes = form.render(outcome.result)
@@ -185,6 +221,7 @@ struct RunCommand: ParsableCommand {
 
     private func supervisor(
         _ desk: LiveDesk,
+        _ sources: [String],
         _ options: LiveTapOptions,
         _ hash: KeyedHash,
         _ pricing: PricingService?,
@@ -194,7 +231,7 @@ struct RunCommand: ParsableCommand {
         let form = form
         let facts = DaemonFacts(
             process: getpid(),
-            interfaces: interface,
+            interfaces: sources,
             ports: options.ports,
             began: Supervisor.time(),
             workers: workers
