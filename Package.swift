@@ -156,7 +156,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient", "Attribution",
+                    "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient",
+                    "Attribution",
                     "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",

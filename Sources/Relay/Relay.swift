@@ -35,7 +35,12 @@ public enum Relay {
         let running = Counter()
         for number in 0..<options.workers {
             let box = WorkerBox(
-                try RelayWorker(board: board, number: number, listeners: share(listeners, number, options.workers), tls: tls)
+                try RelayWorker(
+                    board: board,
+                    number: number,
+                    listeners: share(listeners, number, options.workers),
+                    tls: tls
+                )
             )
             running.value.add(1, ordering: .relaxed)
             let isStarted = RelayThread.start {
@@ -60,7 +65,9 @@ public enum Relay {
             log: log
         )
         if board.most < options.maxConnections {
-            log("warning: \(files) open files allow \(board.most) connections, not \(options.maxConnections) (ulimit -n).")
+            log(
+                "warning: \(files) open files allow \(board.most) connections, not \(options.maxConnections) (ulimit -n)."
+            )
         }
         onReady(plane.greeting)
         plane.run()

@@ -12,7 +12,7 @@ public struct RelayOptions: Sendable {
     public var workers = 1
     /// Bytes of each worker's ring: a power of two from 256 KiB to 1 GiB.
     public var ringBytes = 16 << 20
-    /// Connections at once; more are refused. The limit of open files may allow less.
+    /// Connections at once; more are refused, and the limit of open files may allow less.
     public var maxConnections = 50_000
     /// How long an upstream may take to accept a connection, s.
     public var connectTimeout = 5.0
@@ -52,8 +52,6 @@ public struct TLSOptions: Sendable {
 
     /// No TLS.
     public init() {}
-
-    var isUsed: Bool { certificate != nil || upstream }
 }
 
 /// Why a relay cannot work.

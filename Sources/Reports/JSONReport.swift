@@ -64,6 +64,10 @@ public struct JSONReport {
             json.field("over_budget_segments", tcp.overBudget)
             json.field("kernel_dropped", capture.kernelDropped)
             json.field("interface_dropped", capture.interfaceDropped)
+            json.object("relay_dropped") { json in
+                json.field("bytes", capture.relayDroppedBytes)
+                json.field("records", capture.relayDroppedRecords)
+            }
             json.field("shed_segments", capture.shedSegments)
             json.field("clock_steps", capture.clockSteps)
             json.field("expired_flows", tcp.expired)

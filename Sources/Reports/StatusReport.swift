@@ -90,6 +90,7 @@ public struct StatusReport {
                         json.field("packets", worker.capture.packets)
                         json.field("kernel_dropped", worker.capture.kernelDropped)
                         json.field("interface_dropped", worker.capture.interfaceDropped)
+                        json.field("relay_dropped_bytes", worker.capture.relayDroppedBytes)
                         json.field("truncated_packets", worker.capture.truncatedPackets)
                         json.field("shed_segments", worker.capture.shedSegments)
                         json.field("cpu_seconds", worker.cpu, places: 6)

@@ -69,6 +69,10 @@ public struct TextReport {
         note(capture.damagedFiles, "file(s) are damaged: nothing behind the damage was read")
         note(capture.kernelDropped, "packets dropped by the kernel: give the tap a larger buffer, or more workers")
         note(capture.interfaceDropped, "packets dropped by the interface or its driver")
+        note(
+            capture.relayDroppedRecords,
+            "reads forwarded by the relay without a copy, \(Quantity.bytes(capture.relayDroppedBytes)): give it a larger --ring"
+        )
         note(capture.shedSegments, "segments left out under overload, whole connections at a time: add workers")
         note(capture.clockSteps, "times the clock was set: hours and durations around that may be off")
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")

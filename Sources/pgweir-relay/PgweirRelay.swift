@@ -18,7 +18,8 @@ struct PgweirRelay: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("Where clients come in; may be repeated.", valueName: "host:port")) var listen: [String] = []
+    @Option(help: ArgumentHelp("Where clients come in; may be repeated.", valueName: "host:port")) var listen:
+        [String] = []
     @Option(help: ArgumentHelp("A server, in the order of preference; may be repeated.", valueName: "host:port"))
     var upstream: [String] = []
     @Option(help: ArgumentHelp("The Unix socket for status, daemon and takeover.", valueName: "path"))
@@ -28,13 +29,17 @@ struct PgweirRelay: ParsableCommand {
     @Option(help: ArgumentHelp("Connections at once; more are refused (53300).", valueName: "count"))
     var maxConnections = 50_000
     @Option(help: ArgumentHelp("How long a server may take to accept.", valueName: "seconds")) var connectTimeout = 5.0
-    @Option(help: ArgumentHelp("Connections accepted a second; the rest waits.", valueName: "count")) var acceptRate = 0.0
+    @Option(help: ArgumentHelp("Connections accepted a second; the rest waits.", valueName: "count")) var acceptRate =
+        0.0
     @Flag(help: "Tell servers the client's address: PROXY protocol, version 2.") var proxyProtocol = false
-    @Flag(help: "Send connections that REDIRECT brought here on to where they were going.") var originalDestination = false
+    @Flag(help: "Send connections that REDIRECT brought here on to where they were going.") var originalDestination =
+        false
     @Option(help: ArgumentHelp("SO_MARK of connections to servers, for rules to know them.", valueName: "number"))
     var mark: UInt32 = 0
-    @Option(help: ArgumentHelp("Where HTTP answers /-/healthy and /-/ready.", valueName: "host:port")) var health: String?
-    @Option(help: ArgumentHelp("How long to accept on after SIGTERM, not ready.", valueName: "seconds")) var drainDelay = 0.0
+    @Option(help: ArgumentHelp("Where HTTP answers /-/healthy and /-/ready.", valueName: "host:port")) var health:
+        String?
+    @Option(help: ArgumentHelp("How long to accept on after SIGTERM, not ready.", valueName: "seconds"))
+    var drainDelay = 0.0
     @Option(help: ArgumentHelp("How long sessions may then go on.", valueName: "seconds")) var drainTimeout = 30.0
     @Option(help: ArgumentHelp("End clients' TLS here, with this certificate (PEM).", valueName: "file"))
     var tlsCert: String?

@@ -49,9 +49,15 @@ struct RelayedRing {
             if tally.clock.steps != steps { shard.reassembler.shiftClock(by: tally.clock.lastStep) }
             let moment = Moment(time: time, ordinal: tally.counted.packets)
             let place = Int(record.slot)
-            guard place < Self.mostEntries else { return strays &+= 1 }
+            guard place < Self.mostEntries else {
+                strays &+= 1
+                return
+            }
             if place >= entries.count {
-                guard record.kind == .opened else { return strays &+= 1 }
+                guard record.kind == .opened else {
+                    strays &+= 1
+                    return
+                }
                 let missing = place &+ 1 &- entries.count
                 entries += Array(repeating: Entry(), count: missing)
             }
@@ -59,7 +65,10 @@ struct RelayedRing {
             case .opened: entries[place] = open(entries[place], record, bytes, moment, &shard)
             case .bytes:
                 let entry = entries[place]
-                guard entry.flow >= 0, entry.serial == record.serial else { return strays &+= 1 }
+                guard entry.flow >= 0, entry.serial == record.serial else {
+                    strays &+= 1
+                    return
+                }
                 // A flow that is left out while bytes outrun the worker has a gap afterwards.
                 if tally.shedder.leavesOut(entry.number &* 0x9E37_79B9_7F4A_7C15) { return }
                 deliver(place, record, bytes, moment, &shard)
@@ -87,7 +96,12 @@ struct RelayedRing {
         entry.serial = record.serial
         (entry.clientNext, entry.serverNext) = (ends.clientBytes, ends.serverBytes)
         let isMidstream = ends.clientBytes > 0 || ends.serverBytes > 0
-        let relayed = RelayedFlow(client: ends.client, server: ends.server, number: lastNumber, isMidstream: isMidstream)
+        let relayed = RelayedFlow(
+            client: ends.client,
+            server: ends.server,
+            number: lastNumber,
+            isMidstream: isMidstream
+        )
         entry.flow = shard.reassembler.open(relayed, at: moment, into: &shard.analyser) ?? -1
         // The server knows this session by the relay's address.
         if isMidstream, entry.flow >= 0 { shard.analyser.books.note(entry.flow, isKnownAs: ends.via) }
@@ -105,12 +119,20 @@ struct RelayedRing {
         let entry = entries[place]
         let next = record.side == .client ? entry.clientNext : entry.serverNext
         let missing = Int(clamping: Int64(bitPattern: record.position &- next))
-        guard missing >= 0 else { return strays &+= 1 }
+        guard missing >= 0 else {
+            strays &+= 1
+            return
+        }
         if missing > 0 { skip(entry, record.side, missing, moment, &shard) }
         let end = record.position &+ UInt64(truncatingIfNeeded: record.count)
         if record.side == .client { entries[place].clientNext = end } else { entries[place].serverNext = end }
         shard.reassembler.deliver(
-            entry.flow, entry.number, from: record.side, bytes, at: moment, into: &shard.analyser
+            entry.flow,
+            entry.number,
+            from: record.side,
+            bytes,
+            at: moment,
+            into: &shard.analyser
         )
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Domain
 import Glibc
 import RelayRing
 import Synchronization
@@ -79,8 +80,11 @@ struct ControlPlane: ~Copyable {
             (closesAt, cutsAt) = (now, now)
             return
         }
-        let delay = board.options.drainDelay, timeout = board.options.drainTimeout
-        log("draining: not ready; listeners close in \(Int(delay)) s, open sessions end \(Int(timeout)) s later at most.")
+        let delay = board.options.drainDelay
+        let timeout = board.options.drainTimeout
+        log(
+            "draining: not ready; listeners close in \(Int(delay)) s, open sessions end \(Int(timeout)) s later at most."
+        )
         (status.isDraining, status.isReady) = (true, false)
         closesAt = now &+ Int64(delay * 1e9)
         cutsAt = closesAt &+ Int64(timeout * 1e9)

@@ -76,7 +76,7 @@ extension RelayWorker {
             return end(connection, resets: true)
         }
         if !isAdmitted { return refuse(connection, .tooMany) }
-        if tls.client != nil {
+        if tls.isUsed {
             // As long as a server waits for a client that says nothing (authentication_timeout).
             enter(.greeting, connection, seconds: 60)
         } else {

@@ -93,7 +93,7 @@ extension RelayWorker {
         if to.value.state.contains(.finished), from.value.state.contains(.shut) { end(connection, resets: false) }
     }
 
-    /// `broken` takes no more. What it sent before is still good for `other`, such as why it went away.
+    /// Ends a connection of which `broken` takes no more: what it sent before is still good for `other`, such as why.
     @inline(never)
     mutating func breakOff(_ broken: Slot<Leg>, _ other: Slot<Leg>, _ connection: Slot<Connection>) {
         var isGiven = false

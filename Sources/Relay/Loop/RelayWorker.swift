@@ -5,7 +5,7 @@ import Glibc
 import RelayRing
 import Synchronization
 
-/// One event loop: accepts, connects, moves bytes, and copies what it moved. It parses nothing that it moves.
+/// One event loop: accepts, connects, moves bytes, and copies what it moved, but parses nothing of it.
 @safe struct RelayWorker: ~Copyable {
     let board: RelayBoard
     let own: WorkerBoard

@@ -53,7 +53,7 @@ struct Events: OptionSet, BitwiseCopyable {
         return unsafe epoll_ctl(descriptor, operation, watched, &event) == 0
     }
 
-    /// Waits until something happens or `timeout` ms passed; -1: for ever. Returns how much happened.
+    /// Waits until something happens or `timeout` ms passed (-1: for ever), and returns how much happened.
     @inline(__always)
     func wait(_ timeout: Int32) -> Int {
         Int(max(0, unsafe epoll_wait(descriptor, events, Int32(Self.capacity), timeout)))

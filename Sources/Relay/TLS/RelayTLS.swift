@@ -5,6 +5,9 @@ struct RelayTLS: Sendable {
     let client: TLSContext?
     let upstream: TLSContext?
 
+    /// Whether clients' requests for encryption are ours to answer: a server that is spoken to in TLS must not see them.
+    var isUsed: Bool { client != nil || upstream != nil }
+
     init(_ options: TLSOptions) throws(RelayError) {
         if let certificate = options.certificate {
             client = try TLSContext.server(certificate: certificate, key: options.key ?? certificate)

@@ -3,7 +3,7 @@ import Domain
 
 /// Connections on which the relay speaks TLS itself, up to where they are open as any other.
 extension RelayWorker {
-    /// The client's first bytes: does it want TLS? (PostgreSQL documentation, "SSL Session Encryption")
+    /// Takes the client's first bytes, which tell whether it wants TLS (PostgreSQL documentation, "SSL Session Encryption").
     mutating func greet(_ connection: Slot<Connection>) {
         let client = legs.slot(connection.handle &* 2)
         while true {
@@ -12,14 +12,14 @@ extension RelayWorker {
             case .unfinished:
                 if client.value.state.contains(.hasEnd) { end(connection, resets: false) }
                 return
+            case .tlsRequest where tls.client == nil, .gssRequest:
+                Socket.skip(client.value.descriptor, 8)
+                guard Socket.send(client.value.descriptor, [0x4E]) else { return end(connection, resets: true) }
             case .tlsRequest:
                 // What comes behind the request before our answer is taken for TLS, and never for a plain message.
                 Socket.skip(client.value.descriptor, 8)
                 guard Socket.send(client.value.descriptor, [0x53]) else { return end(connection, resets: true) }
                 return beginTLS(connection, client, tls.client, host: nil)
-            case .gssRequest:
-                Socket.skip(client.value.descriptor, 8)
-                guard Socket.send(client.value.descriptor, [0x4E]) else { return end(connection, resets: true) }
             case .directTLS:
                 connection.value.isDirect = true
                 return beginTLS(connection, client, tls.client, host: nil)

@@ -89,7 +89,9 @@ struct RunCommand: ParsableCommand {
     func validate() throws {
         if mode == .proxy {
             guard interface.isEmpty, port.isEmpty, filter == nil, tunnel.isEmpty else {
-                throw ValidationError("-i, --port, -f and --tunnel belong to --mode mirror: a relay knows its connections.")
+                throw ValidationError(
+                    "-i, --port, -f and --tunnel belong to --mode mirror: a relay knows its connections."
+                )
             }
             guard proxy.listen.isEmpty || !proxy.upstream.isEmpty || proxy.originalDestination else {
                 throw ValidationError("--listen needs --upstream, such as --upstream db:5432.")
@@ -164,7 +166,9 @@ struct RunCommand: ParsableCommand {
             mode == .proxy ? try ProxyMode(proxy, path: proxy.path(beside: socket), workers: workers) : nil
         defer { relayed?.finish() }
         let claim =
-            allowSecond ? nil : try TapClaim(interfaces: relayed == nil ? interface : ["any"], ports: relayed?.ports ?? options.ports)
+            allowSecond
+            ? nil
+            : try TapClaim(interfaces: relayed == nil ? interface : ["any"], ports: relayed?.ports ?? options.ports)
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
@@ -204,7 +208,14 @@ struct RunCommand: ParsableCommand {
         }
         let outcome =
             form.format == .ndjson
-            ? try Live.run(options, desk: desk, feed: relayed?.feed, recorder: failure.recorder(), onReady: onReady, isStopped: isOver)
+            ? try Live.run(
+                options,
+                desk: desk,
+                feed: relayed?.feed,
+                recorder: failure.recorder(),
+                onReady: onReady,
+                isStopped: isOver
+            )
             : try Live.run(options, desk: desk, feed: relayed?.feed, onReady: onReady, isStopped: isOver)
         if let code = failure.code { throw code }
         if form.format != .ndjson {
@@ -331,6 +342,11 @@ struct RunCommand: ParsableCommand {
     }
 
     private func warn(_ result: ReplayResult) {
+        if result.capture.relayDroppedBytes > 0 {
+            Output.complain(
+                "warning: the relay forwarded \(result.capture.relayDroppedBytes) bytes without a copy; see --ring."
+            )
+        }
         guard result.capture.kernelDropped > 0 else { return }
         Output.complain(
             "warning: the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."

@@ -12,7 +12,12 @@ enum RunMode: String, ExpressibleByArgument, CaseIterable {
 
 /// The relay that 'pgweir run --mode proxy' attaches to, and how it is started if there is none.
 struct ProxyArguments: ParsableArguments {
-    @Option(help: ArgumentHelp("proxy: the relay's control socket (default: relay.sock beside --socket).", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "proxy: the relay's control socket (default: relay.sock beside --socket).",
+            valueName: "path"
+        )
+    )
     var relay: String?
     @Option(help: ArgumentHelp("proxy: start a relay that listens here; may be repeated.", valueName: "host:port"))
     var listen: [String] = []
@@ -32,7 +37,8 @@ struct ProxyArguments: ParsableArguments {
     @Flag(help: "proxy: refuse clients without TLS.") var tlsRequired = false
     @Flag(help: "proxy: speak TLS to the server.") var upstreamTls = false
     @Flag(help: "proxy: tell the server the client's address (PROXY protocol, version 2).") var proxyProtocol = false
-    @Flag(help: "proxy: send connections that REDIRECT brought on to where they were going.") var originalDestination = false
+    @Flag(help: "proxy: send connections that REDIRECT brought on to where they were going.") var originalDestination =
+        false
 
     /// Whether a relay is started where none is there.
     var starts: Bool { !listen.isEmpty || !upstream.isEmpty }

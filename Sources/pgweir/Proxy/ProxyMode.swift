@@ -41,7 +41,9 @@ final class ProxyMode: Sendable {
             }
             do throws(RelayHub.Refusal) { ports = try hub.attach() } catch { refusal = error.reason }
         } else if arguments.starts, ports != nil {
-            Output.complain("a relay serves \(path) already: attached to it; --listen and its like are those of that one.")
+            Output.complain(
+                "a relay serves \(path) already: attached to it; --listen and its like are those of that one."
+            )
         }
         guard let ports else {
             Output.complain(refusal)
@@ -62,7 +64,10 @@ final class ProxyMode: Sendable {
     /// Whether the daemon may end, once it was asked to: a relay that it started drains first.
     func isDrained(_ hasBegun: Bool) -> Bool {
         guard let relay else { return true }
-        if !hasBegun { relay.drain() }
+        if !hasBegun {
+            hub.expectEnd()
+            relay.drain()
+        }
         return hub.isAlone
     }
 

@@ -22,7 +22,7 @@ final class RelayHub: Sendable {
     private let path: String
     private let feed: RelayFeed
     private let state = Mutex(State())
-    private let isFinished = Atomic<Bool>(false)
+    private let isFinished = Atomic<Bool>(false), isExpected = Atomic<Bool>(false)
 
     init(path: String, feed: RelayFeed) { (self.path, self.feed) = (path, feed) }
 
@@ -34,11 +34,13 @@ final class RelayHub: Sendable {
     /// - Throws: ``Refusal`` with the reason.
     @discardableResult
     func attach() throws(Refusal) -> [UInt16] {
-        guard let channel = RelayChannel.connect(to: path), channel.send("attach"), let answer = channel.receive() else {
+        guard let channel = RelayChannel.connect(to: path), channel.send("attach"), let answer = channel.receive()
+        else {
             throw Refusal(reason: "no relay answers at \(path); start pgweir-relay, or give --listen and --upstream.")
         }
         let words = answer.text.split(separator: " ")
-        guard words.count == 4, words[0] == "rings", let count = Int(words[1]), answer.descriptors.count == 3 * count else {
+        guard words.count == 4, words[0] == "rings", let count = Int(words[1]), answer.descriptors.count == 3 * count
+        else {
             for descriptor in answer.descriptors { close(descriptor) }
             throw Refusal(reason: "the relay at \(path) says: \(answer.text)")
         }
@@ -70,9 +72,12 @@ final class RelayHub: Sendable {
             var waiting = links.map { pollfd(fd: $0.channel.descriptor, events: Int16(POLLIN), revents: 0) }
             _ = unsafe poll(&waiting, nfds_t(waiting.count), 200)
             for (link, event) in zip(links, waiting) where event.revents != 0 { hear(link) }
-            if state.withLock({ $0.current == nil }) { attachAgain() }
+            if state.withLock({ $0.current == nil }), !isExpected.load(ordering: .relaxed) { attachAgain() }
         }
     }
+
+    /// The relay's end is expected: nothing is said of it, and no other is looked for.
+    func expectEnd() { isExpected.store(true, ordering: .relaxed) }
 
     func finish() { isFinished.store(true, ordering: .relaxed) }
 
@@ -85,7 +90,9 @@ final class RelayHub: Sendable {
             if state.current === link.channel { state.current = nil }
             if isOver { state.links.removeAll { $0.channel === link.channel } }
         }
-        complain(isOver ? "a relay has ended; \(path) is looked at for another." : "another relay takes over at \(path).")
+        complain(
+            isOver ? "a relay has ended; \(path) is looked at for another." : "another relay takes over at \(path)."
+        )
     }
 
     private func attachAgain() {
@@ -103,6 +110,6 @@ final class RelayHub: Sendable {
             defer { state.complaint = text }
             return state.complaint != text
         }
-        if isNew, !isFinished.load(ordering: .relaxed) { Output.complain(text) }
+        if isNew, !isFinished.load(ordering: .relaxed), !isExpected.load(ordering: .relaxed) { Output.complain(text) }
     }
 }
