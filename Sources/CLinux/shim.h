@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linux calls that Swift's Glibc module does not show.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+// Linux calls that Swift's Glibc module does not show. Without _GNU_SOURCE: with it, structures would differ from those of
+// the Glibc module in the names of their fields, so what only that declares is declared here.
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,15 +11,19 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+extern int memfd_create(const char *name, unsigned flags);
+extern int accept4(int listener, struct sockaddr *address, socklen_t *size, int flags);
+
 // <linux/netfilter_ipv4.h> and netfilter_ipv6's IP6T_SO_ORIGINAL_DST: the same number on both levels.
 static const int linux_original_destination = 80;
-// <linux/fcntl.h>: F_SEAL_FUTURE_WRITE, of Linux 5.1, which older C libraries do not name.
+// <linux/fcntl.h> and <linux/memfd.h>: F_ADD_SEALS; F_SEAL_SHRINK and F_SEAL_GROW; F_SEAL_FUTURE_WRITE (Linux 5.1);
+// MFD_CLOEXEC and MFD_ALLOW_SEALING.
+static const int linux_add_seals = 1033;
+static const int linux_seals = 0x0002 | 0x0004;
 static const int linux_seal_future_write = 0x0010;
-static const int linux_add_seals = F_ADD_SEALS;
-static const int linux_seals = F_SEAL_SHRINK | F_SEAL_GROW;
-static const unsigned linux_memory_file_flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+static const unsigned linux_memory_file_flags = 0x0001 | 0x0002;
 static const int linux_mapping_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 static const int linux_shut_writing = SHUT_WR;
 
-// accept4(2) takes a transparent union, which Swift cannot make.
+// SOCK_NONBLOCK and SOCK_CLOEXEC, at once.
 static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }

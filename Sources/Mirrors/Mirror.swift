@@ -12,6 +12,8 @@ public enum MirrorKind: String, Sendable, CaseIterable {
     case tc
     /// The netfilter log, read on this host with `-i nflog:GROUP`.
     case nflog
+    /// No copy: connections are steered through a relay on this host, for places where no mirror can be had.
+    case redirect
 }
 
 /// Why a mirror cannot be planned.
@@ -20,12 +22,16 @@ public enum MirrorError: Error, Equatable, CustomStringConvertible {
     case target(kind: MirrorKind, needs: String)
     /// A name that no interface can have.
     case interface(String)
+    /// The relay's own connections would be steered to the relay.
+    case noExemption
 
     /// What is wrong, and what to write instead.
     public var description: String {
         switch self {
         case .target(let kind, let needs): "--kind \(kind.rawValue) needs \(needs) in --to."
         case .interface(let name): "'\(name)' is no interface name: `ip link` lists them."
+        case .noExemption:
+            "--from host needs --exempt-user or --exempt-mark: the relay's own connections must go straight on."
         }
     }
 }
@@ -42,6 +48,8 @@ public struct Mirror: Sendable, Equatable {
     public var target: String
     /// For addresses: the device that leads to them.
     public var device: String?
+    /// For a redirection: whose connections.
+    public var redirect: Redirect?
 
     /// A mirror.
     ///
@@ -52,7 +60,8 @@ public struct Mirror: Sendable, Equatable {
         interface: String,
         ports: [UInt16],
         target: String,
-        device: String?
+        device: String?,
+        redirect: Redirect? = nil
     ) throws(MirrorError) {
         for name in [interface, device].compactMap({ $0 }) where !Self.isDevice(name) { throw .interface(name) }
         switch kind {
@@ -66,14 +75,20 @@ public struct Mirror: Sendable, Equatable {
             }
         case .nflog:
             guard UInt16(target) != nil else { throw .target(kind: kind, needs: "a group, from 0 to 65535,") }
+        case .redirect:
+            guard let port = UInt16(target), port > 0, let redirect else {
+                throw .target(kind: kind, needs: "the relay's port")
+            }
+            guard redirect.origin == .network || redirect.exemption != nil else { throw .noExemption }
         }
+        self.redirect = redirect
         (self.kind, self.interface, self.ports, self.target, self.device) = (kind, interface, ports, target, device)
     }
 
     /// Whether the target is an IPv6 address.
     var isIPv6: Bool { target.contains(":") }
 
-    private static func isDevice(_ name: String) -> Bool {
+    static func isDevice(_ name: String) -> Bool {
         !name.isEmpty && name.utf8.count <= 15 && name.first != "-"
             && name.utf8.allSatisfy { byte in
                 (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)

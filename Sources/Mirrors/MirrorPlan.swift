@@ -42,8 +42,15 @@ public struct MirrorPlan: Sendable, Equatable {
     public let advice: [String]
 
     /// The plan of a mirror.
-    public init(_ mirror: Mirror) {
+    ///
+    /// - Parameter forgets: whether `down` takes what keeps open connections alive, too.
+    public init(_ mirror: Mirror, forgets: Bool = false) {
         switch mirror.kind {
+        case .redirect:
+            let redirect =
+                mirror.redirect
+                ?? Redirect(origin: .network, exemptUser: nil, exemptMark: nil, includesIPv6: false)
+            self = Self.redirect(mirror, redirect, forgets: forgets)
         case .netdevDup: self = Self.netdev(mirror)
         case .nftDup: self = Self.nft(mirror)
         case .tee, .nflog: self = Self.iptables(mirror)
@@ -51,7 +58,7 @@ public struct MirrorPlan: Sendable, Equatable {
         }
     }
 
-    private init(_ up: [MirrorCommand], _ status: [MirrorCommand], _ down: [MirrorCommand], _ advice: [String]) {
+    init(_ up: [MirrorCommand], _ status: [MirrorCommand], _ down: [MirrorCommand], _ advice: [String]) {
         (self.up, self.status, self.down, self.advice) = (up, status, down, advice)
     }
 

@@ -11,7 +11,8 @@ struct MirrorCommands: ParsableCommand {
             Run it on the host whose interface the traffic passes. 'plan' only prints the commands. Only rules of our \
             own name are ever changed or removed, and installing twice is installing once.
 
-            --to: a device for netdev-dup and tc, the monitor's address for tee and nft-dup, a group for nflog.
+            --to: a device for netdev-dup and tc, the monitor's address for tee and nft-dup, a group for nflog,
+            the relay's port for redirect, which copies nothing and steers connections through 'pgweir-relay'.
             """,
         subcommands: [Plan.self, Up.self, Down.self, Status.self]
     )
@@ -51,9 +52,11 @@ struct MirrorCommands: ParsableCommand {
     struct Down: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Remove the mirror; nothing else is touched.")
         @OptionGroup var mirror: MirrorArguments
+        @Flag(help: "redirect: remove what keeps steered connections alive, too; those still open are cut.")
+        var forget = false
 
         func run() throws {
-            for command in try mirror.plan().down { _ = try MirrorRunner.run(command) }
+            for command in try mirror.plan(forgets: forget).down { _ = try MirrorRunner.run(command) }
             Output.complain("the mirror is removed.")
         }
     }
@@ -77,25 +80,49 @@ struct MirrorCommands: ParsableCommand {
 }
 
 extension MirrorKind: ExpressibleByArgument {}
+extension Redirect.Origin: ExpressibleByArgument {}
 
 /// Which mirror.
 struct MirrorArguments: ParsableArguments {
-    @Option(help: "How the kernel copies: netdev-dup, tee, nft-dup, tc or nflog.") var kind = MirrorKind.netdevDup
+    @Option(help: "How the kernel copies: netdev-dup, tee, nft-dup, tc or nflog; or redirect.") var kind = MirrorKind
+        .netdevDup
     @Option(
         name: [.customShort("i"), .long],
         help: ArgumentHelp("The interface that the traffic passes.", valueName: "name")
     )
     var interface: String
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
-    @Option(help: ArgumentHelp("Where copies go.", valueName: "device|address|group")) var to: String
+    @Option(help: ArgumentHelp("Where copies go.", valueName: "device|address|group|port")) var to: String
     @Option(help: ArgumentHelp("For nft-dup: the device that leads to the address.", valueName: "name"))
     var device: String?
 
-    func plan() throws -> MirrorPlan {
+    @Option(help: "redirect: connections that come in from the network, or those that this host makes.")
+    var from = Redirect.Origin.network
+    @Option(help: ArgumentHelp("redirect --from host: the user that the relay runs as.", valueName: "name"))
+    var exemptUser: String?
+    @Option(help: ArgumentHelp("redirect --from host: the relay's --mark.", valueName: "number")) var exemptMark:
+        UInt32?
+    @Flag(help: "redirect: IPv6, too; the relay must listen on it.") var ipv6 = false
+
+    func plan(forgets: Bool = false) throws -> MirrorPlan {
+        let redirect = Redirect(
+            origin: from,
+            exemptUser: exemptUser,
+            exemptMark: exemptMark,
+            includesIPv6: ipv6
+        )
         let ports = port.isEmpty ? [5432] : port.flatMap(\.ports)
         do throws(MirrorError) {
             return MirrorPlan(
-                try Mirror(kind: kind, interface: interface, ports: ports, target: to, device: device)
+                try Mirror(
+                    kind: kind,
+                    interface: interface,
+                    ports: ports,
+                    target: to,
+                    device: device,
+                    redirect: redirect
+                ),
+                forgets: forgets
             )
         } catch {
             throw ValidationError(error.description)

@@ -50,4 +50,33 @@ struct MirrorTests {
             try Mirror(kind: .tee, interface: "eth0", ports: [5432], target: name, device: nil)
         }
     }
+
+    private static func redirect(_ origin: Redirect.Origin, _ user: String?, forgets: Bool = false) throws -> MirrorPlan
+    {
+        let redirect = Redirect(origin: origin, exemptUser: user, exemptMark: nil, includesIPv6: true)
+        let mirror = try Mirror(
+            kind: .redirect,
+            interface: "eth0",
+            ports: [5432],
+            target: "6543",
+            device: nil,
+            redirect: redirect
+        )
+        return MirrorPlan(mirror, forgets: forgets)
+    }
+
+    @Test func `a relay's own connections are never steered back to it`() throws {
+        #expect(throws: MirrorError.noExemption) { try Self.redirect(.host, nil) }
+        #expect(throws: MirrorError.noExemption) { try Self.redirect(.host, "-j ACCEPT") }
+        let up = try Self.redirect(.host, "pgweir").up.map { $0.text }.joined(separator: "\n")
+        #expect(up.contains("! --uid-owner pgweir") && up.contains("OUTPUT") && up.contains("-o eth0"))
+        #expect(try Self.redirect(.network, nil).up.contains { $0.text.contains("PREROUTING") })
+    }
+
+    @Test func `what keeps steered connections alive stays until it is to be forgotten`() throws {
+        let keeps = { (plan: MirrorPlan) in plan.down.contains { $0.text.contains("pgweir-keep") } }
+        #expect(try !keeps(Self.redirect(.network, nil)))
+        #expect(try keeps(Self.redirect(.network, nil, forgets: true)))
+        #expect(try Self.redirect(.network, nil).down.allSatisfy { $0.mayFail && $0.text.contains("pgweir-redirect") })
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Synchronization
 import Testing
 
 @testable import Relay
@@ -71,7 +72,10 @@ struct HostPortTests {
         #expect(HostPort(text, defaultPort: 5432)?.description == wanted)
     }
 
-    @Test("what means nothing is refused", arguments: ["", "db:", "db:0", "db:70000", "::1", "[::1", "[::1]x", "a b:1", "/tmp:1"])
+    @Test(
+        "what means nothing is refused",
+        arguments: ["", "db:", "db:0", "db:70000", "::1", "[::1", "[::1]x", "a b:1", "/tmp:1"]
+    )
     func bad(_ text: String) { #expect(HostPort(text, defaultPort: 5432) == nil) }
 
     @Test("a listener needs a port")
