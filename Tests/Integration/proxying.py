@@ -95,6 +95,26 @@ class Relay(Process):
         return json.loads(answer.stdout)
 
 
+class Daemon(Process):
+    number = 0
+
+    def __init__(self, program, folder, control, *options):
+        Daemon.number += 1
+        self.program = program
+        self.socket = os.path.join(folder, f"socket{Daemon.number}")
+        super().__init__([program, "run", "--mode", "proxy", "--relay", control, "--socket", self.socket, "--format", "json",
+                          "--no-quotas", *options], os.path.join(folder, f"daemon{Daemon.number}.log"), "watching",
+                         stdout=subprocess.PIPE)
+
+    def status(self):
+        answer = subprocess.run([self.program, "status", "--socket", self.socket, "--format", "json"], check=True,
+                                capture_output=True)
+        return json.loads(answer.stdout)
+
+    def report(self):
+        return json.loads(self.stop())
+
+
 class Pair:
     """A scripted client and a scripted server, with a relay in between."""
 
