@@ -175,7 +175,7 @@ let package = Package(
             .executableTarget(
                 name: "pgweir-relay",
                 dependencies: [
-                    "Relay", "RelayRing", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "Relay", "Systemd", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],
                 swiftSettings: common
             )

@@ -71,7 +71,8 @@ final class Upstreams: Sendable {
         while !isOver.load(ordering: .relaxed) {
             usleep(UInt32(Self.probeInterval * 1_000_000))
             elapsed += Self.probeInterval
-            if elapsed >= Self.lookupInterval || all.contains(where: { $0.addresses.isEmpty }) {
+            // A server that moved fails first.
+            if elapsed >= Self.lookupInterval || all.contains(where: { !$0.isHealthy }) {
                 elapsed = 0
                 lookUp()
             }

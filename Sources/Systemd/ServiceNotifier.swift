@@ -23,6 +23,9 @@ public struct ServiceNotifier: Sendable {
     /// The service works; `status` is what `systemctl status` shows.
     public func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
 
+    /// The same, of a process that has taken the place of the service's main one.
+    public func readyAsMain(_ status: String) { send("MAINPID=\(getpid())\nREADY=1\nSTATUS=\(status)") }
+
     /// The configuration is being read again; ``ready(_:)`` ends it.
     public func reloading() {
         var time = timespec()

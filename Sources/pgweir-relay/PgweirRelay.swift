@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import Relay
+import Systemd
 
 /// `pgweir-relay`: forwards PostgreSQL connections, and hands a copy of the bytes to a daemon.
 @main
@@ -113,7 +114,12 @@ struct PgweirRelay: ParsableCommand {
             return
         }
         do throws(RelayError) {
-            try Relay.run(options, handed: handed, onReady: Self.say, log: { Self.say($0) })
+            let notifier = ServiceNotifier(environment: Self.environment)
+            let onReady = { (line: String) in
+                Self.say(line)
+                if takeover { notifier.readyAsMain(line) } else { notifier.ready(line) }
+            }
+            try Relay.run(options, handed: handed, onReady: onReady, log: { Self.say($0) })
         } catch {
             Self.say(error.description)
             if case .badTLS = error { throw ExitCode(78) }

@@ -20,6 +20,8 @@ extension RelayWorker {
     /// Moves some bytes; false when there is nothing more to do here now.
     @inline(__always)
     private mutating func move(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>) -> Bool {
+        // A read that begins at the urgent byte would pass over it; one before it ends there.
+        if from.value.state.contains(.urgent) { moveUrgent(from, to) }
         // Into the ring at once, where the analyser sees nothing before it is committed.
         var place = unsafe buffer
         var isInRing = false

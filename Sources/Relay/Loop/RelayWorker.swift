@@ -105,7 +105,9 @@ import Synchronization
         let connection = connections.slot(leg.handle &>> 1)
         // One that ended in this very turn may still have an event.
         guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32) else { return }
-        if !events.isDisjoint(with: [.readable, .ended, .failed, .hungUp]) { leg.value.state.insert(.readable) }
+        if !events.isDisjoint(with: [.readable, .urgent, .ended, .failed, .hungUp]) {
+            leg.value.state.insert(.readable)
+        }
         if !events.isDisjoint(with: [.ended, .failed, .hungUp]) { leg.value.state.insert(.hasEnd) }
         if events.contains(.urgent) { leg.value.state.insert(.urgent) }
         guard connection.value.phase == .open else { return advance(connection, leg, events) }
