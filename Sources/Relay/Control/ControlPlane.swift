@@ -67,7 +67,10 @@ struct ControlPlane: ~Copyable {
             drain(now)
             warn()
         }
-        if control >= 0 { close(control) }
+        guard control >= 0 else { return }
+        close(control)
+        // Nobody has taken its place.
+        unsafe unlink(board.options.control)
     }
 
     // MARK: Draining

@@ -190,10 +190,9 @@ extension RelayWorker {
                 clientBytes: client.value.received,
                 serverBytes: server.value.received
             )
-            untold.append(closed)
-            tellClosed()
             // Whoever does not look for so long learns it when the place is used again.
-            if untold.count > Self.mostUntold { untold.removeFirst() }
+            if untold.count < Self.mostUntold { untold.append(closed) }
+            tellClosed()
         }
         client.value.close(resets: resets)
         server.value.close(resets: resets)

@@ -84,7 +84,8 @@ import Synchronization
     /// Works until the listeners are closed and the last connection is over.
     mutating func run() {
         while !(isClosing && connections.count == 0) {
-            let count = queue.wait(again.isEmpty ? (waiting.isEmpty && pausedUntil == 0 ? -1 : 20) : 0)
+            let isCalm = waiting.isEmpty && pausedUntil == 0 && untold.isEmpty
+            let count = queue.wait(again.isEmpty ? (isCalm ? -1 : 20) : 0)
             for index in 0..<count {
                 let event = queue.event(index)
                 handle(event.key, event.events)

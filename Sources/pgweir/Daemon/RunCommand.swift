@@ -172,6 +172,8 @@ struct RunCommand: ParsableCommand {
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
+        var options = options
+        if let relayed { options.ports = relayed.ports }
         let sources = relayed.map { ["relay \($0.path)"] } ?? interface
         let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
         let keeping = try quotas.services(desk, settings, prices.keeping, taps: taps)
