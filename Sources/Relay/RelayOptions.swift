@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
 /// How a relay is to work.
 public struct RelayOptions: Sendable {
@@ -70,6 +71,10 @@ public enum RelayError: Error, Equatable, CustomStringConvertible {
     /// What happened, and what to do.
     public var description: String {
         switch self {
+        case .system(let what, EADDRINUSE):
+            "\(what): something listens there already; stop it, choose another port, or take a relay over with --takeover."
+        case .system(let what, ENOENT) where what.hasPrefix("--control"):
+            "\(what): its folder is not there; make it, or choose another --control."
         case .system(let what, let code): "\(what): \(Socket.message(code))"
         case .noListener:
             "nothing to listen on: give --listen HOST:PORT, or have systemd hand a socket over (LISTEN_FDS)."

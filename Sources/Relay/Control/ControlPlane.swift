@@ -21,6 +21,8 @@ struct ControlPlane: ~Copyable {
     /// When the listeners close, and when open sessions end; 0: not now.
     private var closesAt: Int64 = 0, cutsAt: Int64 = 0
     private var saidExhausted: UInt64 = 0
+    /// Servers that were said to be gone.
+    private var saidGone: [String] = []
     private let isOver: @Sendable () -> Bool
 
     /// Who is connected to the control socket.
@@ -211,6 +213,12 @@ struct ControlPlane: ~Copyable {
     }
 
     private mutating func warn() {
+        let gone = board.upstreams.all.filter { !$0.isHealthy }.map(\.name.description)
+        for name in gone where !saidGone.contains(name) {
+            log("warning: \(name) does not answer, or its name is not known; it is asked every second.")
+        }
+        for name in saidGone where !gone.contains(name) { log("\(name) answers.") }
+        saidGone = gone
         let exhausted = board.workers.reduce(UInt64(0)) { $0 &+ $1.exhausted.load(ordering: .relaxed) }
         guard exhausted > 0, saidExhausted == 0 else { return }
         saidExhausted = exhausted
