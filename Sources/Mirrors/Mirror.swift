@@ -49,7 +49,7 @@ public struct Mirror: Sendable, Equatable {
     /// For addresses: the device that leads to them.
     public var device: String?
     /// For a redirection: whose connections.
-    public var redirect: Redirect?
+    public var redirect: Redirect
 
     /// A mirror.
     ///
@@ -61,7 +61,7 @@ public struct Mirror: Sendable, Equatable {
         ports: [UInt16],
         target: String,
         device: String?,
-        redirect: Redirect? = nil
+        redirect: Redirect = Redirect()
     ) throws(MirrorError) {
         for name in [interface, device].compactMap({ $0 }) where !Self.isDevice(name) { throw .interface(name) }
         switch kind {
@@ -76,7 +76,7 @@ public struct Mirror: Sendable, Equatable {
         case .nflog:
             guard UInt16(target) != nil else { throw .target(kind: kind, needs: "a group, from 0 to 65535,") }
         case .redirect:
-            guard let port = UInt16(target), port > 0, let redirect else {
+            guard let port = UInt16(target), port > 0 else {
                 throw .target(kind: kind, needs: "the relay's port")
             }
             guard redirect.origin == .network || redirect.exemption != nil else { throw .noExemption }
@@ -88,8 +88,11 @@ public struct Mirror: Sendable, Equatable {
     /// Whether the target is an IPv6 address.
     var isIPv6: Bool { target.contains(":") }
 
-    static func isDevice(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= 15 && name.first != "-"
+    private static func isDevice(_ name: String) -> Bool { name.utf8.count <= 15 && isName(name) }
+
+    /// Whether nothing of it can be taken for an option or for a rule's syntax.
+    static func isName(_ name: String) -> Bool {
+        !name.isEmpty && name.first != "-"
             && name.utf8.allSatisfy { byte in
                 (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
                     || [0x2D, 0x2E, 0x5F, 0x40].contains(byte)

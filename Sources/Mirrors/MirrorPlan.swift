@@ -46,11 +46,7 @@ public struct MirrorPlan: Sendable, Equatable {
     /// - Parameter forgets: whether `down` takes what keeps open connections alive, too.
     public init(_ mirror: Mirror, forgets: Bool = false) {
         switch mirror.kind {
-        case .redirect:
-            let redirect =
-                mirror.redirect
-                ?? Redirect(origin: .network, exemptUser: nil, exemptMark: nil, includesIPv6: false)
-            self = Self.redirect(mirror, redirect, forgets: forgets)
+        case .redirect: self = Self.redirect(mirror, mirror.redirect, forgets: forgets)
         case .netdevDup: self = Self.netdev(mirror)
         case .nftDup: self = Self.nft(mirror)
         case .tee, .nflog: self = Self.iptables(mirror)

@@ -20,14 +20,19 @@ public struct Redirect: Sendable, Equatable {
     public var includesIPv6: Bool
 
     /// A redirection.
-    public init(origin: Origin, exemptUser: String?, exemptMark: UInt32?, includesIPv6: Bool) {
+    public init(
+        origin: Origin = .network,
+        exemptUser: String? = nil,
+        exemptMark: UInt32? = nil,
+        includesIPv6: Bool = false
+    ) {
         (self.origin, self.exemptUser) = (origin, exemptUser)
         (self.exemptMark, self.includesIPv6) = (exemptMark, includesIPv6)
     }
 
     /// What lets the relay's own connections pass; without it they would come back to it for ever.
     var exemption: [String]? {
-        if let exemptUser, exemptUser.first != "-", Mirror.isDevice(String(exemptUser.prefix(15))) {
+        if let exemptUser, exemptUser.utf8.count <= 32, Mirror.isName(exemptUser) {
             return ["-m", "owner", "!", "--uid-owner", exemptUser]
         }
         return exemptMark.map { ["-m", "mark", "!", "--mark", String($0)] }

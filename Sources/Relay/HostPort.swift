@@ -25,7 +25,8 @@ public struct HostPort: Sendable, Hashable, CustomStringConvertible {
             guard text.firstIndex(of: ":") == colon else { return nil }
             (name, rest) = (text[..<colon], text[text.index(after: colon)...])
         }
-        let isName = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }
+        // Letters, digits and what stands between them; a zone behind `%` (RFC 4007 §11).
+        let isName = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._:%".contains($0)) }
         guard isName, name.utf8.count <= 253, rest != nil || !name.isEmpty else { return nil }
         guard let port = rest.map({ UInt16($0) }) ?? defaultPort, port > 0 else { return nil }
         (host, self.port) = (String(name), port)

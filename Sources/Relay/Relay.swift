@@ -23,7 +23,10 @@ public enum Relay {
         let files = raiseFileLimit()
         let tls = try RelayTLS(options.tls)
         let (listeners, predecessor) = try listeners(options, handed)
-        let health = if let name = options.health { try HealthResponder(name) } else { HealthResponder() }
+        let health =
+            if let name = options.health { try HealthResponder(name, takesOver: options.takesOver) } else {
+                HealthResponder()
+            }
         let upstreams = Upstreams(options.upstreams, mark: options.mark)
         var bells: [Int32] = []
         for _ in 0..<options.workers {
@@ -32,28 +35,26 @@ public enum Relay {
             bells.append(bell)
         }
         let board = RelayBoard(options: options, bells: bells, upstreams: upstreams, files: files)
-        let running = Counter()
+        var workers: [WorkerBox] = []
         for number in 0..<options.workers {
-            let box = WorkerBox(
-                try RelayWorker(
-                    board: board,
-                    number: number,
-                    listeners: share(listeners, number, options.workers),
-                    tls: tls
-                )
-            )
+            let own = share(listeners, number, options.workers)
+            workers.append(WorkerBox(try RelayWorker(board: board, number: number, listeners: own, tls: tls)))
+        }
+        guard let control = RelayChannel.listen(at: options.control) else {
+            throw .system(what: "--control \(options.control)", code: errno)
+        }
+        // Nothing is accepted before all is there: what is accepted would be cut if the rest failed.
+        let running = Counter()
+        for box in workers {
             running.value.add(1, ordering: .relaxed)
             let isStarted = RelayThread.start {
                 var worker = box.worker.withLock { $0.take() }
                 worker?.run()
                 running.value.subtract(1, ordering: .releasing)
             }
-            guard isStarted else { throw .system(what: "a thread for event loop \(number + 1)", code: errno) }
+            guard isStarted else { throw .system(what: "a thread for an event loop", code: errno) }
         }
         guard RelayThread.start({ upstreams.watch() }) else { throw .system(what: "a thread", code: errno) }
-        guard let control = RelayChannel.listen(at: options.control) else {
-            throw .system(what: "--control \(options.control)", code: errno)
-        }
         if let predecessor, !predecessor.send("serving") { log("warning: the relay that was taken over is gone.") }
         var plane = ControlPlane(
             board: board,
@@ -131,6 +132,7 @@ public enum Relay {
             let addresses = SocketAddress.resolve(name, isPassive: true)
             guard !addresses.isEmpty else { throw .system(what: "--listen \(name)", code: EADDRNOTAVAIL) }
             for address in addresses {
+                try Socket.probe(address)
                 for _ in 0..<options.workers { found.append(try Socket.listen(address)) }
             }
         }

@@ -21,7 +21,7 @@ public struct RingRecord: Sendable, BitwiseCopyable {
     public var slot: UInt32 = 0
     /// The connection's number, which tells it from others that had its place.
     public var serial: UInt32 = 0
-    /// When the bytes were forwarded.
+    /// When the relay had the bytes, before it sent them on.
     public var time = Timestamp.epoch
     /// How many bytes of this direction went before; what is missing since the last record was never copied.
     public var position: UInt64 = 0

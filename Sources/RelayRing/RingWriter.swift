@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
-import Domain
+public import Domain
 import Glibc
 
 /// The relay's end of a ring: puts records, and never waits.
@@ -47,6 +47,14 @@ import Glibc
         return head >= tail && head &- tail <= capacity ? head &- tail : 0
     }
 
+    /// The machine's clock, for ``RingRecord/time``.
+    @inline(__always)
+    public static func now() -> Timestamp {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+    }
+
     /// A place for up to `count` bytes that ``commit(_:count:)`` publishes; `nil` when there is no room.
     @inline(__always)
     public mutating func place(_ count: Int) -> UnsafeMutableRawPointer? {
@@ -57,7 +65,16 @@ import Glibc
     /// Publishes the first `count` bytes at the place asked for last.
     @inline(__always)
     public mutating func commit(_ record: RingRecord, count: Int) {
-        write(record, count)
+        let place = unsafe address(head)
+        let words = UInt64(record.kind.rawValue) | (record.side == .server ? 256 : 0)
+        // In range: every caller made sure of the record's size; the second mapping takes what is behind the end.
+        unsafe place.storeBytes(of: UInt64(truncatingIfNeeded: count) | words &<< 32, as: UInt64.self)
+        unsafe (place + 8).storeBytes(of: UInt64(record.slot) | UInt64(record.serial) &<< 32, as: UInt64.self)
+        unsafe (place + 16).storeBytes(of: record.time.nanoseconds, as: Int64.self)
+        unsafe (place + 24).storeBytes(of: record.position, as: UInt64.self)
+        head &+= UInt64(truncatingIfNeeded: RingLayout.size(count))
+        data.word(RingLayout.headOffset).store(head)
+        if head &- tail > capacity &>> 2 { wake() }
     }
 
     /// Copies `bytes`; false when there is no room.
@@ -88,7 +105,7 @@ import Glibc
         }
         unsafe (place + 56).storeBytes(of: ends.clientBytes, as: UInt64.self)
         unsafe (place + 64).storeBytes(of: ends.serverBytes, as: UInt64.self)
-        write(record, RingLayout.ends)
+        commit(record, count: RingLayout.ends)
         return true
     }
 
@@ -98,7 +115,7 @@ import Glibc
         let place = unsafe address(head) + RingLayout.head
         unsafe place.storeBytes(of: clientBytes, as: UInt64.self)
         unsafe (place + 8).storeBytes(of: serverBytes, as: UInt64.self)
-        write(record, RingLayout.totals)
+        commit(record, count: RingLayout.totals)
         return true
     }
 
@@ -116,23 +133,6 @@ import Glibc
         guard told >= tail, told <= head else { return false }
         tail = told
         return capacity &- (head &- tail) >= count
-    }
-
-    @inline(__always)
-    private mutating func write(_ record: RingRecord, _ count: Int) {
-        let place = unsafe address(head)
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        let now = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-        let words = UInt64(record.kind.rawValue) | (record.side == .server ? 256 : 0)
-        // In range: every caller made sure of the record's size; the second mapping takes what is behind the end.
-        unsafe place.storeBytes(of: UInt64(truncatingIfNeeded: count) | words &<< 32, as: UInt64.self)
-        unsafe (place + 8).storeBytes(of: UInt64(record.slot) | UInt64(record.serial) &<< 32, as: UInt64.self)
-        unsafe (place + 16).storeBytes(of: now, as: Int64.self)
-        unsafe (place + 24).storeBytes(of: record.position, as: UInt64.self)
-        head &+= UInt64(truncatingIfNeeded: RingLayout.size(count))
-        data.word(RingLayout.headOffset).store(head)
-        if head &- tail > capacity &>> 2 { wake() }
     }
 
     /// The analyser looks every some ms by itself; it is woken when the ring fills faster than that.

@@ -39,8 +39,13 @@ struct PgweirRelay: ParsableCommand {
     var mark: UInt32 = 0
     @Option(help: ArgumentHelp("Where HTTP answers /-/healthy and /-/ready.", valueName: "host:port")) var health:
         String?
-    @Option(help: ArgumentHelp("How long to accept on after SIGTERM, not ready.", valueName: "seconds"))
-    var drainDelay = 0.0
+    @Option(
+        help: ArgumentHelp(
+            "How long to accept on after SIGTERM, not ready (default: 5 with --health, else 0).",
+            valueName: "seconds"
+        )
+    )
+    var drainDelay: Double?
     @Option(help: ArgumentHelp("How long sessions may then go on.", valueName: "seconds")) var drainTimeout = 30.0
     @Option(help: ArgumentHelp("End clients' TLS here, with this certificate (PEM).", valueName: "file"))
     var tlsCert: String?
@@ -61,9 +66,6 @@ struct PgweirRelay: ParsableCommand {
         guard listen.allSatisfy({ HostPort($0) != nil }), health.map({ HostPort($0) != nil }) ?? true else {
             throw ValidationError("--listen and --health are HOST:PORT or PORT; IPv6 addresses stand in [brackets].")
         }
-        guard !upstream.isEmpty || originalDestination else {
-            throw ValidationError("Name a server, such as --upstream db:5432, or give --original-destination.")
-        }
         if let workers, !(1...64).contains(workers) { throw ValidationError("--workers must be from 1 to 64.") }
         guard (1...1024).contains(ring), ring & (ring - 1) == 0 else {
             throw ValidationError("--ring must be a power of two from 1 to 1024.")
@@ -72,7 +74,7 @@ struct PgweirRelay: ParsableCommand {
             throw ValidationError("--max-connections must be from 1 to 1000000.")
         }
         guard (0.1...3600).contains(connectTimeout), (0...1_000_000).contains(acceptRate),
-            (0...86_400).contains(drainDelay), (0...86_400).contains(drainTimeout)
+            (0...86_400).contains(drainDelay ?? 0), (0...86_400).contains(drainTimeout)
         else { throw ValidationError("--connect-timeout is from 0.1 to 3600, other times from 0 to 86400 seconds.") }
         guard tlsCert != nil || (tlsKey == nil && !tlsRequired) else {
             throw ValidationError("--tls-key and --tls-required need --tls-cert.")
@@ -94,7 +96,9 @@ struct PgweirRelay: ParsableCommand {
         options.followsOriginalDestination = originalDestination
         options.mark = mark
         options.health = health.flatMap { HostPort($0) }
-        (options.drainDelay, options.drainTimeout) = (drainDelay, drainTimeout)
+        // Who asks whether it is ready needs time to hear that it is not.
+        options.drainDelay = drainDelay ?? (health == nil ? 0 : 5)
+        options.drainTimeout = drainTimeout
         options.takesOver = takeover
         options.tls.certificate = tlsCert
         options.tls.key = tlsKey
@@ -112,6 +116,10 @@ struct PgweirRelay: ParsableCommand {
             }
             print(answer)
             return
+        }
+        // Not in validate(): a misspelt option would be told as a missing one.
+        guard !upstream.isEmpty || originalDestination else {
+            throw ValidationError("Name a server, such as --upstream db:5432, or give --original-destination.")
         }
         do throws(RelayError) {
             let notifier = ServiceNotifier(environment: Self.environment)

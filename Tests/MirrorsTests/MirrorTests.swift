@@ -68,6 +68,7 @@ struct MirrorTests {
     @Test func `a relay's own connections are never steered back to it`() throws {
         #expect(throws: MirrorError.noExemption) { try Self.redirect(.host, nil) }
         #expect(throws: MirrorError.noExemption) { try Self.redirect(.host, "-j ACCEPT") }
+        #expect(throws: MirrorError.noExemption) { try Self.redirect(.host, "sixteen_letters_ -j ACCEPT") }
         let up = try Self.redirect(.host, "pgweir").up.map { $0.text }.joined(separator: "\n")
         #expect(up.contains("! --uid-owner pgweir") && up.contains("OUTPUT") && up.contains("-o eth0"))
         #expect(try Self.redirect(.network, nil).up.contains { $0.text.contains("PREROUTING") })

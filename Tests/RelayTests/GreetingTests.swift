@@ -74,7 +74,7 @@ struct HostPortTests {
 
     @Test(
         "what means nothing is refused",
-        arguments: ["", "db:", "db:0", "db:70000", "::1", "[::1", "[::1]x", "a b:1", "/tmp:1"]
+        arguments: ["", "db:", "db:0", "db:70000", "::1", "[::1", "[::1]x", "a b:1", "/tmp:1", "a\"b:1", "a\\b:1"]
     )
     func bad(_ text: String) { #expect(HostPort(text, defaultPort: 5432) == nil) }
 

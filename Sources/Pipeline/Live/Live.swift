@@ -101,18 +101,9 @@ public enum Live {
         isStopped: () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
         let began = Replay.now(CLOCK_MONOTONIC)
-        let failure: CaptureError?
-        if let feed {
-            try onReady()
-            let source = RelaySource(feed, worker: 0)
-            var worker = LiveWorker(0, at: desk, source: source, options: options, recorder: recorder)
-            failure = worker.work(isStopped)
-        } else {
-            let source = TapSource(try open(options, fanout: nil), options: options)
-            try onReady()
-            var worker = LiveWorker(0, at: desk, source: source, options: options, recorder: recorder)
-            failure = worker.work(isStopped)
-        }
+        let taps = feed == nil ? try open(options, fanout: nil) : []
+        try onReady()
+        let failure = work(0, at: desk, taps, feed, options, recorder: recorder, isStopped)
         return finish(desk, began, failure)
     }
 
@@ -133,26 +124,37 @@ public enum Live {
         // All taps of a group must be there before the first packet is shared out, or flows would change hands.
         let group = UInt16(truncatingIfNeeded: getpid()) &<< 3
         var taps: [[LiveCapture]] = []
-        if feed == nil { for _ in 0..<workers { taps.append(try open(options, fanout: group)) } }
+        for _ in 0..<workers { taps.append(feed == nil ? try open(options, fanout: group) : []) }
         try onReady()
         let failures = Mutex<[CaptureError]>([])
         let tapsOfAll = taps
         let isOver: @Sendable () -> Bool = { isStopped() || failures.withLock { !$0.isEmpty } }
         let hasRun = WorkerThreads.run(workers) { number in
-            let failure: CaptureError?
-            if let feed {
-                let source = RelaySource(feed, worker: number)
-                var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: NoRecorder())
-                failure = worker.work(isOver)
-            } else {
-                let source = TapSource(tapsOfAll[number], options: options)
-                var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: NoRecorder())
-                failure = worker.work(isOver)
-            }
+            let failure = work(number, at: desk, tapsOfAll[number], feed, options, recorder: NoRecorder(), isOver)
             if let failure { failures.withLock { $0.append(failure) } }
         }
         guard hasRun else { throw .noThreads(count: workers) }
         return finish(desk, began, failures.withLock { $0.first })
+    }
+
+    /// One worker, from its source to its end.
+    private static func work<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
+        _ number: Int,
+        at desk: LiveDesk,
+        _ taps: [LiveCapture],
+        _ feed: RelayFeed?,
+        _ options: LiveTapOptions,
+        recorder: consuming Recorder,
+        _ isStopped: () -> Bool
+    ) -> CaptureError? {
+        guard let feed else {
+            let source = TapSource(taps, options: options)
+            var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
+            return worker.work(isStopped)
+        }
+        let source = RelaySource(feed, worker: number)
+        var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
+        return worker.work(isStopped)
     }
 
     /// Adds up what the workers left at the desk.

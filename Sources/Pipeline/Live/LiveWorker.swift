@@ -9,9 +9,9 @@ import Quotas
 struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & ~Copyable>: ~Copyable {
     private var source: Source
     private var tally = LiveTally()
-    /// When idle flows were last looked for, ns of a steady tally.clock.
+    /// When idle flows were last looked for, ns of a steady clock.
     private var lastSweep: Int64 = 0
-    /// When usage was last handed to the ledger, ns of a steady tally.clock.
+    /// When usage was last handed to the ledger, ns of a steady clock.
     private var lastFlush: Int64 = 0
     private let desk: LiveDesk
     private let number: Int

@@ -18,6 +18,9 @@ struct RelayedRing {
     let reader: RingReader
     private let attachment: RelayFeed.Attachment
     private var entries: [Entry] = []
+    /// Rings are read one after the other: held to the latest time of all of them, what a ring brings late would seem to
+    /// have taken no time.
+    private var clock = ClockGuard()
     private var lastNumber: UInt64
     /// Whether nothing comes of it any more.
     private(set) var isOver = false
@@ -42,12 +45,13 @@ struct RelayedRing {
         into shard: inout Shard<some StatementRecorder & ~Copyable>,
         _ tally: inout LiveTally
     ) -> Int {
-        reader.drain(limit) { record, bytes in
+        clock.steady = tally.clock.steady
+        return reader.drain(limit) { record, bytes in
             tally.counted.note(count: record.kind == .bytes ? record.count : 0, at: record.time)
             let steps = tally.clock.steps
-            let time = tally.clock.admit(record.time)
+            _ = tally.clock.admit(record.time)
             if tally.clock.steps != steps { shard.reassembler.shiftClock(by: tally.clock.lastStep) }
-            let moment = Moment(time: time, ordinal: tally.counted.packets)
+            let moment = Moment(time: clock.admit(record.time), ordinal: tally.counted.packets)
             let place = Int(record.slot)
             guard place < Self.mostEntries else {
                 strays &+= 1

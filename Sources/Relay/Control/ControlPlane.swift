@@ -63,9 +63,11 @@ struct ControlPlane: ~Copyable {
             _ = unsafe poll(&waiting, nfds_t(waiting.count), status.isDraining ? 50 : 500)
             let now = RelayWorker.steady()
             if waiting[0].revents != 0 { takeSignal(now) }
+            for (channel, event) in zip(channels, waiting.suffix(channels.count)) where event.revents != 0 {
+                if !hear(channel) { channels.removeAll { $0 === channel } }
+            }
             if waiting[1].revents != 0 { acceptChannel() }
             health.serve(isReady: status.isReady, now: now)
-            for channel in channels where !hear(channel) { channels.removeAll { $0 === channel } }
             drain(now)
             warn()
         }

@@ -5,48 +5,65 @@ import Glibc
 /// Answers probes over HTTP: `GET /-/healthy` and `GET /-/ready`, and nothing else.
 struct HealthResponder {
     private(set) var listeners: [Int32] = []
-    private var clients: [(descriptor: Int32, deadline: Int64)] = []
-    private static let mostClients = 32
+    private var clients: [Client] = []
+    private static let mostClients = 32, mostBytes = 4096
+
+    private struct Client {
+        var descriptor: Int32
+        var deadline: Int64
+        var request: [UInt8] = []
+    }
 
     init() {}
 
-    init(_ name: HostPort) throws(RelayError) {
+    /// `takesOver`: whether a predecessor listens there, too.
+    init(_ name: HostPort, takesOver: Bool) throws(RelayError) {
         let addresses = SocketAddress.resolve(name, isPassive: true)
         guard !addresses.isEmpty else { throw .system(what: "--health \(name)", code: ENOENT) }
+        if !takesOver { for address in addresses { try Socket.probe(address) } }
         for address in addresses { listeners.append(try Socket.listen(address)) }
     }
 
     /// What is to be waited for.
-    var descriptors: [Int32] { listeners + clients.map(\.descriptor) }
+    var descriptors: [Int32] {
+        // Those for whom there is no room wait in the kernel's queue, and do not wake us.
+        (clients.count < Self.mostClients ? listeners : []) + clients.map(\.descriptor)
+    }
 
     /// Takes what is there, and forgets who says nothing for two seconds.
     mutating func serve(isReady: Bool, now: Int64) {
         for listener in listeners where clients.count < Self.mostClients {
             let descriptor = linux_accept(listener)
-            if descriptor >= 0 { clients.append((descriptor, now &+ 2_000_000_000)) }
+            if descriptor >= 0 { clients.append(Client(descriptor: descriptor, deadline: now &+ 2_000_000_000)) }
         }
-        clients = clients.filter { client in
-            let bytes = Socket.peek(client.descriptor, 4096)
-            let isWaiting = bytes.map { $0.count < 4096 && !Self.isWhole($0) } ?? false
-            if isWaiting, !Self.isOver(client.descriptor), client.deadline > now { return true }
-            if let bytes, Self.isWhole(bytes) {
-                Socket.skip(client.descriptor, bytes.count)
-                _ = Socket.send(client.descriptor, Self.answer(bytes, isReady: isReady))
-                shutdown(client.descriptor, linux_shut_writing)
+        var waiting: [Client] = []
+        for var client in clients {
+            // Taken, not looked at: what is left in a socket would wake us again at once.
+            let isOpen = Self.read(&client)
+            if Self.isWhole(client.request) {
+                _ = Socket.send(client.descriptor, Self.answer(client.request, isReady: isReady))
+            } else if isOpen, client.deadline > now, client.request.count < Self.mostBytes {
+                waiting.append(client)
+                continue
             }
             close(client.descriptor)
-            return false
         }
+        clients = waiting
+    }
+
+    /// Reads what is there; false at the end.
+    private static func read(_ client: inout Client) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: mostBytes)
+        let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+            unsafe buffer.baseAddress.map { unsafe Socket.receive(client.descriptor, $0, buffer.count) } ?? 0
+        }
+        if count > 0 { client.request += bytes.prefix(count) }
+        return count > 0 || count == Socket.Outcome.again
     }
 
     mutating func closeListeners() {
         for listener in listeners { close(listener) }
         listeners = []
-    }
-
-    private static func isOver(_ descriptor: Int32) -> Bool {
-        var waiting = pollfd(fd: descriptor, events: Int16(Events.ended.rawValue), revents: 0)
-        return unsafe poll(&waiting, 1, 0) > 0
     }
 
     /// The empty line is there.

@@ -32,6 +32,8 @@ extension RelayWorker {
         }
         let count = unsafe from.value.receive(place, Self.most)
         guard count > 0 else { return stop(from, to, connection, count) }
+        // Now, as the other side may run, and answer, before its send returns.
+        let time = ring == nil ? Timestamp.epoch : RingWriter.now()
         // A short read emptied the socket: the next bytes come with an event of their own.
         if count < Self.most, from.value.tls == nil, from.value.state.isDisjoint(with: [.hasEnd, .urgent]) {
             from.value.state.remove(.readable)
@@ -46,23 +48,15 @@ extension RelayWorker {
             unsafe to.value.keep(place + sent, count - sent)
         }
         if ring != nil {
-            let isFromServer = from.handle & 1 != 0
-            var record = record(.bytes, connection)
-            record.side = isFromServer ? .server : .client
-            record.position = from.value.received
+            let record = record(of: from, connection, at: time)
             if isInRing {
                 ring?.commit(record, count: count)
                 counts.copied &+= UInt64(truncatingIfNeeded: count)
             } else {
-                unsafe copyLate(record, unsafe UnsafeRawBufferPointer(start: place, count: count), isTold: isTold)
+                unsafe copyLate(record, UnsafeRawBufferPointer(start: place, count: count), isTold: isTold)
             }
         }
-        from.value.received &+= UInt64(truncatingIfNeeded: count)
-        if from.handle & 1 == 0 {
-            counts.toServer &+= UInt64(truncatingIfNeeded: count)
-        } else {
-            counts.toClient &+= UInt64(truncatingIfNeeded: count)
-        }
+        note(count, of: from)
         if from.value.state.contains(.urgent) { moveUrgent(from, to) }
         return true
     }
@@ -103,14 +97,14 @@ extension RelayWorker {
         while !other.value.isBlocked {
             let count = unsafe broken.value.receive(buffer, Self.most)
             guard count > 0 else { break }
+            let time = RingWriter.now()
             let sent = unsafe other.value.send(buffer, count)
-            if ring != nil, connection.value.announced == epoch {
-                var record = record(.bytes, connection)
-                record.side = broken.handle & 1 != 0 ? .server : .client
-                record.position = broken.value.received
-                unsafe copyLate(record, unsafe UnsafeRawBufferPointer(start: buffer, count: count), isTold: true)
+            if ring != nil {
+                let isTold = connection.value.announced == epoch
+                let bytes = unsafe UnsafeRawBufferPointer(start: buffer, count: count)
+                unsafe copyLate(record(of: broken, connection, at: time), bytes, isTold: isTold)
             }
-            broken.value.received &+= UInt64(truncatingIfNeeded: count)
+            note(count, of: broken)
             guard sent == count else { break }
             isGiven = true
         }
@@ -127,6 +121,26 @@ extension RelayWorker {
 
     // MARK: The analyser's copy
 
+    /// The record of bytes that `from` sent now.
+    @inline(__always)
+    private func record(of from: Slot<Leg>, _ connection: Slot<Connection>, at time: Timestamp) -> RingRecord {
+        var record = record(.bytes, connection, at: time)
+        record.side = from.handle & 1 != 0 ? .server : .client
+        record.position = from.value.received
+        return record
+    }
+
+    /// So many bytes of `from` were forwarded.
+    @inline(__always)
+    private mutating func note(_ count: Int, of from: Slot<Leg>) {
+        from.value.received &+= UInt64(truncatingIfNeeded: count)
+        if from.handle & 1 == 0 {
+            counts.toServer &+= UInt64(truncatingIfNeeded: count)
+        } else {
+            counts.toClient &+= UInt64(truncatingIfNeeded: count)
+        }
+    }
+
     /// Copies bytes that lie elsewhere, if there is room for so many, and counts them if not.
     @inline(never)
     private mutating func copyLate(_ record: RingRecord, _ bytes: UnsafeRawBufferPointer, isTold: Bool) {
@@ -140,9 +154,9 @@ extension RelayWorker {
     }
 
     @inline(__always)
-    private func record(_ kind: RingRecordKind, _ connection: Slot<Connection>) -> RingRecord {
+    private func record(_ kind: RingRecordKind, _ connection: Slot<Connection>, at time: Timestamp) -> RingRecord {
         var record = RingRecord()
-        record.kind = kind
+        (record.kind, record.time) = (kind, time)
         record.slot = UInt32(bitPattern: connection.handle)
         record.serial = connection.value.serial
         return record
@@ -161,7 +175,7 @@ extension RelayWorker {
         else { return false }
         var ends = RelayedEnds(client: from.endpoint, via: via.endpoint, server: to.endpoint)
         (ends.clientBytes, ends.serverBytes) = (client.value.received, server.value.received)
-        let record = record(.opened, connection)
+        let record = record(.opened, connection, at: RingWriter.now())
         guard ring?.open(record, ends) == true else { return false }
         connection.value.announced = epoch
         return true
@@ -186,7 +200,7 @@ extension RelayWorker {
         let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
         if ring != nil, connection.value.announced == epoch {
             let closed = ClosedRecord(
-                record: record(.closed, connection),
+                record: record(.closed, connection, at: RingWriter.now()),
                 clientBytes: client.value.received,
                 serverBytes: server.value.received
             )

@@ -54,13 +54,16 @@ enum Socket {
         _ = unsafe recv(descriptor, &bytes, count, Int32(MSG_DONTWAIT))
     }
 
+    /// Throws if somebody listens at an address: SO_REUSEPORT would have us share connections with another relay.
+    static func probe(_ address: SocketAddress) throws(RelayError) { close(try listen(address, shares: false)) }
+
     /// A listening socket, one of several at its address (SO_REUSEPORT).
-    static func listen(_ address: SocketAddress) throws(RelayError) -> Int32 {
+    static func listen(_ address: SocketAddress, shares: Bool = true) throws(RelayError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
         guard descriptor >= 0 else { throw .system(what: "socket", code: errno) }
         set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
+        if shares { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
         if address.family == AF_INET6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         guard unsafe address.with({ unsafe bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, 4096) == 0 else {
             let code = errno

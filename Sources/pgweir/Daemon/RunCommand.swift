@@ -141,7 +141,6 @@ struct RunCommand: ParsableCommand {
         if mode == .proxy {
             // A relay tells when a connection is over: silence means nothing.
             (options.limits.idle, options.limits.blankIdle) = (.max / 2, .max / 2)
-            options.ports = []
         }
         try explainingErrors {
             let judgement = try form.judgement()
@@ -165,15 +164,13 @@ struct RunCommand: ParsableCommand {
         let relayed =
             mode == .proxy ? try ProxyMode(proxy, path: proxy.path(beside: socket), workers: workers) : nil
         defer { relayed?.finish() }
-        let claim =
-            allowSecond
-            ? nil
-            : try TapClaim(interfaces: relayed == nil ? interface : ["any"], ports: relayed?.ports ?? options.ports)
+        var options = options
+        if let relayed { options.ports = relayed.ports }
+        let tapped = relayed == nil ? interface : ["any"]
+        let claim = allowSecond ? nil : try TapClaim(interfaces: tapped, ports: options.ports)
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
-        var options = options
-        if let relayed { options.ports = relayed.ports }
         let sources = relayed.map { ["relay \($0.path)"] } ?? interface
         let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
         let keeping = try quotas.services(desk, settings, prices.keeping, taps: taps)

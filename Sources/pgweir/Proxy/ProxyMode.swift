@@ -34,11 +34,7 @@ final class ProxyMode: Sendable {
             }
         }
         if ports == nil, arguments.starts, refusal.hasPrefix("no relay") {
-            do throws(RelayProcess.ExitStatus) {
-                started = try RelayProcess.start(arguments.words, at: path)
-            } catch {
-                throw ExitCode(error.code)
-            }
+            started = try RelayProcess.start(arguments.words, at: path)
             do throws(RelayHub.Refusal) { ports = try hub.attach() } catch { refusal = error.reason }
         } else if arguments.starts, ports != nil {
             Output.complain(

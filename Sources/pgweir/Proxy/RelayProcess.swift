@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
 import Glibc
 import RelayRing
 
@@ -9,10 +10,10 @@ struct RelayProcess: Sendable {
     /// Starts `pgweir-relay`, from beside this program or from PATH, and waits until it answers at `path`.
     ///
     /// - Throws: the exit code for the whole program, after saying what failed.
-    static func start(_ words: [String], at path: String) throws(ExitStatus) -> RelayProcess {
+    static func start(_ words: [String], at path: String) throws(ExitCode) -> RelayProcess {
         guard let pid = spawn([program] + words + ["--control", path]) else {
             Output.complain("cannot start \(program): \(Output.message(errno)). Install it beside pgweir.")
-            throw ExitStatus(code: 69)
+            throw Sysexit.unavailable
         }
         for _ in 0..<200 {
             if let channel = RelayChannel.connect(to: path), channel.send("status"), channel.receive() != nil {
@@ -20,16 +21,13 @@ struct RelayProcess: Sendable {
             }
             var status: Int32 = 0
             // It said why on standard error.
-            if unsafe waitpid(pid, &status, WNOHANG) == pid { throw ExitStatus(code: Int32(status >> 8 & 0xFF)) }
+            if unsafe waitpid(pid, &status, WNOHANG) == pid { throw ExitCode(status >> 8 & 0xFF) }
             usleep(50_000)
         }
         kill(pid, SIGTERM)
         Output.complain("the relay does not answer at \(path).")
-        throw ExitStatus(code: 69)
+        throw Sysexit.unavailable
     }
-
-    /// Why the program ends.
-    struct ExitStatus: Error { var code: Int32 }
 
     /// Has it drain: no new connections, and the end with the last session.
     func drain() { kill(pid, SIGTERM) }
