@@ -109,7 +109,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        // What hummingbird is made of, where it shows through.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     ],
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
@@ -119,6 +125,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CVector"),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CCrypt"),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "TestKit",
@@ -146,11 +153,31 @@ let package = Package(
         + edge(
             "Settings",
             [
-                "Quotas", "Costs", .product(name: "Yams", package: "Yams"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Quotas", "Costs", "COpenSSL", .product(name: "Yams", package: "Yams"),
             ]
         )
         + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"])
+        + edge("Telemetry", [])
+        + edge(
+            "Web",
+            [
+                "CCrypt",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]
+        )
+        + edge(
+            "Dashboard",
+            [
+                .product(name: "Mustache", package: "swift-mustache")
+            ]
+        )
         + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
         + [
             .executableTarget(
@@ -162,7 +189,7 @@ let package = Package(
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",
-                    "Reports",
+                    "Reports", "Telemetry", "Web", "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),

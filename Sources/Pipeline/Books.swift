@@ -30,6 +30,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private(set) var isMetered = false
     private var active: [PrincipalHandle] = []
     private var spend = SpendTable(places: 2)
+    /// Who ran what, for the history; `nil`: nobody asks.
+    private(set) var activity: ActivityTable?
+    private var isKept = false
+    /// Finished statements by the binary exponent of their nanoseconds.
+    private(set) var octaves: [64 of UInt64] = .init(repeating: 0)
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
     private(set) var pricing: PatternPricing?
     /// The same, and whether prices are each role's own, at hand for every statement.
@@ -88,6 +93,24 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func meter() {
         isMetered = true
         spend = SpendTable()
+    }
+
+    /// Who ran what is kept from now on, for ``takeActivity()``: to be called before the first packet.
+    mutating func keepActivity() { (activity, isKept) = (ActivityTable(), true) }
+
+    /// Who ran what since the last time.
+    mutating func takeActivity() -> [ActivityRecord] {
+        guard let taken = activity?.take() else { return [] }
+        return taken.map { entry in
+            let (principal, record) = (principals[entry.principal], patterns.records[entry.pattern])
+            return ActivityRecord(
+                user: principal.user,
+                database: principal.database,
+                fingerprint: record.fingerprint,
+                text: patterns.texts[Int(entry.pattern)],
+                counts: entry.counts
+            )
+        }
     }
 
     /// What a user spent most on in the current hour.
@@ -410,6 +433,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
+            octaves[63 &- (event.duration | 1).leadingZeroBitCount] &+= 1
             if isPricing { learn(event, pattern) }
             prove(event, payer, pattern)
         case .failed:
@@ -419,11 +443,15 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         case .uncertain:
             payer.value.counts.uncertain &+= 1
             pattern.value.cost &+= event.price
+            if isKept { activity?.add(event, low: 0, high: event.price) }
         case .skipped:
             payer.value.counts.skipped &+= 1
             payer.value.counts.cost &-= event.price
             if payer.value.account.refund(event.price, at: event.started) { woke(event.principal) }
-            if event.errorCode != 0 { pattern.value.errors &+= 1 }
+            if event.errorCode != 0 {
+                pattern.value.errors &+= 1
+                if isKept { activity?.add(event, low: 0, high: 0) }
+            }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
         if Recorder.isActive { record(event) }
@@ -443,6 +471,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pattern.value.cost &+= price
         pattern.value.costLow &+= price
         if isMetered { spend.add(event.principal, event.pattern, price, at: event.started) }
+        if isKept { activity?.add(event, low: price, high: price) }
     }
 
     private static var weights: UnitWeights { UnitWeights() }

@@ -51,6 +51,32 @@ public struct DurationHistogram: BitwiseCopyable, Sendable {
         return longest
     }
 
+    /// The counts as text: `bucket:count`, with blanks between; made to be added up again.
+    public var text: String {
+        var parts: [String] = []
+        let counts = self.counts.span
+        for index in counts.indices where counts[index] > 0 { parts.append("\(index):\(counts[index])") }
+        return parts.joined(separator: " ")
+    }
+
+    /// Adds what ``text`` wrote; damaged parts are left out.
+    ///
+    /// - Parameters:
+    ///   - sum: the sum of these durations, ns.
+    ///   - longest: the longest of them, ns.
+    public mutating func add(text: String, sum: UInt64, longest: UInt64) {
+        for part in text.split(separator: " ") {
+            let halves = part.split(separator: ":")
+            guard halves.count == 2, let index = Int(halves[0]), (0..<Self.bucketCount).contains(index),
+                let number = UInt32(halves[1])
+            else { continue }
+            counts[index] &+= number
+            count &+= UInt64(number)
+        }
+        self.sum &+= sum
+        self.longest = max(self.longest, longest)
+    }
+
     private static func bucket(_ value: UInt64) -> Int {
         let scaled = value >> UInt64(lowestShift - 3)
         guard scaled >= UInt64(parts) else { return Int(scaled) }

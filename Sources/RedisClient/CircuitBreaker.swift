@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The state of a circuit breaker.
-public enum CircuitState: UInt8, Sendable, CustomStringConvertible {
+public enum CircuitState: UInt8, Sendable, CustomStringConvertible, CaseIterable {
     /// Operations go through.
     case closed
     /// Nothing goes through.

@@ -28,6 +28,9 @@ public final class RedisCostStore: CostStore {
 
     deinit { client.close() }
 
+    /// How the client fares, in numbers.
+    public var status: RedisStatus { client.status }
+
     /// The circuit breaker, and what went wrong so far.
     public var condition: String {
         let status = client.status

@@ -21,6 +21,8 @@ public struct DaemonFacts: Sendable {
     public var quotas: QuotaFacts?
     /// How often its configuration was read again, and what was wrong with it the last time.
     public var reloads: Int, reloadError: String?
+    /// When the configuration that holds was read.
+    public var configured: Timestamp
 
     /// The facts of a daemon that has just begun.
     public init(process: Int32, interfaces: [String], ports: [UInt16], began: Timestamp, workers: Int) {
@@ -29,7 +31,7 @@ public struct DaemonFacts: Sendable {
         self.ports = ports
         self.began = began
         self.workers = workers
-        reloads = 0
+        (reloads, configured) = (0, began)
     }
 }
 

@@ -12,6 +12,30 @@ extension StrictNode {
         return value
     }
 
+    /// One of some words.
+    func word(_ what: String, of words: [String]) throws(SettingsError) -> String {
+        let text = try text(what)
+        guard words.contains(text) else { throw error("\(what) must be one of \(words). Found '\(text)'.") }
+        return text
+    }
+
+    /// true or false; YAML's other words for them are refused, so that nobody wonders.
+    func toggle(_ what: String) throws(SettingsError) -> Bool {
+        guard case .scalar(let scalar) = node, let value = Bool(scalar.string) else {
+            throw error("\(what) must be true or false.")
+        }
+        return value
+    }
+
+    /// The elements of a list; a single value is a list of one.
+    func elements(_ what: String) throws(SettingsError) -> [StrictNode] {
+        switch node {
+        case .sequence(let sequence): return sequence.map { StrictNode(node: $0, file: file) }
+        case .scalar: return [self]
+        default: throw error("\(what) must be a list, such as [a, b].")
+        }
+    }
+
     /// A list of texts.
     func list(_ what: String) throws(SettingsError) -> [String] {
         guard case .sequence(let sequence) = node else { throw error("\(what) must be a list, such as [a, b].") }

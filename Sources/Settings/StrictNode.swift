@@ -6,6 +6,13 @@ struct StrictNode {
     let node: Node
     let file: String
 
+    /// Where it stands: `file:line`, or the variable.
+    var origin: String {
+        let label = "the environment variable "
+        guard !file.hasPrefix(label) else { return "$" + file.dropFirst(label.count) }
+        return node.mark.map { "\(file):\($0.line)" } ?? file
+    }
+
     func error(_ message: String) -> SettingsError {
         SettingsError(file: file, line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, message: message)
     }
@@ -65,15 +72,22 @@ struct StrictNode {
     }
 
     /// Reads a file's only document; `nil` for an empty one.
-    static func read(_ text: String, file: String) throws(SettingsError) -> StrictNode? {
+    static func read(
+        _ text: String,
+        file: String,
+        variable: @escaping (String) -> String? = { _ in nil }
+    ) throws(SettingsError) -> StrictNode? {
+        let node: Node
         do {
-            guard let node = try Yams.compose(yaml: text) else { return nil }
-            return StrictNode(node: node, file: file)
+            guard let found = try Yams.compose(yaml: text) else { return nil }
+            node = found
         } catch let error as YamlError {
             throw describe(error, file)
         } catch {
             throw SettingsError(file: file, message: "not valid YAML: \(error)")
         }
+        var interpolation = Interpolation(file: file, variable: variable)
+        return StrictNode(node: try interpolation.resolve(node), file: file)
     }
 
     private static func describe(_ error: YamlError, _ file: String) -> SettingsError {

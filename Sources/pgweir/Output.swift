@@ -58,6 +58,20 @@ enum Output {
         return unsafe String(cString: value)
     }
 
+    /// All variables of the environment.
+    static var variables: [String: String] {
+        var found: [String: String] = [:]
+        var next = unsafe environ
+        while let entry = unsafe next.pointee {
+            let text = unsafe String(cString: entry)
+            if let cut = text.firstIndex(of: "=") {
+                found[String(text[..<cut])] = String(text[text.index(after: cut)...])
+            }
+            unsafe next += 1
+        }
+        return found
+    }
+
     static func message(_ code: Int32) -> String {
         guard let text = unsafe strerror(code) else { return "error \(code)" }
         return unsafe String(cString: text)

@@ -15,9 +15,20 @@ struct Pgweir: ParsableCommand {
         subcommands: [
             ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
             MirrorCommands.self, CostCommands.self, QuotaCommands.self, GuardCommand.self,
-            AgentCommand.self, FingerprintCommand.self,
+            AgentCommand.self, FingerprintCommand.self, ConfigCommands.self, ReportCommand.self,
         ]
     )
+
+    /// Begins: what the configuration says of options is put among the words first.
+    static func main() {
+        do {
+            var words = Array(CommandLine.arguments.dropFirst())
+            try explainingErrors { words = try Launch.expand(words) }
+            main(words)
+        } catch {
+            exit(withError: error)
+        }
+    }
 }
 
 /// The program's version.

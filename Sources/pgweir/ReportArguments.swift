@@ -35,14 +35,16 @@ struct ReportArguments: ParsableArguments {
     }
 
     func judgement() throws -> Judgement {
+        try Self.judgement(of: try ConfigurationFile.load(config), file: ConfigurationFile.path(config))
+    }
+
+    static func judgement(of settings: Settings, file: String?) throws -> Judgement {
         var result = Judgement()
-        guard let config else { return result }
-        let settings = try Settings(yaml: try TextFile.read(config), file: config)
         (result.policy, result.directory, result.key) = (settings.policy, settings.directory, settings.key)
         if let seed = settings.seed { result.hash = KeyedHash(seed: seed) }
         var prices: [Fingerprint: CostUnits] = [:]
         if let name = settings.priceFile {
-            let path = TextFile.resolve(name, beside: config)
+            let path = TextFile.resolve(name, beside: file ?? "")
             var normalizer = Normalizer(hash: result.hash)
             for entry in try Settings.prices(yaml: try priceText(path, settings), file: path) {
                 let sql = Array(entry.statement.utf8)
@@ -59,12 +61,11 @@ struct ReportArguments: ParsableArguments {
 
     /// The key of fingerprints that a configuration gives, or the standard one.
     static func hash(of config: String?) throws -> KeyedHash {
-        guard let config else { return .standard }
-        return try Settings(yaml: try TextFile.read(config), file: config).seed.map { KeyedHash(seed: $0) } ?? .standard
+        try ConfigurationFile.load(config).seed.map { KeyedHash(seed: $0) } ?? .standard
     }
 
     /// The text of the price file; an error says where that is named, too.
-    private func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
+    private static func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
         do throws(SettingsError) {
             return try TextFile.read(path)
         } catch {

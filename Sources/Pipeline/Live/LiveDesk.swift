@@ -54,6 +54,8 @@ public final class LiveDesk: Sendable {
         /// Number of the latest question for unknown sessions, and for durations.
         var inquiry = 0
         var observation = 0
+        /// Number of the latest question for plain counts, and for what was run since the last time.
+        var census = 0, activity = 0
         /// Number of the latest question for evidence, and against whom.
         var evidence = 0, suspect = ""
     }
@@ -72,6 +74,12 @@ public final class LiveDesk: Sendable {
         var usage: [UserUsage] = []
         var lostUsage: UInt64 = 0
         var evidence: [Int: [PatternSpend]] = [:]
+        var censuses: [Int: LiveCensus] = [:]
+        /// What was run, until the history takes it: a late answer is not lost, it comes with the next.
+        var activity: [ActivityRecord] = []
+        var activityAnswers = 0
+        /// The desk's own counts of those that ended.
+        var lastCensuses: [Int: LiveCensus] = [:]
 
         var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
@@ -199,6 +207,40 @@ public final class LiveDesk: Sendable {
         )
     }
 
+    /// Asks all workers for their plain counts; waits at most `patience` seconds for those that are busy.
+    public func census(patience: Double = 1) -> LiveCensus {
+        turn.withLock { _ in
+            state.withLock { state in
+                state.censuses = [:]
+                state.orders.census += 1
+            }
+            ring()
+            waitForAll(patience) { $0.censuses.count + $0.lastCensuses.count }
+            return state.withLock { state in
+                var sum = LiveCensus()
+                let found = state.censuses.merging(state.lastCensuses) { _, last in last }
+                for (_, census) in found.sorted(by: { $0.key < $1.key }) { sum.add(census) }
+                sum.missing = posts.count - found.count
+                return sum
+            }
+        }
+    }
+
+    /// Asks all workers what was run since the last time; waits at most `patience` seconds for those that are busy, whose
+    /// answers then come with the next.
+    public func takeActivity(patience: Double = 1) -> [ActivityRecord] {
+        state.withLock { state in
+            state.activityAnswers = 0
+            state.orders.activity += 1
+        }
+        ring()
+        waitForAll(patience) { $0.activityAnswers }
+        return state.withLock { state in
+            defer { state.activity = [] }
+            return state.activity
+        }
+    }
+
     // MARK: Prices
 
     /// What the workers asked and told since the last time.
@@ -266,6 +308,22 @@ public final class LiveDesk: Sendable {
             return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
         }
     }
+
+    /// A worker's plain counts.
+    func answer(_ census: LiveCensus, to question: Int, _ worker: Int) {
+        state.withLock { if $0.orders.census == question { $0.censuses[worker] = census } }
+    }
+
+    /// What was run at a worker since the last time.
+    func answer(_ activity: [ActivityRecord], to question: Int) {
+        state.withLock { state in
+            if state.orders.activity == question { state.activityAnswers += 1 }
+            state.activity += activity
+        }
+    }
+
+    /// The last counts of a worker that ends.
+    func leave(_ census: LiveCensus, _ worker: Int) { state.withLock { $0.lastCensuses[worker] = census } }
 
     /// A worker's evidence.
     func answer(_ evidence: [PatternSpend], to question: Int, _ worker: Int) {

@@ -19,6 +19,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var seen = 0, snapshot = 0, settings = 0, inquiry = 0, observation = 0, evidence = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
+    private var census = 0, activity = 0
+    /// The greatest delay of a packet since it was last told, ns.
+    private var lag: Int64 = 0
     /// Answers that wait until all packets from before them are here.
     private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
@@ -43,6 +46,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         if options.isMetered { shard.analyser.books.meter() }
+        if options.keepsActivity { shard.analyser.books.keepActivity() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
     }
 
@@ -55,7 +59,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
                 _ = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
                 tally.clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
+                let before = tally.counted.packets
                 let isBehind = try source.drain(into: &shard, &tally)
+                if tally.counted.packets != before { noteLag() }
                 shard.analyser.books.recorder.flush()
                 if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
                 if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
@@ -72,6 +78,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         }
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
         flush()
+        desk.answer(shard.analyser.books.takeActivity(), to: activity)
+        desk.leave(counts(), number)
         desk.leave(part(), number)
         return failure
     }
@@ -120,6 +128,15 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             let found = shard.analyser.books.evidence(against: orders.suspect, at: tally.clock.latest, most: 20)
             desk.answer(found, to: evidence, number)
         }
+        if orders.activity != activity {
+            activity = orders.activity
+            desk.answer(shard.analyser.books.takeActivity(), to: activity)
+        }
+        if orders.census != census {
+            census = orders.census
+            desk.answer(counts(), to: census, number)
+            lag = 0
+        }
         guard orders.snapshot != snapshot else { return }
         snapshot = orders.snapshot
         var part = part()
@@ -157,12 +174,33 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// How late a packet may come out of the ring, ns, and more.
     private static var delay: Int64 { 50_000_000 }
 
-    /// What was seen so far.
-    private mutating func part() -> LiveDesk.Part {
+    /// How old the packet taken last is: whoever is not behind takes it within the ring's 10 ms.
+    private mutating func noteLag() {
+        lag = max(lag, Int64(Replay.now(CLOCK_REALTIME) * 1e9) &- tally.clock.latest.nanoseconds)
+    }
+
+    /// The plain counts.
+    private mutating func counts() -> LiveCensus {
+        var census = LiveCensus()
+        census.count(shard)
+        census.openFlows = UInt64(max(0, shard.reassembler.openFlowCount))
+        census.capture = capture()
+        census.lag = max(0, Double(lag) / 1e9)
+        census.workers = [(number, Replay.now(CLOCK_THREAD_CPUTIME_ID), census.capture.packets)]
+        return census
+    }
+
+    private func capture() -> CaptureSummary {
         var capture = tally.counted
         source.fill(&capture)
         capture.shedSegments = tally.shedder.shed
         capture.clockSteps = tally.clock.steps
+        return capture
+    }
+
+    /// What was seen so far.
+    private mutating func part() -> LiveDesk.Part {
+        let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard)
         return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))

@@ -46,7 +46,7 @@ struct ExplainArguments: ParsableArguments {
         let options = options
         return PricingService(desk, store: store) {
             Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
-                Output.complain("warning: \($0)")
+                Log.warning("pricing.problem", $0)
             }
         }
     }

@@ -4,6 +4,8 @@ import Domain
 import Explain
 import Glibc
 import Pipeline
+import RedisClient
+import RedisStore
 import Reports
 import Synchronization
 
@@ -35,7 +37,7 @@ final class PricingService: Sendable {
     /// Starts the thread.
     func start() {
         let thread = ServiceThread { [self] in run() }
-        if thread == nil { Output.complain("warning: no thread for prices: the default price holds.") }
+        if thread == nil { Log.warning("daemon.no_thread", "no thread for prices: the default price holds.") }
         state.withLock { $0.thread = thread }
     }
 
@@ -48,6 +50,9 @@ final class PricingService: Sendable {
         }
         thread?.join()
     }
+
+    /// The Redis that keeps prices, if one does.
+    var redis: RedisStatus? { (store as? RedisCostStore)?.status }
 
     /// For `pgweir status`.
     var status: PricingStatus {

@@ -56,7 +56,7 @@ struct StoreArguments: ParsableArguments {
         guard let folder else { return nil }
         Self.makeFolder(folder)
         guard unsafe access(folder, W_OK | X_OK) == 0 else {
-            Output.complain("warning: nothing can be kept in \(folder): \(Output.message(errno))")
+            Log.warning("state.not_writable", "nothing can be kept in \(folder): \(Output.message(errno))")
             return nil
         }
         return folder
@@ -67,7 +67,7 @@ struct StoreArguments: ParsableArguments {
         do {
             return try open()
         } catch let error as CostStoreError where state == nil {
-            Output.complain("warning: prices are kept in memory only: \(error)")
+            Log.warning("pricing.memory_only", "prices are kept in memory only: \(error)")
             return MemoryCostStore()
         }
     }

@@ -83,6 +83,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var proxy: ProxyArguments
     @OptionGroup var prices: ExplainArguments
     @OptionGroup var quotas: QuotaArguments
+    @OptionGroup var operation: OperationArguments
     @OptionGroup var socket: SocketOption
     @OptionGroup var form: ReportArguments
 
@@ -126,6 +127,7 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
+        Log.configure(operation.logLevel, operation.logFormat)
         var options = LiveTapOptions(interfaces: interface)
         if !port.isEmpty {
             options.ports = port.flatMap(\.ports)
@@ -148,6 +150,7 @@ struct RunCommand: ParsableCommand {
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
+            options.keepsActivity = !operation.noHistory
             try tap(options, judgement)
         }
     }
@@ -173,10 +176,20 @@ struct RunCommand: ParsableCommand {
         let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
         let sources = relayed.map { ["relay \($0.path)"] } ?? interface
         let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
-        let keeping = try quotas.services(desk, settings, prices.keeping, taps: taps)
-        let supervisor = try supervisor(desk, sources, options, settings.hash, pricing, keeping?.0)
+        let keeping = try quotas.services(
+            desk,
+            settings,
+            prices.keeping,
+            taps: taps,
+            showsNames: operation.privacy.tellsNames
+        )
+        let view = view(desk, sources, options, pricing, keeping?.0, settings)
+        let web = try WebService(view, operation)
+        let supervisor = try supervisor(view, settings.hash, web)
         var thread: ServiceThread?
         defer {
+            web?.finish()
+            view.history?.finish()
             supervisor.finish()
             thread?.join()
             pricing?.finish()
@@ -185,7 +198,7 @@ struct RunCommand: ParsableCommand {
         let failure = FailureBox()
         let onReady = {
             if let user, let refusal = Privileges.become(user) {
-                Output.complain(refusal)
+                Log.error("daemon.refused", refusal)
                 failure.code = Sysexit.noPermission
                 return
             }
@@ -193,11 +206,15 @@ struct RunCommand: ParsableCommand {
             relayed?.start()
             if options.resolvesSessions { startResolver(desk) }
             pricing?.start()
+            view.history?.start()
             if let (service, enforcement) = keeping {
                 service.start(enforcement)
                 if let directory = settings.directory { startDirectory(directory, settings.policy, service) }
             }
-            Output.complain("watching \(sources.joined(separator: ", ")); ^C ends it and prints the report.")
+            Log.info(
+                "daemon.watching",
+                "watching \(sources.joined(separator: ", ")); ^C ends it and prints the report."
+            )
         }
         let draining = OneTime()
         let isOver: @Sendable () -> Bool = {
@@ -229,16 +246,15 @@ struct RunCommand: ParsableCommand {
         try finish(outcome)
     }
 
-    private func supervisor(
+    /// What can be asked of the daemon.
+    private func view(
         _ desk: LiveDesk,
         _ sources: [String],
         _ options: LiveTapOptions,
-        _ hash: KeyedHash,
         _ pricing: PricingService?,
-        _ quotas: QuotaService?
-    ) throws -> Supervisor {
-        Interrupt.installReload()
-        let form = form
+        _ quotas: QuotaService?,
+        _ settings: ReportArguments.Judgement
+    ) -> DaemonView {
         let facts = DaemonFacts(
             process: getpid(),
             interfaces: sources,
@@ -246,12 +262,23 @@ struct RunCommand: ParsableCommand {
             began: Supervisor.time(),
             workers: workers
         )
-        return Supervisor(
+        return DaemonView(
             desk: desk,
             facts: facts,
-            server: try listen(),
             pricing: pricing,
             quotas: quotas,
+            history: HistoryService(desk, operation, prices.keeping, quotas, key: settings.key),
+            privacy: operation.privacy
+        )
+    }
+
+    private func supervisor(_ view: DaemonView, _ hash: KeyedHash, _ web: WebService?) throws -> Supervisor {
+        Interrupt.installReload()
+        let form = form
+        return Supervisor(
+            view,
+            server: try listen(),
+            web: web,
             notifier: ServiceNotifier(environment: Output.environment),
             output: report.map { path in
                 Supervisor.Output(path: path, seconds: Double(every), render: { form.render($0) })
@@ -275,13 +302,15 @@ struct RunCommand: ParsableCommand {
             activity.map { SessionDirectory(.server, parameters: $0) }
             + pooler.map { SessionDirectory(.pooler, parameters: $0) }
         let thread = ServiceThread {
-            let resolver = SessionResolver(directories) { Output.complain("warning: \($0)") }
+            let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
             while true {
                 if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
                 usleep(UInt32(resolver.pause * 1_000_000))
             }
         }
-        if thread == nil { Output.complain("warning: no thread for --activity: old sessions stay unattributed.") }
+        if thread == nil {
+            Log.warning("daemon.no_thread", "no thread for --activity: old sessions stay unattributed.")
+        }
     }
 
     /// Asks a database now and then who is in which tier.
@@ -300,7 +329,9 @@ struct RunCommand: ParsableCommand {
                 sleep(UInt32(settings.every))
             }
         }
-        if thread == nil { Output.complain("warning: no thread for 'quota.directory': its tiers are not known.") }
+        if thread == nil {
+            Log.warning("daemon.no_thread", "no thread for 'quota.directory': its tiers are not known.")
+        }
     }
 
     /// The local socket; where nobody asked for one and none is to be had, the daemon does without.
@@ -311,7 +342,7 @@ struct RunCommand: ParsableCommand {
             return try ControlServer(path: socket.path)
         } catch {
             guard socket.socket == nil else { throw error }
-            Output.complain("warning: no 'pgweir status': \(error)")
+            Log.warning("control.no_socket", "no 'pgweir status': \(error)")
             return nil
         }
     }
@@ -320,7 +351,7 @@ struct RunCommand: ParsableCommand {
         do throws(SettingsError) {
             try TextFile.replace(path, with: bytes)
         } catch {
-            Output.complain("the report is not written: \(error.description)")
+            Log.error("report.not_written", "the report is not written: \(error.description)")
             throw Sysexit.ioError
         }
     }
@@ -334,7 +365,8 @@ struct RunCommand: ParsableCommand {
     /// What was drained, and where it is.
     private func say(_ result: ReplayResult) {
         let totals = result.totals
-        Output.complain(
+        Log.info(
+            "daemon.stopped",
             "stopped: \(result.capture.packets) packets, \(totals.started) statements of \(result.sessions.total) sessions "
                 + "are in the report; \(totals.uncertain) statements were still running or in doubt."
         )
@@ -342,13 +374,15 @@ struct RunCommand: ParsableCommand {
 
     private func warn(_ result: ReplayResult) {
         if result.capture.relayDroppedBytes > 0 {
-            Output.complain(
-                "warning: the relay forwarded \(result.capture.relayDroppedBytes) bytes without a copy; see --ring."
+            Log.warning(
+                "relay.dropped",
+                "the relay forwarded \(result.capture.relayDroppedBytes) bytes without a copy; see --ring."
             )
         }
         guard result.capture.kernelDropped > 0 else { return }
-        Output.complain(
-            "warning: the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."
+        Log.warning(
+            "capture.dropped",
+            "the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."
         )
     }
 }

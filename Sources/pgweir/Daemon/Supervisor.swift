@@ -18,31 +18,26 @@ final class Supervisor: Sendable {
         var render: @Sendable (ReplayResult) -> [UInt8]
     }
 
-    private let desk: LiveDesk
+    private let view: DaemonView
+    private var desk: LiveDesk { view.desk }
     private let server: ControlServer?
-    private let pricing: PricingService?
-    private let quotas: QuotaService?
+    private let web: WebService?
     private let notifier: ServiceNotifier
     private let output: Output?
     private let read: @Sendable () throws -> LiveJudgement
-    private let facts: Mutex<DaemonFacts>
     private let isFinished = Atomic<Bool>(false)
 
     init(
-        desk: LiveDesk,
-        facts: DaemonFacts,
+        _ view: DaemonView,
         server: ControlServer?,
-        pricing: PricingService?,
-        quotas: QuotaService?,
+        web: WebService?,
         notifier: ServiceNotifier,
         output: Output?,
         judgement: @escaping @Sendable () throws -> LiveJudgement
     ) {
-        self.desk = desk
-        self.facts = Mutex(facts)
+        self.view = view
         self.server = server
-        self.pricing = pricing
-        self.quotas = quotas
+        self.web = web
         self.notifier = notifier
         self.output = output
         read = judgement
@@ -60,6 +55,7 @@ final class Supervisor: Sendable {
         var lastOutput = -Double.infinity
         var complaint: String?
         var shedding = 0
+        var lastRefresh = 0.0
         while !isFinished.load(ordering: .acquiring) {
             if let server {
                 server.serve(milliseconds: 50) { request throws(ControlError) in try answer(request) }
@@ -70,7 +66,8 @@ final class Supervisor: Sendable {
             let rung = desk.shedding
             if rung != shedding {
                 shedding = rung
-                complain(
+                Log.warning(
+                    rung == 0 ? "capture.overload_over" : "capture.overload",
                     rung == 0
                         ? "overload is over: all connections are looked at again."
                         : "overload: packets outrun a worker, which looks at 1 of \(1 << rung) connections."
@@ -85,10 +82,14 @@ final class Supervisor: Sendable {
                     (beats, lastSign) = (turned, now)
                 }
             }
+            if now - lastRefresh >= 2 {
+                lastRefresh = now
+                web?.refresh()
+            }
             if let output, now - lastOutput >= output.seconds {
                 lastOutput = now
                 let failure = write(output)
-                if let failure, failure != complaint { complain(failure) }
+                if let failure, failure != complaint { Log.error("report.not_written", failure) }
                 complaint = failure
             }
         }
@@ -96,7 +97,7 @@ final class Supervisor: Sendable {
     }
 
     private var state: String {
-        let facts = facts.withLock { $0 }
+        let facts = view.now
         return "watching \(facts.interfaces.joined(separator: ", "))"
     }
 
@@ -104,7 +105,7 @@ final class Supervisor: Sendable {
         switch request.verb {
         case "status": return try status(request.options)
         case "quota":
-            guard let quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
+            guard let quotas = view.quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
             return try quotas.answer(request) { desk.evidence(against: $0) }
         default: throw .refused(reason: "'\(request.verb)' is not known to this version of the daemon.")
         }
@@ -116,11 +117,7 @@ final class Supervisor: Sendable {
             throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
         }
         let snapshot = desk.snapshot()
-        var facts = facts.withLock { $0 }
-        facts.unknownSessions = desk.unknownCount
-        facts.pricing = pricing?.status
-        facts.quotas = quotas?.facts
-        let status = StatusReport(snapshot, of: facts, at: Self.time())
+        let status = StatusReport(snapshot, of: view.now, at: Self.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
         let style = TerminalStyle(width: width, isColored: options["color"] == "yes")
@@ -134,16 +131,17 @@ final class Supervisor: Sendable {
         do {
             let judgement = try read()
             desk.judge(by: judgement)
-            quotas?.judge(by: judgement.policy)
-            complain("the configuration was read again; connections and counts go on.")
+            view.quotas?.judge(by: judgement.policy)
+            Log.info("config.reloaded", "the configuration was read again; connections and counts go on.")
         } catch {
             let text = (error as? SettingsError)?.description ?? "\(error)"
             failure = text
-            complain("the configuration was not taken, the old one holds: \(text)")
+            Log.error("config.not_reloaded", "the configuration was not taken, the old one holds: \(text)")
         }
-        facts.withLock { facts in
+        view.withFacts { facts in
             facts.reloads += 1
             facts.reloadError = failure
+            if failure == nil { facts.configured = Self.time() }
         }
         notifier.ready(state)
     }
@@ -158,9 +156,7 @@ final class Supervisor: Sendable {
         }
     }
 
-    private func complain(_ text: String) { pgweir.Output.complain(text) }
-
-    private static func now() -> Double {
+    static func now() -> Double {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

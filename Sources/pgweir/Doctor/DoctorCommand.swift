@@ -77,7 +77,7 @@ struct DoctorCommand: ParsableCommand {
     private func configuration() -> Finding? {
         guard let config else { return nil }
         do throws(SettingsError) {
-            _ = try Settings(yaml: try TextFile.read(config), file: config)
+            _ = try ConfigurationFile.load(config)
             return .fine("configuration", "\(config) is valid")
         } catch {
             return .error("configuration", error.description, "mend the line that is named; the rest was not read")

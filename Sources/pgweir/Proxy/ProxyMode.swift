@@ -53,7 +53,7 @@ final class ProxyMode: Sendable {
     func start() {
         let hub = hub
         if ServiceThread({ hub.run() }) == nil {
-            Output.complain("warning: no thread for the relay: its end will not be noticed.")
+            Log.warning("daemon.no_thread", "no thread for the relay: its end will not be noticed.")
         }
     }
 

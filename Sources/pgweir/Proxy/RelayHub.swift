@@ -110,6 +110,8 @@ final class RelayHub: Sendable {
             defer { state.complaint = text }
             return state.complaint != text
         }
-        if isNew, !isFinished.load(ordering: .relaxed), !isExpected.load(ordering: .relaxed) { Output.complain(text) }
+        if isNew, !isFinished.load(ordering: .relaxed), !isExpected.load(ordering: .relaxed) {
+            Log.warning("relay.gone", text)
+        }
     }
 }

@@ -38,9 +38,12 @@ struct AgentCommand: ParsableCommand {
     func run() throws {
         Interrupt.install()
         try explainingErrors {
-            let settings = try Settings(yaml: try TextFile.read(config), file: config)
+            let settings = try ConfigurationFile.load(config)
             guard let key = settings.key else {
-                throw SettingsError(file: config, message: "'quota.key' is missing: it must be the daemons'.")
+                throw SettingsError(
+                    file: config,
+                    message: "'quota.key_file' or 'quota.key' is missing: it must be the daemons'."
+                )
             }
             let store: RedisLedgerStore
             do {
@@ -61,7 +64,7 @@ struct AgentCommand: ParsableCommand {
             service.start(source)
             let notifier = ServiceNotifier(environment: Output.environment)
             notifier.ready("setting limits at \(backends.pgbouncer.count) PgBouncers")
-            Output.complain("setting limits; ^C lifts them and ends.")
+            Log.info("agent.started", "setting limits; ^C lifts them and ends.")
             watch(source, service, notifier) { text in
                 // Only for people elsewhere: nothing depends on it.
                 do throws(LedgerError) { try store.keep(text, in: Self.standings, as: name) } catch {}
@@ -84,7 +87,7 @@ struct AgentCommand: ParsableCommand {
         while !Interrupt.isRequested {
             source.refresh()
             let problems = Set(service.summary.problems + (source.problem.map { [$0] } ?? []))
-            for problem in problems.subtracting(complaints).sorted() { Output.complain("warning: \(problem)") }
+            for problem in problems.subtracting(complaints).sorted() { Log.warning("agent.problem", problem) }
             complaints = problems
             if turns % 4 == 0 { tell(service.export) }
             turns += 1

@@ -22,11 +22,11 @@ final class AuditTrail: Sendable {
             return
         }
         descriptor = unsafe open(folder + "/audit.jsonl", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        if descriptor < 0 { Output.complain("warning: no audit file in \(folder): \(Output.message(errno))") }
+        if descriptor < 0 { Log.warning("audit.not_written", "no audit file in \(folder): \(Output.message(errno))") }
         do throws(LedgerError) {
             history = try AuditHistory(path: folder + "/history.sqlite")
         } catch {
-            Output.complain("warning: no audit history: \(error)")
+            Log.warning("audit.not_written", "no audit history: \(error)")
             history = nil
         }
     }

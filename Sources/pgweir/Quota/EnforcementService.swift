@@ -34,6 +34,12 @@ final class EnforcementService: Sendable {
     struct Summary {
         var problems: [String] = []
         var loads: UInt64 = 0, failures: UInt64 = 0, drains: UInt64 = 0
+        /// Limits by state.
+        var states: [EnforcementState: Int] = [:]
+        /// How long the oldest limit that is wanted has not been written, in seconds.
+        var lag = 0.0
+        /// Limits in force that nobody wants any more.
+        var lingering = 0
     }
 
     private struct State {
@@ -57,7 +63,7 @@ final class EnforcementService: Sendable {
     /// Starts the thread.
     func start(_ source: any LimitSource) {
         let started = ServiceThread { [self] in run(source) }
-        if started == nil { Output.complain("warning: no thread for limits: none is set.") }
+        if started == nil { Log.warning("daemon.no_thread", "no thread for limits: none is set.") }
         thread.withLock { $0 = started }
     }
 
@@ -86,6 +92,9 @@ final class EnforcementService: Sendable {
                 sum.loads += entry.value.loads
                 sum.failures += entry.value.failures
                 sum.drains += entry.value.drains
+                sum.states.merge(entry.value.states, uniquingKeysWith: +)
+                sum.lag = max(sum.lag, entry.value.lag)
+                sum.lingering += entry.value.lingering
             }
         }
     }
@@ -99,7 +108,7 @@ final class EnforcementService: Sendable {
         }
         for site in backends {
             let problem = site.backend.releaseAll(now: Supervisor.time())
-            if let problem { Output.complain("warning: limits may be left at \(site.backend.name): \(problem)") }
+            if let problem { Log.warning("enforcement.left", "limits may be left at \(site.backend.name): \(problem)") }
             trail.write([
                 AuditEntry(
                     "released",
@@ -208,16 +217,26 @@ final class EnforcementService: Sendable {
         let isWanted = Set(entries.map(\.user))
         for user in site.since.keys where !isWanted.contains(user) && standings[user] == nil { site.since[user] = nil }
         trail.write(audit.sorted { ($0.user?.description ?? "") < ($1.user?.description ?? "") })
+        var summary = Summary(
+            problems: (outcome.problem.map { [$0] } ?? []) + notices,
+            loads: outcome.loads,
+            failures: outcome.failures,
+            drains: outcome.drains
+        )
+        for (user, standing) in standings {
+            summary.states[standing.state, default: 0] += 1
+            if standing.state == .pending || standing.state == .failed, let since = site.since[user] {
+                summary.lag = max(summary.lag, Double(now.nanoseconds(since: since)) / 1e9)
+            }
+            let isInForce = standing.connections != nil && standing.state != .released && standing.state != .skipped
+            if isInForce, !isWanted.contains(user) { summary.lingering += 1 }
+        }
+        let told = summary
         state.withLock { state in
             for user in state.standings.keys where standings[user] == nil { state.standings[user]?[name] = nil }
             for (user, standing) in standings { state.standings[user, default: [:]][name] = standing }
             state.standings = state.standings.filter { !$0.value.isEmpty }
-            state.summaries[name] = Summary(
-                problems: (outcome.problem.map { [$0] } ?? []) + notices,
-                loads: outcome.loads,
-                failures: outcome.failures,
-                drains: outcome.drains
-            )
+            state.summaries[name] = told
         }
     }
 }

@@ -56,7 +56,7 @@ struct GuardCommand: ParsableCommand {
             } catch {
                 problem = error.description
             }
-            if !problem.isEmpty, problem != complaint { Output.complain(problem) }
+            if !problem.isEmpty, problem != complaint { Log.warning("guard.problem", problem) }
             complaint = problem
             if once || release {
                 if problem.isEmpty { return }

@@ -98,7 +98,7 @@ struct BackendArguments: ParsableArguments {
             var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
             (options.trims, options.protected) = (trim, Set(protect))
             let backend = RoleLimitBackend(options)
-            if let problem = backend.releaseExpired(now: now) { Output.complain("warning: \(problem)") }
+            if let problem = backend.releaseExpired(now: now) { Log.warning("enforcement.problem", problem) }
             backends.append(backend)
         }
         return backends
@@ -128,7 +128,8 @@ struct QuotaArguments: ParsableArguments {
         _ desk: LiveDesk,
         _ judgement: ReportArguments.Judgement,
         _ keeping: StoreArguments,
-        taps: String
+        taps: String,
+        showsNames: Bool
     ) throws -> (QuotaService, EnforcementService?)? {
         guard !noQuotas else { return nil }
         let folder = keeping.usableFolder
@@ -145,7 +146,8 @@ struct QuotaArguments: ParsableArguments {
             policy: judgement.policy,
             hasher: hasher,
             trail: trail,
-            lease: lease
+            lease: lease,
+            showsNames: showsNames
         )
         let backends = backends
         let enforcement =
@@ -154,7 +156,7 @@ struct QuotaArguments: ParsableArguments {
             : EnforcementService(hasher: hasher, trail: trail, node: name) { backends.make(folder: folder) }
         if keeping.redis != nil, judgement.key == nil {
             service.note(problem: Self.noKey, of: "key")
-            Output.complain("warning: \(Self.noKey)")
+            Log.warning("quota.no_key", Self.noKey)
         }
         return (service, enforcement)
     }
@@ -177,7 +179,7 @@ struct QuotaArguments: ParsableArguments {
                 return try SQLiteLedgerStore(path: folder + "/ledger.sqlite")
             } catch {
                 guard keeping.state == nil else { throw error }
-                Output.complain("warning: quotas are kept in memory only: \(error)")
+                Log.warning("quota.memory_only", "quotas are kept in memory only: \(error)")
             }
         }
         return MemoryLedgerStore { Supervisor.time().nanoseconds / 1_000_000_000 }

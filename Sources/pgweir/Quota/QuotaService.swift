@@ -3,15 +3,19 @@ import Domain
 import Glibc
 import Pipeline
 import Quotas
+import RedisClient
+import RedisStore
 import Reports
 import Settings
 import Synchronization
+import Telemetry
 
 /// The daemon's thread that keeps quotas: usage from the workers, through the ledger, to limits that are wanted.
 final class QuotaService: Sendable {
     let hasher: UserHasher
     let trail: AuditTrail
     let node: String
+    private let showsNames: Bool
     private let desk: LiveDesk
     private let store: any LedgerStore
     private let isFinished = Atomic<Bool>(false)
@@ -27,6 +31,8 @@ final class QuotaService: Sendable {
         var names: [UserKey: String] = [:]
         var directory: [String: String] = [:]
         var problems: [String: String] = [:]
+        /// The heaviest users, for metrics.
+        var spenders = TopSeries<UserKey>(limit: 20)
     }
 
     /// Names that are remembered at most.
@@ -41,8 +47,10 @@ final class QuotaService: Sendable {
         policy: QuotaPolicy,
         hasher: UserHasher,
         trail: AuditTrail,
-        lease: Int64
+        lease: Int64,
+        showsNames: Bool
     ) {
+        self.showsNames = showsNames
         (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
         let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
         state = Mutex(
@@ -57,7 +65,7 @@ final class QuotaService: Sendable {
     func start(_ service: EnforcementService?) {
         enforcement.withLock { $0 = service }
         let started = ServiceThread { [self] in run() }
-        if started == nil { Output.complain("warning: no thread for quotas: nobody is limited.") }
+        if started == nil { Log.warning("daemon.no_thread", "no thread for quotas: nobody is limited.") }
         thread.withLock { $0 = started }
         service?.start(self)
     }
@@ -86,7 +94,12 @@ final class QuotaService: Sendable {
         let usage = desk.takeUsage()
         let now = Supervisor.time()
         let (transitions, generation) = state.withLock { state in
-            for entry in usage { state.keeper.add(entry.slots, of: active(entry.user, &state), at: now) }
+            for entry in usage {
+                let user = active(entry.user, &state)
+                state.keeper.add(entry.slots, of: user, at: now)
+                let spent = entry.slots.reduce(Usage.zero) { $0 + $1.usage }
+                state.spenders.add(CostUnits(micro: spent.low).units, of: user.user)
+            }
             let transitions = state.keeper.turn(at: now)
             return (transitions, state.keeper.wanted?.generation ?? 0)
         }
@@ -102,8 +115,10 @@ final class QuotaService: Sendable {
         let limit =
             transition.after.map { "at most \($0) connections" }
             ?? (transition.cause == .brake ? "not limited: too many at once, see 'pgweir quota consent'" : "no limit")
-        Output.complain(
-            "quota: user \(transition.user) (tier \(transition.tier)) \(transition.from.rawValue) -> "
+        let name = showsNames ? name(of: transition.user) : nil
+        Log.info(
+            "quota." + transition.to.rawValue,
+            "quota: user \(name ?? transition.user.description) (tier \(transition.tier)) \(transition.from.rawValue) -> "
                 + "\(transition.to.rawValue), \(share) % of the \(window), \(transition.cause.rawValue): \(limit)"
         )
     }
@@ -184,6 +199,12 @@ final class QuotaService: Sendable {
         }
         return found
     }
+
+    /// How limits fare at the backends; `nil`: there are none.
+    var enforcementSummary: EnforcementService.Summary? { enforcement.withLock { $0 }?.summary }
+
+    /// The ledger's Redis, if it is one.
+    var redis: RedisStatus? { (store as? RedisLedgerStore)?.status }
 
     /// For `pgweir status`.
     var facts: QuotaFacts {

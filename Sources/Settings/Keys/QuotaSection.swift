@@ -4,22 +4,25 @@ import Quotas
 
 /// The part `quota` of the configuration.
 enum QuotaSection {
-    private static let keys = [
+    static let keys = [
         "tiers", "users", "patterns", "directory", "default_tier", "mode", "exempt", "time_zone", "connections",
-        "max_limited", "key",
+        "max_limited", "key", "key_file",
     ]
 
+    /// Adds what `fields` say to what is known from an earlier layer.
     static func read(
-        _ node: StrictNode
-    ) throws(SettingsError) -> (QuotaPolicy, DirectorySettings?, [UInt8]?) {
-        let fields = try node.fields("'quota'", keys)
-        var tiers = Array(QuotaPolicy.standard.tiers.values)
+        _ fields: [String: StrictNode],
+        _ node: StrictNode,
+        into settings: inout Settings
+    ) throws(SettingsError) {
+        var policy = settings.policy
+        var tiers = Array(policy.tiers.values)
         if let list = fields["tiers"] {
             tiers = []
             for entry in try list.entries("'quota.tiers'") { tiers.append(try tier(entry.key, entry.value)) }
         }
         let names = tiers.map(\.name).sorted()
-        var policy = QuotaPolicy(tiers: tiers, fallback: QuotaPolicy.standard.fallback)
+        policy.tiers = Dictionary(tiers.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
         if let node = fields["default_tier"] {
             policy.fallback = try known(node, names, "'quota.default_tier'")
         } else if !names.contains(policy.fallback) {
@@ -42,8 +45,10 @@ enum QuotaSection {
             if let node = rungs["severe"] { policy.connections.severe = try node.count("'severe'", 1...100_000) }
         }
         if let node = fields["max_limited"] { policy.mostLimited = try node.share("'quota.max_limited'") }
-        let directory = try fields["directory"].map { node throws(SettingsError) in try read(node, names) }
-        return (policy, directory, try fields["key"].map { node throws(SettingsError) in try key(node) })
+        if let node = fields["directory"] { settings.directory = try read(node, names) }
+        if let node = fields["key"] { settings.key = try key(try node.text("'quota.key'"), node) }
+        if let node = fields["key_file"] { settings.keyFile = (try node.text("'quota.key_file'"), node.error("")) }
+        settings.policy = policy
     }
 
     private static func known(_ node: StrictNode, _ names: [String], _ what: String) throws(SettingsError) -> String {
@@ -106,14 +111,8 @@ enum QuotaSection {
     }
 
     /// A key is hexadecimal, of 16 bytes at least.
-    private static func key(_ node: StrictNode) throws(SettingsError) -> [UInt8] {
-        let text = try node.text("'quota.key'")
-        let digits = text.compactMap(\.hexDigitValue)
-        guard digits.count == text.count, text.count >= 32, text.count % 2 == 0 else {
-            throw node.error(
-                "'quota.key' must be 32 hexadecimal digits or more, as 'openssl rand -hex 16' prints them."
-            )
-        }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+    private static func key(_ text: String, _ node: StrictNode) throws(SettingsError) -> [UInt8] {
+        guard let key = Settings.key(text) else { throw node.error("'quota.key' " + Settings.keyForm) }
+        return key
     }
 }

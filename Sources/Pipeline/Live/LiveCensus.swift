@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+public import Packets
+public import PostgresWire
+
+/// The plain counts of all workers: what a scrape needs, without users and patterns one by one, so that it costs the
+/// workers next to nothing.
+public struct LiveCensus: Sendable {
+    /// The packets.
+    public var capture = CaptureSummary()
+    /// The segments.
+    public var reassembly = ReassemblyCounters()
+    /// The sessions.
+    public var sessions = SessionCounters()
+    /// Statements by protocol.
+    public var byProtocol: [StatementProtocol: UInt64] = [:]
+    /// Counts of all, and of those whose user is not known.
+    public var totals = PrincipalCounts(), unattributed = PrincipalCounts()
+    /// Connections that are followed now.
+    public var openFlows: UInt64 = 0
+    /// Patterns and principals that are known.
+    public var patterns: UInt64 = 0, principals: UInt64 = 0
+    /// Statements whose pattern found no room in the table, and that the history has no room for.
+    public var patternOverflow: UInt64 = 0, activityLost: UInt64 = 0
+    /// Prices that stood with their pattern or in the first level, and that did not.
+    public var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
+    /// Finished statements by the binary exponent of their nanoseconds: those below 2^n ns, at n.
+    public var octaves: [UInt64] = Array(repeating: 0, count: 64)
+    /// The greatest delay between a packet's time and its turn, of late, in seconds.
+    public var lag = 0.0
+    /// CPU seconds and packets of each worker that answered, by its number.
+    public var workers: [(number: Int, cpu: Double, packets: UInt64)] = []
+    /// Workers that did not answer in time.
+    public var missing = 0
+
+    mutating func add(_ other: LiveCensus) {
+        capture.add(other.capture)
+        reassembly.add(other.reassembly)
+        sessions.add(other.sessions)
+        byProtocol.merge(other.byProtocol, uniquingKeysWith: +)
+        totals.add(other.totals)
+        unattributed.add(other.unattributed)
+        openFlows += other.openFlows
+        patterns += other.patterns
+        principals += other.principals
+        patternOverflow += other.patternOverflow
+        activityLost += other.activityLost
+        priceHits += other.priceHits
+        priceMisses += other.priceMisses
+        for index in octaves.indices { octaves[index] &+= other.octaves[index] }
+        lag = max(lag, other.lag)
+        workers += other.workers
+    }
+
+    mutating func count(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>) {
+        reassembly = shard.reassembler.counters
+        sessions = shard.analyser.sessions.counters
+        for wire in StatementProtocol.allCases {
+            byProtocol[wire] = shard.analyser.books.byProtocol[Int(wire.rawValue)]
+        }
+        for handle in 0..<Int32(max(1, shard.analyser.books.principals.highWater)) {
+            let principal = shard.analyser.books.principals[handle]
+            totals.add(principal.counts)
+            if principal.user == nil { unattributed.add(principal.counts) } else { principals += 1 }
+        }
+        let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
+        priceHits = shard.analyser.books.priceHits + found
+        priceMisses = asked - found
+        patterns = UInt64(max(0, shard.analyser.books.patterns.texts.count - 1))
+        patternOverflow = shard.analyser.books.patterns.overflow
+        activityLost = shard.analyser.books.activity?.lost ?? 0
+        let counts = shard.analyser.books.octaves
+        for index in octaves.indices { octaves[index] = counts[index] }
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+import GRDB
+
+/// What is asked of the history: sums over any span of minutes.
+extension MinuteHistory {
+    private static let sums = """
+        SUM(calls), SUM(errors), SUM(uncertain), SUM(rows), SUM(bytes), SUM(low), SUM(high), SUM(time), MAX(longest)
+        """
+
+    /// The heaviest groups, and what everything comes to.
+    public func groups(
+        _ question: HistoryQuestion
+    ) throws(HistoryError) -> (groups: [HistoryGroup], total: HistorySums, count: Int) {
+        try perform { database in
+            let (filter, arguments) = try Self.filter(question, database)
+            let columns =
+                switch question.grouping {
+                case .user: "user, 0, 0"
+                case .pattern: "0, pattern, base"
+                case .database: "0, 0, base"
+                }
+            let order = ["cost": 11, "time": 12, "calls": 4, "errors": 5, "rows": 7][question.order] ?? 11
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT \(columns), \(Self.sums) FROM minutes WHERE \(filter) GROUP BY 1, 2, 3
+                    ORDER BY \(order == 11 ? "SUM(low)" : String(order)) DESC, 1, 2, 3
+                    """,
+                arguments: arguments
+            )
+            var total = HistorySums()
+            for row in rows { total.add(Self.sums(row, from: 3)) }
+            let groups = try rows.prefix(question.limit).map { row in try Self.group(row, question, database) }
+            return (groups, total, rows.count)
+        }
+    }
+
+    /// The sums of each `step` minutes, in order; spans without rows are left out.
+    public func trend(
+        _ question: HistoryQuestion,
+        step: Int64
+    ) throws(HistoryError) -> [(minute: Int64, sums: HistorySums)] {
+        try perform { database in
+            let (filter, arguments) = try Self.filter(question, database)
+            let step = max(1, step)
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT minute / \(step) * \(step) AS span, \(Self.sums) FROM minutes WHERE \(filter)
+                    GROUP BY span ORDER BY span
+                    """,
+                arguments: arguments
+            )
+            return rows.map { ($0[0], Self.sums($0, from: 1)) }
+        }
+    }
+
+    /// The trends of several patterns at once: sums of each `step` minutes.
+    public func trends(
+        of patterns: [Fingerprint],
+        from: Int64,
+        to: Int64,
+        step: Int64
+    ) throws(HistoryError) -> [Fingerprint: [Int64: HistorySums]] {
+        guard !patterns.isEmpty else { return [:] }
+        return try perform { database in
+            let step = max(1, step)
+            let names = patterns.map { "'\($0.description)'" }.joined(separator: ",")
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT p.fingerprint, minute / \(step) * \(step) AS span, \(Self.sums)
+                    FROM minutes JOIN patterns p ON p.id = pattern
+                    WHERE p.fingerprint IN (\(names)) AND minute >= ? AND minute < ? GROUP BY 1, 2
+                    """,
+                arguments: [from, to]
+            )
+            var found: [Fingerprint: [Int64: HistorySums]] = [:]
+            for row in rows {
+                guard let key = Fingerprint(row[0] as String) else { continue }
+                found[key, default: [:]][row[1]] = Self.sums(row, from: 2)
+            }
+            return found
+        }
+    }
+
+    /// The first and the last minute that there are; `nil`: none.
+    public func span() throws(HistoryError) -> (first: Int64, last: Int64)? {
+        try perform { database in
+            let row = try Row.fetchOne(database, sql: "SELECT MIN(minute), MAX(minute) FROM minutes")
+            guard let row, let first = row[0] as Int64?, let last = row[1] as Int64? else { return nil }
+            return (first, last)
+        }
+    }
+
+    /// What is known of a pattern's text, and of a user's name.
+    public func text(of pattern: Fingerprint) throws(HistoryError) -> String? {
+        try perform { database in
+            try String.fetchOne(
+                database,
+                sql: "SELECT text FROM patterns WHERE fingerprint = ?",
+                arguments: [pattern.description]
+            )
+        }
+    }
+
+    private func perform<Result>(_ body: (Database) throws -> Result) throws(HistoryError) -> Result {
+        do {
+            return try queue.read(body)
+        } catch {
+            throw HistoryError(path: path, reason: "\(error)")
+        }
+    }
+
+    private static func filter(
+        _ question: HistoryQuestion,
+        _ database: Database
+    ) throws -> (String, StatementArguments) {
+        var filter = "minute >= ? AND minute < ?"
+        var arguments: StatementArguments = [question.from, question.to]
+        if let user = question.user {
+            filter += " AND user = (SELECT id FROM users WHERE hash = ?)"
+            arguments += [user]
+        }
+        if let pattern = question.pattern {
+            filter += " AND pattern = (SELECT id FROM patterns WHERE fingerprint = ?)"
+            arguments += [pattern.description]
+        }
+        return (filter, arguments)
+    }
+
+    private static func sums(_ row: Row, from first: Int) -> HistorySums {
+        var sums = HistorySums()
+        func value(_ index: Int) -> Int64 { row[first + index] as Int64? ?? 0 }
+        (sums.calls, sums.errors, sums.uncertain, sums.rows, sums.bytes) = (
+            value(0), value(1), value(2), value(3), value(4)
+        )
+        (sums.low, sums.high, sums.time, sums.longest) = (value(5), value(6), value(7), value(8))
+        return sums
+    }
+
+    private static func group(_ row: Row, _ question: HistoryQuestion, _ database: Database) throws -> HistoryGroup {
+        let (user, pattern, base): (Int64, Int64, Int64) = (row[0], row[1], row[2])
+        var group = HistoryGroup(sums: sums(row, from: 3), durations: [])
+        var inner = question
+        var (more, values): (String, StatementArguments) = ("", [])
+        switch question.grouping {
+        case .user:
+            let found = try Row.fetchOne(database, sql: "SELECT hash, name FROM users WHERE id = ?", arguments: [user])
+            (group.user, group.name) = (found?[0], found?[1])
+            if group.user?.isEmpty == true { group.user = nil }
+            (more, values) = (" AND user = ?", [user])
+        case .pattern:
+            let sql = "SELECT fingerprint, text FROM patterns WHERE id = ?"
+            let found = try Row.fetchOne(database, sql: sql, arguments: [pattern])
+            group.fingerprint = (found?[0] as String?).flatMap { Fingerprint($0) }
+            group.text = found?[1]
+            group.database = try name(of: base, database)
+            (more, values) = (" AND pattern = ? AND base = ?", [pattern, base])
+        case .database:
+            group.database = try name(of: base, database)
+            (more, values) = (" AND base = ?", [base])
+        }
+        inner.limit = 0
+        let (filter, arguments) = try Self.filter(inner, database)
+        group.durations = try String.fetchAll(
+            database,
+            sql: "SELECT durations FROM minutes WHERE \(filter)\(more)",
+            arguments: arguments + values
+        )
+        return group
+    }
+
+    private static func name(of base: Int64, _ database: Database) throws -> String? {
+        let name = try String.fetchOne(database, sql: "SELECT name FROM bases WHERE id = ?", arguments: [base])
+        return name?.isEmpty == false ? name : nil
+    }
+}

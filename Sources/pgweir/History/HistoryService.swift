@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Glibc
+import Pipeline
+import Quotas
+import SQLiteStore
+import Settings
+import Synchronization
+
+/// How the history fares.
+struct HistoryFacts: Sendable {
+    /// Bytes in use.
+    var bytes: Int64 = 0
+    /// Lines written, and minutes that could not be.
+    var rows: UInt64 = 0, failures: UInt64 = 0
+    /// Why not, the last time.
+    var problem: String?
+}
+
+/// The daemon's thread that keeps minutes: it asks the workers every few seconds who ran what, and writes each minute when
+/// it is over, so that a crash loses a minute at most.
+final class HistoryService: Sendable {
+    let store: MinuteHistory
+    private let desk: LiveDesk
+    private let limits: (seconds: Int64, bytes: Int64)
+    /// The hash of a user, and whether names and texts are kept.
+    private let hash: @Sendable (String) -> String
+    private let privacy: Privacy
+    private let isFinished = Atomic<Bool>(false)
+    private let state = Mutex(HistoryFacts())
+    private let thread = Mutex<ServiceThread?>(nil)
+
+    /// Seconds between two questions.
+    private static let pause: Int64 = 5
+    /// Pairs kept of one minute; what is beyond that is added to one line of the same user.
+    private static let mostPairs = 50_000
+
+    private struct Key: Hashable {
+        var user: String?
+        var database: String?
+        var fingerprint: Fingerprint
+    }
+
+    init(
+        _ desk: LiveDesk,
+        store: MinuteHistory,
+        limits: (seconds: Int64, bytes: Int64),
+        privacy: Privacy,
+        hash: @escaping @Sendable (String) -> String
+    ) {
+        (self.desk, self.store, self.limits, self.privacy, self.hash) = (desk, store, limits, privacy, hash)
+    }
+
+    /// The service that options ask for; `nil`: none, or there is no place to keep it.
+    convenience init?(
+        _ desk: LiveDesk,
+        _ arguments: OperationArguments,
+        _ keeping: StoreArguments,
+        _ quotas: QuotaService?,
+        key: [UInt8]?
+    ) {
+        guard !arguments.noHistory, let folder = keeping.usableFolder else { return nil }
+        let secret = key ?? QuotaState.secret(in: folder) ?? UserHasher.newSecret()
+        let hasher = quotas?.hasher ?? UserHasher(secret: secret, cluster: keeping.cluster)
+        let store: MinuteHistory
+        do throws(HistoryError) {
+            store = try MinuteHistory(path: folder + "/" + Self.fileName)
+        } catch {
+            Log.warning("history.not_kept", error.description)
+            return nil
+        }
+        self.init(
+            desk,
+            store: store,
+            limits: (arguments.historyRetention.seconds, arguments.historyMaxSize << 20),
+            privacy: arguments.privacy,
+            hash: { hasher.key(of: $0).description }
+        )
+    }
+
+    /// Beside the daemon's other files.
+    static let fileName = "minutes.sqlite"
+
+    var facts: HistoryFacts { state.withLock { $0 } }
+
+    /// Starts the thread.
+    func start() {
+        let started = ServiceThread { [self] in run() }
+        if started == nil { Log.warning("history.no_thread", "no thread for the history: nothing is kept") }
+        thread.withLock { $0 = started }
+    }
+
+    /// Writes what is there, and ends.
+    func finish() {
+        isFinished.store(true, ordering: .releasing)
+        let thread = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+
+    private func run() {
+        var minute = Self.minute()
+        var pairs: [Key: (text: [UInt8], counts: ActivityCounts)] = [:]
+        var (asked, pruned) = (Self.seconds(), Int64.min)
+        while true {
+            let isLast = isFinished.load(ordering: .acquiring)
+            let now = Self.seconds()
+            // Just after the minute is over, so that what is asked then is all of it.
+            if now - asked >= Self.pause || now / 60 != asked / 60 || now < asked || isLast {
+                asked = now
+                collect(&pairs)
+                if Self.minute() != minute || isLast {
+                    write(pairs, minute)
+                    pairs = [:]
+                    minute = Self.minute()
+                }
+                if now / 3600 != pruned {
+                    pruned = now / 3600
+                    prune()
+                } else if minute % 5 == 0, now % 60 < Self.pause {
+                    prune()
+                }
+            }
+            if isLast { return }
+            usleep(100_000)
+        }
+    }
+
+    private func collect(_ pairs: inout [Key: (text: [UInt8], counts: ActivityCounts)]) {
+        for record in desk.takeActivity() {
+            var key = Key(user: record.user, database: record.database, fingerprint: record.fingerprint)
+            var text = record.text
+            if pairs[key] == nil, pairs.count >= Self.mostPairs {
+                key.fingerprint = Self.otherPattern
+                text = Array("(other patterns)".utf8)
+            }
+            pairs[key, default: (text, ActivityCounts())].counts.add(record.counts)
+        }
+    }
+
+    private static let otherPattern = Fingerprint(high: 0, low: 0)
+
+    private func write(_ pairs: [Key: (text: [UInt8], counts: ActivityCounts)], _ minute: Int64) {
+        let rows = pairs.map { key, entry in
+            var sums = HistorySums()
+            let counts = entry.counts
+            sums.calls = Int64(clamping: counts.calls)
+            sums.errors = Int64(clamping: counts.errors)
+            sums.uncertain = Int64(clamping: counts.uncertain)
+            sums.rows = Int64(clamping: counts.rows)
+            sums.bytes = Int64(clamping: counts.bytes)
+            (sums.low, sums.high) = (counts.costLow, counts.cost)
+            sums.time = Int64(clamping: counts.durations.sum)
+            sums.longest = Int64(clamping: counts.durations.longest)
+            return HistoryRow(
+                minute: minute,
+                user: key.user.map(hash),
+                name: privacy.keepsNames ? key.user : nil,
+                database: key.database,
+                fingerprint: key.fingerprint,
+                text: privacy.keepsTexts ? String(decoding: entry.text, as: UTF8.self) : nil,
+                sums: sums,
+                durations: counts.durations.text
+            )
+        }
+        do throws(HistoryError) {
+            try store.append(rows)
+            state.withLock { state in
+                state.rows += UInt64(rows.count)
+                state.problem = nil
+            }
+        } catch {
+            let reason = error.description
+            state.withLock { state in
+                state.failures += 1
+                state.problem = reason
+            }
+            Log.warning("history.not_written", "a minute is lost: \(reason)")
+        }
+    }
+
+    private func prune() {
+        do throws(HistoryError) {
+            let bytes = try store.prune(before: (Self.seconds() - limits.seconds) / 60, limit: limits.bytes)
+            state.withLock { $0.bytes = bytes }
+        } catch {
+            let reason = error.description
+            state.withLock { $0.problem = reason }
+        }
+    }
+
+    private static func seconds() -> Int64 { Supervisor.time().nanoseconds / 1_000_000_000 }
+
+    static func minute() -> Int64 { seconds() / 60 }
+}
+
+/// What may be shown and kept of users and statements.
+struct Privacy: Sendable, Hashable {
+    /// Where users appear by name.
+    enum UserNames: String, Sendable, CaseIterable { case hashed, page, plain }
+    /// Whether patterns are kept and shown as text; literals never are.
+    enum QueryText: String, Sendable, CaseIterable { case normalized, none }
+
+    var userNames = UserNames.hashed
+    var queryText = QueryText.normalized
+
+    /// Whether pages and files of the daemon's own have names.
+    var keepsNames: Bool { userNames != .hashed }
+    /// Whether logs and metrics have names.
+    var tellsNames: Bool { userNames == .plain }
+    var keepsTexts: Bool { queryText == .normalized }
+}
