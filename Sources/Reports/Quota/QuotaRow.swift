@@ -44,11 +44,12 @@ public struct QuotaRow: Sendable {
 
     var title: String { name ?? user.description }
     /// The fullest budget, proven and possible.
-    var utilization: Double { standings.map(\.low).max() ?? 0 }
-    var utilizationHigh: Double { standings.map(\.high).max() ?? 0 }
+    public var utilization: Double { standings.map(\.low).max() ?? 0 }
+    /// The same, with what is possible.
+    public var utilizationHigh: Double { standings.map(\.high).max() ?? 0 }
 
     /// What is done, in a few words.
-    var action: String {
+    public var action: String {
         if isHeld { return "held: consent needed" }
         if case .exempt? = override?.action { return "exempt" }
         if tier == Decider.exemptTier { return "exempt" }

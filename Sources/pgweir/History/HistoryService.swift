@@ -83,6 +83,9 @@ final class HistoryService: Sendable {
 
     var facts: HistoryFacts { state.withLock { $0 } }
 
+    /// The hash of a user.
+    func userID(_ name: String) -> String { hash(name) }
+
     /// Starts the thread.
     func start() {
         let started = ServiceThread { [self] in run() }

@@ -31,7 +31,7 @@ extension QuotaService {
         return report.text(top: options["top"].flatMap { Int($0) } ?? 40, style: Self.style(options))
     }
 
-    private func rows(_ users: [UserKey]?) -> [QuotaRow] {
+    func rows(_ users: [UserKey]?) -> [QuotaRow] {
         let found = withState { state in
             let keeper = state.keeper
             let now = keeper.sync.time(Supervisor.time())

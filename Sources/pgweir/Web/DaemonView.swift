@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Pipeline
+import Quotas
 import RedisClient
 import Reports
+import Settings
 import Synchronization
 
 /// All that can be asked of a running daemon: what the local socket, the page and the metrics have in common.
@@ -49,6 +51,17 @@ final class DaemonView: Sendable {
         let fresh = desk.snapshot()
         cached.withLock { $0 = (fresh, now) }
         return fresh
+    }
+
+    /// The hash of a user.
+    func userID(_ name: String) -> String {
+        quotas?.hasher.key(of: name).description ?? history?.userID(name) ?? "–"
+    }
+
+    /// The name of a user where names are shown, and it was seen.
+    func name(ofUser id: String?) -> String? {
+        guard privacy.keepsNames, let id, let key = UserKey(id) else { return nil }
+        return quotas?.name(of: key)
     }
 
     /// For a scrape.

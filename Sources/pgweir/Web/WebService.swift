@@ -91,7 +91,7 @@ final class WebService: Sendable {
     }
 
     private func start() throws {
-        let pages = Pages(view)
+        let pages = try Pages(view)
         let server = WebServer(
             try options(),
             quick: { [self] in probe($0) },
