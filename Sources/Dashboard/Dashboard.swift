@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Mustache
 
 /// The pages, as HTML from models: what is in a model is escaped, pictures are made here.
@@ -36,7 +37,7 @@ public struct Dashboard: Sendable {
                 to: last + 1,
                 step: 1,
                 label: label,
-                unit: Figures.short
+                unit: Quantity.short
             )
         }
         values.merge([
@@ -55,23 +56,23 @@ public struct Dashboard: Sendable {
         return [
             tile(
                 status.statementsLastMinute == nil ? "statements since the start" : "statements in the last minute",
-                status.statementsLastMinute.map { Figures.short(Double($0)) }
-                    ?? Figures.short(Double(status.statements))
+                status.statementsLastMinute.map { Quantity.short(Double($0)) }
+                    ?? Quantity.short(Double(status.statements))
             ),
             tile(
                 status.costUnitsLastMinute == nil ? "cost units since the start" : "cost units in the last minute",
-                Figures.short(status.costUnitsLastMinute ?? status.costUnits)
+                Quantity.short(status.costUnitsLastMinute ?? status.costUnits)
             ),
-            tile("sessions open, \(status.activeSessions) busy", Figures.grouped(Int64(status.openSessions))),
-            tile("users, \(status.limitedUsers) limited", Figures.grouped(Int64(status.users))),
+            tile("sessions open, \(status.activeSessions) busy", Quantity.grouped(Int64(status.openSessions))),
+            tile("users, \(status.limitedUsers) limited", Quantity.grouped(Int64(status.users))),
             tile(
-                "of bytes never seen, \(Figures.grouped(Int64(clamping: status.lostPackets))) packets dropped",
-                Figures.percent(status.lossShare),
+                "of bytes never seen, \(Quantity.grouped(Int64(clamping: status.lostPackets))) packets dropped",
+                Quantity.percent(status.lossShare),
                 isBad: status.lossShare > 0.001 || status.lostPackets > 0
             ),
             tile(
                 "of sessions encrypted: not readable",
-                Figures.percent(status.blindShare),
+                Quantity.percent(status.blindShare),
                 isBad: status.blindShare > 0.05
             ),
         ]
@@ -80,11 +81,11 @@ public struct Dashboard: Sendable {
     /// All users.
     public func users(_ status: StatusModel, _ users: [UserModel]) -> String {
         var values = rows(of: users.prefix(500))
-        values["userCount"] = Figures.grouped(Int64(users.count))
+        values["userCount"] = Quantity.grouped(Int64(users.count))
         if status.unattributedStatements > 0 {
             values["unattributed"] =
-                "\(Figures.grouped(Int64(clamping: status.unattributedStatements))) statements "
-                + "(\(Figures.short(status.unattributedCostUnits)) units) are nobody's: their sessions began before they were watched."
+                "\(Quantity.grouped(Int64(clamping: status.unattributedStatements))) statements "
+                + "(\(Quantity.short(status.unattributedCostUnits)) units) are nobody's: their sessions began before they were watched."
         }
         return page("users", "Users", status, values)
     }
@@ -107,15 +108,15 @@ public struct Dashboard: Sendable {
         values["hasBudgets"] = !user.budgets.isEmpty
         values["budgets"] = user.budgets.map { budget -> [String: Any] in
             [
-                "window": budget.window, "share": Figures.percent(budget.utilization),
+                "window": budget.window, "share": Quantity.percent(budget.utilization),
                 "gauge": Charts.gauge(
                     budget.utilization,
                     budget.utilizationHigh,
                     verdict: Self.verdict(budget.utilization),
-                    label: Figures.percent(budget.utilization)
+                    label: Quantity.percent(budget.utilization)
                 ),
-                "used": Figures.short(budget.used), "possible": Figures.short(budget.possible),
-                "budget": Figures.short(budget.budget), "resets": budget.resets ?? "bit by bit",
+                "used": Quantity.short(budget.used), "possible": Quantity.short(budget.possible),
+                "budget": Quantity.short(budget.budget), "resets": budget.resets ?? "bit by bit",
             ]
         }
         values["hasEnforcement"] = !user.enforcement.isEmpty
@@ -144,7 +145,7 @@ public struct Dashboard: Sendable {
         span: SpanModel
     ) -> String {
         var values = rows(of: patterns)
-        values["patternCount"] = Figures.grouped(Int64(count))
+        values["patternCount"] = Quantity.grouped(Int64(count))
         spans(span, "/patterns", "sort=\(order)&", &values)
         let orders = ["cost", "time", "calls", "errors"].map { name -> [String: Any] in
             ["href": "/patterns?sort=\(name)&span=\(span.name)", "name": "by " + name, "isCurrent": name == order]
@@ -166,12 +167,14 @@ public struct Dashboard: Sendable {
         var values: [String: Any] = [
             "fingerprint": pattern.fingerprint, "text": pattern.text ?? "The text is not kept.",
             "tiles": [
-                tile("cost units", Figures.short(pattern.costUnits)),
-                tile("of all cost", Figures.percent(pattern.share)),
-                tile("calls, \(Figures.grouped(pattern.errors)) errors", Figures.short(Double(pattern.calls))),
-                tile("rows", Figures.short(Double(pattern.rows))), tile("server time", Figures.time(pattern.seconds)),
-                tile("median", Figures.time(pattern.p50)), tile("95th percentile", Figures.time(pattern.p95)),
-                tile("99th percentile", Figures.time(pattern.p99)),
+                tile("cost units", Quantity.short(pattern.costUnits)),
+                tile("of all cost", Quantity.percent(pattern.share)),
+                tile("calls, \(Quantity.grouped(pattern.errors)) errors", Quantity.short(Double(pattern.calls))),
+                tile("rows", Quantity.short(Double(pattern.rows))),
+                tile("server time", Quantity.duration(seconds: pattern.seconds)),
+                tile("median", Quantity.duration(seconds: pattern.p50)),
+                tile("95th percentile", Quantity.duration(seconds: pattern.p95)),
+                tile("99th percentile", Quantity.duration(seconds: pattern.p99)),
             ],
             "hasRunners": !runners.isEmpty, "runners": runners.map { runner(of: $0) },
         ]
@@ -217,24 +220,24 @@ public struct Dashboard: Sendable {
     private func row(of user: UserModel) -> [String: Any] {
         [
             "id": user.id, "title": user.name ?? user.id, "tier": user.tier, "mode": user.mode, "verdict": user.verdict,
-            "used": Figures.percent(user.utilization), "action": user.action,
+            "used": Quantity.percent(user.utilization), "action": user.action,
             "gauge": user.budgets.isEmpty
                 ? ""
                 : Charts.gauge(
                     user.utilization,
                     user.utilizationHigh,
                     verdict: user.verdict,
-                    label: "\(Figures.percent(user.utilization)) used"
+                    label: "\(Quantity.percent(user.utilization)) used"
                 ),
-            "statements": Figures.grouped(Int64(clamping: user.statements)), "cost": Figures.short(user.costUnits),
+            "statements": Quantity.grouped(Int64(clamping: user.statements)), "cost": Quantity.short(user.costUnits),
         ]
     }
 
     func runner(of user: UserModel) -> [String: Any] {
         var values: [String: Any] = [
-            "title": user.name ?? (user.id.isEmpty ? "nobody known" : user.id), "cost": Figures.short(user.costUnits),
-            "share": Figures.percent(user.utilization), "calls": Figures.grouped(Int64(clamping: user.statements)),
-            "time": Figures.time(user.seconds), "errors": Figures.grouped(Int64(clamping: user.errors)),
+            "title": user.name ?? (user.id.isEmpty ? "nobody known" : user.id), "cost": Quantity.short(user.costUnits),
+            "share": Quantity.percent(user.utilization), "calls": Quantity.grouped(Int64(clamping: user.statements)),
+            "time": Quantity.duration(seconds: user.seconds), "errors": Quantity.grouped(Int64(clamping: user.errors)),
         ]
         if !user.id.isEmpty { values["id"] = user.id }
         return values
@@ -244,11 +247,12 @@ public struct Dashboard: Sendable {
         let rows = patterns.map { pattern -> [String: Any] in
             [
                 "fingerprint": pattern.fingerprint, "title": pattern.text ?? pattern.fingerprint,
-                "database": pattern.database ?? "–", "cost": Figures.short(pattern.costUnits),
-                "share": Figures.percent(pattern.share), "spark": Charts.spark(pattern.trend, label: "cost over time"),
-                "calls": Figures.short(Double(pattern.calls)), "time": Figures.time(pattern.seconds),
-                "p50": Figures.time(pattern.p50), "p95": Figures.time(pattern.p95), "p99": Figures.time(pattern.p99),
-                "errors": Figures.grouped(pattern.errors),
+                "database": pattern.database ?? "–", "cost": Quantity.short(pattern.costUnits),
+                "share": Quantity.percent(pattern.share), "spark": Charts.spark(pattern.trend, label: "cost over time"),
+                "calls": Quantity.short(Double(pattern.calls)), "time": Quantity.duration(seconds: pattern.seconds),
+                "p50": Quantity.duration(seconds: pattern.p50), "p95": Quantity.duration(seconds: pattern.p95),
+                "p99": Quantity.duration(seconds: pattern.p99),
+                "errors": Quantity.grouped(pattern.errors),
             ]
         }
         return ["hasPatterns": !rows.isEmpty, "patterns": rows]
@@ -283,7 +287,7 @@ public struct Dashboard: Sendable {
             to: until,
             step: span.step,
             label: "Cost units over the last \(span.name)",
-            unit: Figures.short
+            unit: Quantity.short
         )
     }
 
@@ -313,11 +317,12 @@ public struct Dashboard: Sendable {
             "title": report.title, "where": report.span, "style": Stylesheet.text, "version": version,
             "time": report.time,
             "tiles": [
-                tile("cost units", Figures.short(report.costUnits)),
-                tile("statements", Figures.short(Double(report.calls))),
-                tile("server time", Figures.time(report.seconds)), tile("failed", Figures.short(Double(report.errors))),
-                tile("rows", Figures.short(Double(report.rows))),
-                tile("from the server", Figures.bytes(Double(report.bytes))),
+                tile("cost units", Quantity.short(report.costUnits)),
+                tile("statements", Quantity.short(Double(report.calls))),
+                tile("server time", Quantity.duration(seconds: report.seconds)),
+                tile("failed", Quantity.short(Double(report.errors))),
+                tile("rows", Quantity.short(Double(report.rows))),
+                tile("from the server", Quantity.bytes(UInt64(clamping: report.bytes))),
             ],
             "chart": Charts.bars(
                 report.trend.map { ($0.minute, $0.costUnits) },
@@ -325,7 +330,7 @@ public struct Dashboard: Sendable {
                 to: report.to,
                 step: report.step,
                 label: "Cost units over time",
-                unit: Figures.short
+                unit: Quantity.short
             ),
             "hasRunners": !report.groups.isEmpty, "runners": report.groups.map { runner(of: $0) },
             "group": report.group, "groups": report.group + "s",

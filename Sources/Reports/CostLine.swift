@@ -24,7 +24,7 @@ public enum CostLine {
                 json.field("plan_width", price.width)
                 json.field("shape", price.shape)
                 json.field("server_version", price.version)
-                json.field("previous_units", price.previous.map { JSONWriter.fixed($0.micro, places: 6) })
+                json.field("previous_units", price.previous.map { Quantity.fixed($0.micro, places: 6) })
                 json.array("tables") { json in
                     for table in price.tables { json.element(table) }
                 }
@@ -45,8 +45,8 @@ public enum CostLine {
     public static func text(_ price: StoredPrice, now: Timestamp, width: Int) -> [UInt8] {
         var line = price.fingerprint.description + "  "
         line += pad(price.method.rawValue, 8)
-        line += right(JSONWriter.decimal(price.cost.units, 2), 10) + right(JSONWriter.decimal(price.charge.units, 2), 9)
-        line += right(JSONWriter.decimal(price.method.confidence, 1), 6) + right("\(price.learned.runs)", 8)
+        line += right(Quantity.decimal(price.cost.units, 2), 10) + right(Quantity.decimal(price.charge.units, 2), 9)
+        line += right(Quantity.decimal(price.method.confidence, 1), 6) + right("\(price.learned.runs)", 8)
         line += right(age(now.nanoseconds(since: price.priced)), 6) + "  " + pad(price.database, 12) + "  "
         line += price.pattern.replacing("\n", with: " ")
         if line.count > width { line = String(line.prefix(max(1, width - 1))) + "…" }
@@ -60,19 +60,19 @@ public enum CostLine {
             "fingerprint  \(price.fingerprint)",
             "key          \(price.key)",
             "database     \(price.database)",
-            "method       \(price.method.rawValue), confidence \(JSONWriter.decimal(price.method.confidence, 1))",
-            "cost         \(JSONWriter.decimal(price.cost.units, 2)) units, \(source(price.method))",
-            "charge       \(JSONWriter.decimal(price.charge.units, 2)) units a run (multiplier "
-                + "\(JSONWriter.decimal(price.learned.multiplier, 2)) from \(price.learned.runs) runs)",
+            "method       \(price.method.rawValue), confidence \(Quantity.decimal(price.method.confidence, 1))",
+            "cost         \(Quantity.decimal(price.cost.units, 2)) units, \(source(price.method))",
+            "charge       \(Quantity.decimal(price.charge.units, 2)) units a run (multiplier "
+                + "\(Quantity.decimal(price.learned.multiplier, 2)) from \(price.learned.runs) runs)",
             "priced       \(price.priced.rfc3339), \(age(now.nanoseconds(since: price.priced))) ago",
         ]
         if let previous = price.previous {
-            lines.append("before       \(JSONWriter.decimal(previous.units, 2)) units")
+            lines.append("before       \(Quantity.decimal(previous.units, 2)) units")
         }
         if !price.failure.isEmpty { lines.append("failure      \(price.failure), \(price.failures) times in a row") }
         if price.version > 0 {
             lines.append("plan         \(price.shape)")
-            lines.append("             \(JSONWriter.decimal(price.rows, 0)) rows of \(price.width) bytes")
+            lines.append("             \(Quantity.decimal(price.rows, 0)) rows of \(price.width) bytes")
             lines.append("tables       \(price.tables.joined(separator: ", "))")
             lines.append("server       PostgreSQL \(price.version / 10_000).\(price.version % 10_000)")
         }

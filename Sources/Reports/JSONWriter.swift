@@ -39,12 +39,12 @@ struct JSONWriter {
     /// A number with at most `places` decimal places, without trailing zeros.
     mutating func field(_ key: StaticString, _ value: Double, places: Int) {
         name(key)
-        bytes.append(contentsOf: Self.decimal(value, places).utf8)
+        bytes.append(contentsOf: Quantity.decimal(value, places).utf8)
     }
 
     mutating func field(_ key: StaticString, _ value: CostUnits) {
         name(key)
-        bytes.append(contentsOf: Self.fixed(value.micro, places: 6).utf8)
+        bytes.append(contentsOf: Quantity.fixed(value.micro, places: 6).utf8)
     }
 
     mutating func field(_ key: StaticString, _ value: Bool) {
@@ -72,12 +72,12 @@ struct JSONWriter {
     /// Nanoseconds as seconds.
     mutating func field(_ key: StaticString, nanoseconds: some BinaryInteger) {
         name(key)
-        bytes.append(contentsOf: Self.fixed(Int64(clamping: nanoseconds), places: 9).utf8)
+        bytes.append(contentsOf: Quantity.fixed(Int64(clamping: nanoseconds), places: 9).utf8)
     }
 
     mutating func element(_ value: Double, places: Int) {
         separate()
-        bytes.append(contentsOf: Self.decimal(value, places).utf8)
+        bytes.append(contentsOf: Quantity.decimal(value, places).utf8)
     }
 
     mutating func element(_ value: some BinaryInteger) {
@@ -98,24 +98,6 @@ struct JSONWriter {
     mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         needsComma = false
-    }
-
-    /// `value` · 10^-places, exactly.
-    static func fixed(_ value: Int64, places: Int) -> String {
-        var digits = String(value.magnitude)
-        if digits.count <= places { digits = String(repeating: "0", count: places + 1 - digits.count) + digits }
-        let split = digits.index(digits.endIndex, offsetBy: -places)
-        var fraction = digits[split...]
-        while fraction.last == "0" { fraction.removeLast() }
-        return (value < 0 ? "-" : "") + digits[..<split] + (fraction.isEmpty ? "" : "." + fraction)
-    }
-
-    static func decimal(_ value: Double, _ places: Int) -> String {
-        guard value.isFinite else { return "0" }
-        var scale = 1.0
-        for _ in 0..<places { scale *= 10 }
-        let scaled = min(max((value * scale).rounded(), -9e18), 9e18)
-        return fixed(Int64(scaled), places: places)
     }
 
     private mutating func open(_ key: StaticString?, _ bracket: UInt8) {

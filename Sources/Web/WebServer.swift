@@ -75,9 +75,14 @@ public final class WebServer: Sendable {
 
     /// Ends; connections are cut.
     public func finish() {
-        state.withLock { $0.task }?.cancel()
+        let (task, group) = (state.withLock { $0.task }, group)
+        task?.cancel()
         desk.finish()
-        group.shutdownGracefully { _ in }
+        Task {
+            // Its loop is needed until the last connection is gone.
+            await task?.value
+            try? await group.shutdownGracefully()
+        }
     }
 
     private var address: String { "\(options.host):\(options.port)" }

@@ -72,7 +72,7 @@ enum Stylesheet {
         .empty { color: var(--soft); margin: 4px 0; }
         footer { max-width: 1240px; margin: 0 auto; padding: 0 20px 30px; color: var(--soft); font-size: 13px; }
         @media (max-width: 720px) {
-          .two { grid-template-columns: 1fr; }
+          .two { grid-template-columns: 1fr; gap: 0; }
           .where { margin-left: 0; width: 100%; }
           main { padding: 14px 12px 40px; }
           .tiles { grid-template-columns: 1fr 1fr; }

@@ -10,15 +10,15 @@ extension AuditEntry {
             ("tier", transition.tier), ("mode", transition.mode.rawValue), ("from", transition.from.rawValue),
             ("to", transition.to.rawValue), ("connections_before", transition.before.map(String.init) ?? "all"),
             ("connections_after", transition.after.map(String.init) ?? "all"),
-            ("utilization", JSONWriter.decimal(transition.utilization, 4)),
-            ("utilization_high", JSONWriter.decimal(transition.utilizationHigh, 4)),
+            ("utilization", Quantity.decimal(transition.utilization, 4)),
+            ("utilization_high", Quantity.decimal(transition.utilizationHigh, 4)),
             ("generation", String(generation)),
         ]
         if let standing = transition.standing {
             details += [
-                ("window", standing.limit.window.title), ("budget", JSONWriter.decimal(standing.limit.budget.units, 6)),
-                ("used", JSONWriter.decimal(CostUnits(micro: standing.usage.low).units, 6)),
-                ("possible", JSONWriter.decimal(CostUnits(micro: standing.usage.high).units, 6)),
+                ("window", standing.limit.window.title), ("budget", Quantity.decimal(standing.limit.budget.units, 6)),
+                ("used", Quantity.decimal(CostUnits(micro: standing.usage.low).units, 6)),
+                ("possible", Quantity.decimal(CostUnits(micro: standing.usage.high).units, 6)),
             ]
         }
     }

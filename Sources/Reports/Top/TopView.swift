@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 
 /// The live view of `pgweir top`: what happened between two samples, as lines for a terminal.
 public struct TopView: Sendable {

@@ -104,6 +104,7 @@ final class Supervisor: Sendable {
     private func answer(_ request: ControlRequest) throws(ControlError) -> [UInt8] {
         switch request.verb {
         case "status": return try status(request.options)
+        case "names": return view.names
         case "quota":
             guard let quotas = view.quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
             return try quotas.answer(request) { desk.evidence(against: $0) }

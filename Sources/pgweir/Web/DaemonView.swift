@@ -53,6 +53,16 @@ final class DaemonView: Sendable {
         return fresh
     }
 
+    /// Hashes and names of users, a line each: for who may open the local socket.
+    var names: [UInt8] {
+        let known = quotas?.withState { $0.names } ?? [:]
+        var lines = known.map { "\($0.key.description)\t\($0.value)\n" }
+        if quotas == nil {
+            lines = snapshot().result.standings.keys.map { "\(userID($0))\t\($0)\n" }
+        }
+        return Array(lines.sorted().joined().utf8)
+    }
+
     /// The hash of a user.
     func userID(_ name: String) -> String {
         quotas?.hasher.key(of: name).description ?? history?.userID(name) ?? "–"

@@ -77,9 +77,11 @@ struct ModelMaker: Sendable {
                 "\(model.lostPackets) packets were lost: give more --buffer or --workers. Usage is an interval."
             )
         }
-        if facts.unknownSessions > 0, model.unattributedStatements > 0 {
+        if Double(model.unattributedStatements) > 0.05 * Double(max(1, model.statements)) {
             problems.append(
-                "\(facts.unknownSessions) open sessions began before they were watched; what they run is nobody's."
+                "\(Int(Self.share(Double(model.unattributedStatements), of: Double(model.statements)) * 100)) % of statements "
+                    + "are nobody's: their sessions began before they were watched. 'attribution.servers' or "
+                    + "'attribution.poolers' can tell whose they are."
             )
         }
         if let history = view.history?.facts.problem { problems.append("The history: \(history)") }
