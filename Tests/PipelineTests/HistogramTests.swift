@@ -24,3 +24,19 @@ struct HistogramTests {
         #expect(histogram.percentile(0) < 1000)
     }
 }
+
+struct HistogramTextTests {
+    @Test func `counts survive being written and read, and damage is left out`() {
+        var random = SplitMix64(seed: 9)
+        var (first, second) = (DurationHistogram(), DurationHistogram())
+        for _ in 0..<1000 { first.record(Int64.random(in: 0...5_000_000_000, using: &random)) }
+        for _ in 0..<500 { second.record(Int64.random(in: 0...9_000_000, using: &random)) }
+        var read = DurationHistogram()
+        for part in [first, second] { read.add(text: part.text, sum: part.sum, longest: part.longest) }
+        first.add(second)
+        #expect(read.count == first.count && read.sum == first.sum && read.text == first.text)
+        for rank in [0.1, 0.5, 0.99] { #expect(read.percentile(rank) == first.percentile(rank)) }
+        read.add(text: "999:1 x:2 3 4:-1 5:1:1", sum: 0, longest: 0)
+        #expect(read.count == first.count)
+    }
+}

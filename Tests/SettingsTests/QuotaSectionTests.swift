@@ -9,7 +9,8 @@ struct QuotaSectionTests {
     private func read(_ text: String) throws -> Settings {
         try Settings(
             yaml: "quota:\n" + text.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n"),
-            file: "c.yaml"
+            file: "c.yaml",
+            environment: ["KEY": "00112233445566778899AABBCCDDEEFF", "SHORT": "0011"]
         )
     }
 
@@ -20,7 +21,7 @@ struct QuotaSectionTests {
             mode: warn
             max_limited: 35%
             connections: {limited: 8, severe: 2}
-            key: 00112233445566778899AABBCCDDEEFF
+            key: ${KEY}
             exempt: [postgres, "backup_*"]
             tiers:
               free: {hourly: 1M, daily: 10M, monthly: 100M, mode: enforce, floor: 2}
@@ -64,7 +65,8 @@ struct QuotaSectionTests {
         ("time_zone: ../../etc/passwd", "there is no"),
         ("time_zone: Europe/Berlln", "there is no 'Europe/Berlln'"),
         ("max_limited: 120%", "from 0% to 100%"),
-        ("key: 0011", "32 hexadecimal digits"),
+        ("key: ${SHORT}", "32 hexadecimal digits"),
+        ("key: 00112233445566778899AABBCCDDEEFF", "a secret does not stand in the configuration"),
         ("exempt: postgres", "must be a list"),
         ("directory: {roles: {a: free}}", "needs 'server'"),
         ("directory: {server: x}", "needs 'roles' or 'query'"),
