@@ -183,7 +183,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient",
+                    "CLinux", "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd",
+                    "PostgresClient",
                     "Attribution",
                     "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
                     "Packets",

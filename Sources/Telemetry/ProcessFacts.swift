@@ -39,7 +39,8 @@ public struct ProcessFacts: Sendable {
         text.counter("process_cpu_seconds", "CPU time of the process, user and system.", cpu)
         text.gauge("process_resident_memory_bytes", "Resident memory.", resident)
         text.gauge("process_virtual_memory_bytes", "Virtual memory.", virtual)
-        text.gauge("process_open_fds", "Open file descriptors.", files)
+        // A daemon that no one may look into may not count its own.
+        if files > 0 { text.gauge("process_open_fds", "Open file descriptors.", files) }
         text.gauge("process_max_fds", "The most file descriptors.", mostFiles)
         text.gauge("process_start_time_seconds", "When the process began, since the epoch.", began)
         text.gauge("process_threads", "Threads of the process.", threads)

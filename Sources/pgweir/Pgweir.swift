@@ -23,6 +23,7 @@ struct Pgweir: ParsableCommand {
     static func main() {
         do {
             var words = Array(CommandLine.arguments.dropFirst())
+            if ["run", "agent"].contains(words.first) { CrashPrivacy.begin() }
             try explainingErrors { words = try Launch.expand(words) }
             main(words)
         } catch {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Quotas
 import Settings
 import Testing
 
@@ -34,7 +35,7 @@ struct LayerTests {
         ("capture: {bufer: 1}", "c.yaml:1:11: unknown key 'bufer'"), ("capture: {buffer: 0}", "from 1 to 2047"),
         ("capture: {allow_second: yes}", "must be true or false"), ("capture: {tunnels: [vlan]}", "Found 'vlan'"),
         ("history: {retention: 10m}", "must be a time from 3600 s"), ("web: {listen: {a: b}}", "must be text"),
-        ("capture: {buffer: ${X}}", "the environment has no X"), ("capture: {user: ${X}", "not valid YAML"),
+        ("capture: {buffer: '${X}'}", "the environment has no X"), ("capture: {user: ${X}}", "not valid YAML"),
         ("capture: {user: '${X'}", "'${' has no '}'"), ("capture: {user: '${a-b}'}", "names no variable"),
         ("state: {redis: 'redis://:s3cret@h/0'}", "a password does not stand in the configuration"),
         ("pricing: {explain: 'host=a password=s3cret'}", "a password does not stand in the configuration"),
