@@ -279,9 +279,9 @@ public struct Dashboard: Sendable {
         }
     }
 
-    private func cost(_ trend: [MinuteModel], _ span: SpanModel, _ until: Int64) -> String {
+    private func cost(_ trend: [MinuteModel], _ span: SpanModel, _ until: Int64) -> String? {
         let from = (until - span.minutes) / span.step * span.step
-        return Charts.bars(
+        let picture = Charts.bars(
             trend.map { ($0.minute, $0.costUnits) },
             from: from,
             to: until,
@@ -289,6 +289,7 @@ public struct Dashboard: Sendable {
             label: "Cost units over the last \(span.name)",
             unit: Quantity.short
         )
+        return picture.isEmpty ? nil : picture
     }
 
     private func page(_ template: String, _ title: String, _ status: StatusModel, _ values: [String: Any]) -> String {
@@ -324,17 +325,18 @@ public struct Dashboard: Sendable {
                 tile("rows", Quantity.short(Double(report.rows))),
                 tile("from the server", Quantity.bytes(UInt64(clamping: report.bytes))),
             ],
-            "chart": Charts.bars(
-                report.trend.map { ($0.minute, $0.costUnits) },
-                from: report.from,
-                to: report.to,
-                step: report.step,
-                label: "Cost units over time",
-                unit: Quantity.short
-            ),
             "hasRunners": !report.groups.isEmpty, "runners": report.groups.map { runner(of: $0) },
             "group": report.group, "groups": report.group + "s",
         ]) { first, _ in first }
+        let picture = Charts.bars(
+            report.trend.map { ($0.minute, $0.costUnits) },
+            from: report.from,
+            to: report.to,
+            step: report.step,
+            label: "Cost units over time",
+            unit: Quantity.short
+        )
+        if !picture.isEmpty { values["chart"] = picture }
         return library.render(values, withTemplate: "report") ?? ""
     }
 }

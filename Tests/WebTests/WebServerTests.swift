@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Glibc
 import Testing
 
 @testable import Web
 
+/// Waits on a thread of its own: the server answers on those that tests run on, of which there are few.
+private func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
+    }
+}
+
 /// One request over a plain socket: what came back, until the server closed or time was up.
-private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
+private func talk(_ port: Int, _ text: String, seconds: Int = 60) -> String {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -32,7 +40,7 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
 }
 
 @Suite(.serialized) struct WebServerTests {
-    private func serve(_ users: [String: String] = [:], _ body: (Int) -> Void) throws {
+    private func serve(_ users: [String: String] = [:], _ body: @escaping @Sendable (Int) -> Void) async throws {
         let server = WebServer(WebOptions(host: "127.0.0.1", port: 0, users: users)) { request in
             request.path == "/-/healthy" ? .text("healthy") : nil
         } answer: { request in
@@ -42,13 +50,14 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
                     return .text("slow")
                 }() : .text("page \(request.path)")
         }
-        try server.start()
+        try await aside { try server.start() }
         defer { server.finish() }
-        body(try #require(server.port))
+        let port = try #require(server.port)
+        try await aside { body(port) }
     }
 
-    @Test func `answers with strict headers, and to reading methods only`() throws {
-        try serve { port in
+    @Test func `answers with strict headers, and to reading methods only`() async throws {
+        try await serve { port in
             let page = talk(port, "GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             #expect(page.hasPrefix("HTTP/1.1 200") && page.hasSuffix("page /a\n"))
             #expect(page.contains("Content-Security-Policy: default-src 'none'"))
@@ -64,10 +73,10 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
         }
     }
 
-    @Test func `passwords are asked for everything but probes`() throws {
+    @Test func `passwords are asked for everything but probes`() async throws {
         // As 'htpasswd -nbBC 4 prom pgweir' makes it.
         let hash = crypt_of("pgweir")
-        try serve(["prom": hash]) { port in
+        try await serve(["prom": hash]) { port in
             func get(_ path: String, _ more: String = "") -> String {
                 talk(port, "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(more)\r\n")
             }
@@ -85,9 +94,9 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
         "\u{0}\u{0}\u{0}\u{0}\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n" + String(repeating: "A: b\r\n", count: 500) + "\r\n",
     ])
-    func `nonsense is refused, and the next one is served`(text: String) throws {
-        try serve { port in
-            let found = talk(port, text, seconds: 1)
+    func `nonsense is refused, and the next one is served`(text: String) async throws {
+        try await serve { port in
+            let found = talk(port, text, seconds: 20)
             #expect(
                 found.isEmpty || found.hasPrefix("HTTP/1.1 4") || found.hasPrefix("HTTP/1.1 5"),
                 "\(found.prefix(60))"
@@ -98,8 +107,8 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 3) -> String {
         }
     }
 
-    @Test func `a port that is taken is told in words`() throws {
-        try serve { port in
+    @Test func `a port that is taken is told in words`() async throws {
+        try await serve { port in
             let second = WebServer(WebOptions(host: "127.0.0.1", port: port)) { _ in
                 nil
             } answer: { _ in
