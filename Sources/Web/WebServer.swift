@@ -56,7 +56,7 @@ public final class WebServer: Sendable {
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )
-        let task = Task { [self] in
+        let task = Task(executorPreference: LoopExecutor(group.any())) { [self] in
             do {
                 try await application.run()
             } catch {
@@ -64,7 +64,7 @@ public final class WebServer: Sendable {
             }
         }
         state.withLock { $0.task = task }
-        for _ in 0..<20_000 {
+        for _ in 0..<5000 {
             let (port, failure) = state.withLock { ($0.port, $0.failure) }
             if port != nil { return }
             if let failure { throw .cannotListen(address: address, reason: failure) }
