@@ -21,6 +21,7 @@ public enum LogLevel: String, Sendable, CaseIterable, Comparable {
         }
     }
 
+    /// By how much it matters.
     public static func < (left: LogLevel, right: LogLevel) -> Bool { left.priority > right.priority }
 }
 

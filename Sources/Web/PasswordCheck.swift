@@ -5,7 +5,9 @@ import Synchronization
 /// Basic authentication (RFC 7617) against passwords as bcrypt makes them, which the system's crypt(3) knows.
 final class PasswordCheck: Sendable {
     private let users: [String: String]
-    /// Headers that were right: bcrypt is slow on purpose, and scrapers come often. Also a lock for crypt(3).
+    /// Headers that were right: bcrypt is slow on purpose, and scrapers come often.
+    ///
+    /// Also a lock for crypt(3).
     private let known = Mutex<Set<String>>([])
 
     init(_ users: [String: String]) { self.users = users }

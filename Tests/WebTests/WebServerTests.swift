@@ -75,7 +75,7 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 60) -> String {
 
     @Test func `passwords are asked for everything but probes`() async throws {
         // As 'htpasswd -nbBC 4 prom pgweir' makes it.
-        let hash = crypt_of("pgweir")
+        let hash = cheapHash("pgweir")
         try await serve(["prom": hash]) { port in
             func get(_ path: String, _ more: String = "") -> String {
                 talk(port, "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(more)\r\n")
@@ -136,4 +136,4 @@ struct WebRequestTests {
 }
 
 /// A cheap bcrypt hash, by the same library that checks it.
-private func crypt_of(_ password: String) -> String { PasswordCheck.hash(password) }
+private func cheapHash(_ password: String) -> String { PasswordCheck.hash(password) }

@@ -4,6 +4,7 @@
 public struct StatusModel: Encodable, Sendable {
     /// RFC 3339.
     public var time = "", began = ""
+    /// The version that runs.
     public var version = ""
     /// What is watched.
     public var sources: [String] = [], ports: [Int] = []
@@ -25,6 +26,7 @@ public struct StatusModel: Encodable, Sendable {
     /// Minutes of statements and cost, the oldest first; empty without a history.
     public var minutes: [MinuteModel] = []
 
+    /// A model of these values.
     public init() {}
 }
 
@@ -32,12 +34,16 @@ public struct StatusModel: Encodable, Sendable {
 public struct MinuteModel: Encodable, Sendable {
     /// Minutes since the epoch.
     public var minute: Int64
+    /// Statements that finished.
     public var calls: Int64
+    /// Cost units that are proven.
     public var costUnits: Double
     /// Server time, in seconds.
     public var seconds: Double
+    /// Statements that failed.
     public var errors: Int64
 
+    /// A model of these values.
     public init(minute: Int64, calls: Int64, costUnits: Double, seconds: Double, errors: Int64) {
         (self.minute, self.calls, self.costUnits, self.seconds, self.errors) = (
             minute, calls, costUnits, seconds, errors
@@ -56,6 +62,7 @@ public struct BudgetModel: Encodable, Sendable {
     /// When it comes back, RFC 3339; `nil`: bit by bit.
     public var resets: String?
 
+    /// A model of these values.
     public init(
         window: String,
         budget: Double,
@@ -76,6 +83,7 @@ public struct EnforcementModel: Encodable, Sendable {
     /// Connections that are allowed, and that were seen.
     public var connections: Int?, observed: Int?
 
+    /// A model of these values.
     public init(backend: String, state: String, reason: String, connections: Int?, observed: Int?) {
         (self.backend, self.state, self.reason) = (backend, state, reason)
         (self.connections, self.observed) = (connections, observed)
@@ -97,22 +105,28 @@ public struct UserModel: Encodable, Sendable {
     public var action = ""
     /// Connections that are left; `nil`: all.
     public var connections: Int?
+    /// Whether a limit waits for consent.
     public var isHeld = false
     /// Since the daemon began, on this node.
     public var statements: UInt64 = 0, errors: UInt64 = 0, costUnits = 0.0, seconds = 0.0
+    /// Every budget; empty: none.
     public var budgets: [BudgetModel] = []
+    /// How the limit stands at each backend.
     public var enforcement: [EnforcementModel] = []
     /// What a person decided, until when, and why.
     public var override: String?
 
+    /// A model of these values.
     public init() {}
 }
 
 /// A pattern and what it did.
 public struct PatternModel: Encodable, Sendable {
+    /// The pattern's key.
     public var fingerprint = ""
     /// The normalized text, where texts are shown.
     public var text: String?
+    /// The database; `nil`: not known.
     public var database: String?
     public var calls: Int64 = 0, errors: Int64 = 0, rows: Int64 = 0, bytes: Int64 = 0
     public var costUnits = 0.0, costUnitsHigh = 0.0
@@ -123,6 +137,7 @@ public struct PatternModel: Encodable, Sendable {
     /// Cost units of equal steps, the oldest first.
     public var trend: [Double] = []
 
+    /// A model of these values.
     public init() {}
 }
 
@@ -133,8 +148,10 @@ public struct AuditModel: Encodable, Sendable {
     public var event: String, actor: String, node: String
     /// The user's hash, and name where names are shown.
     public var user: String?, name: String?
+    /// What else there is to tell.
     public var details: [String: String]
 
+    /// A model of these values.
     public init(
         time: String,
         event: String,

@@ -11,9 +11,13 @@ public struct ReportModel: Encodable, Sendable {
     public var costUnits = 0.0, costUnitsHigh = 0.0, seconds = 0.0
     /// What the groups are, such as `User`; their ``UserModel/utilization`` is the share of all cost.
     public var group = ""
+    /// The heaviest groups.
     public var groups: [UserModel] = []
+    /// The heaviest patterns.
     public var patterns: [PatternModel] = []
+    /// Cost over time.
     public var trend: [MinuteModel] = []
 
+    /// A model of these values.
     public init() {}
 }
