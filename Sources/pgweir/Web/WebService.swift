@@ -71,7 +71,7 @@ final class WebService: Sendable {
 
     func finish() { state.withLock { $0.server }?.finish() }
 
-    private var url: String { "http\(configuration == nil ? "" : "(s)")://\(address)/" }
+    private var url: String { "\((try? options())?.tls == nil ? "http" : "https")://\(address)/" }
 
     private func options() throws -> WebOptions {
         guard var options = WebOptions(address: address) else {
