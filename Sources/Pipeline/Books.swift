@@ -33,6 +33,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Who ran what, for the history; `nil`: nobody asks.
     private(set) var activity: ActivityTable?
     private var isKept = false
+    /// Whether a daemon asks for any of that.
+    private var isWatched = false
     /// Finished statements by the binary exponent of their nanoseconds.
     private(set) var octaves: [64 of UInt64] = .init(repeating: 0)
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
@@ -94,6 +96,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         isMetered = true
         spend = SpendTable()
     }
+
+    /// A daemon asks: to be called before the first packet.
+    mutating func serve() { isWatched = true }
 
     /// Who ran what is kept from now on, for ``takeActivity()``: to be called before the first packet.
     mutating func keepActivity() { (activity, isKept) = (ActivityTable(), true) }
@@ -433,7 +438,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
-            octaves[63 &- (event.duration | 1).leadingZeroBitCount] &+= 1
             if isPricing { learn(event, pattern) }
             prove(event, payer, pattern)
         case .failed:
@@ -470,6 +474,13 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if payer.value.account.settle(price, at: event.started) { woke(event.principal) }
         pattern.value.cost &+= price
         pattern.value.costLow &+= price
+        if isWatched { watch(event, price) }
+    }
+
+    /// What only a daemon keeps: a replay pays one look at a flag for all of it.
+    @inline(never)
+    private mutating func watch(_ event: StatementEvent, _ price: Int64) {
+        if event.outcome == .completed { octaves[63 &- (event.duration | 1).leadingZeroBitCount] &+= 1 }
         if isMetered { spend.add(event.principal, event.pattern, price, at: event.started) }
         if isKept { activity?.add(event, low: price, high: price) }
     }
