@@ -6,6 +6,8 @@ public struct ControlRequest: Sendable, Equatable {
     public var verb: String
     /// Options by name.
     public var options: [String: String]
+    /// Who asks, as the kernel knows it, such as `uid 1000, pid 4711`; no client can say that itself.
+    public internal(set) var peer = ""
 
     /// Longer lines are refused, in bytes.
     static let longest = 4096

@@ -70,9 +70,11 @@ public final class ControlServer: Sendable {
         guard let bytes = socket.receive(limit: ControlRequest.longest, isLine: true) else { return }
         let line = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
         do throws(ControlError) {
-            guard bytes.last == 0x0A, let request = ControlRequest(line: line) else {
+            guard bytes.last == 0x0A, var request = ControlRequest(line: line) else {
                 throw .refused(reason: "this is no request: one line with a verb and name=value options.")
             }
+            // Whatever the client says of itself, the kernel knows.
+            request.peer = socket.peer
             let answer = try answer(request)
             _ = socket.send(Array("ok\n".utf8) + answer)
         } catch {

@@ -34,6 +34,16 @@ struct UnixSocket: ~Copyable {
         }
     }
 
+    /// Who is at the other end, as the kernel knows it (unix(7), SO_PEERCRED), such as `uid 1000, pid 4711`.
+    var peer: String {
+        var credentials: [Int32] = [-1, -1, -1]
+        var size = socklen_t(12)
+        guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0, size == 12 else {
+            return "unknown"
+        }
+        return "uid \(UInt32(bitPattern: credentials[1])), pid \(credentials[0])"
+    }
+
     /// No read or write takes longer than so many seconds.
     func limit(seconds: Int) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)

@@ -58,3 +58,20 @@ struct ControlServerTests {
         #expect(throws: ControlError.pathTooLong(path: path)) { _ = try ControlServer(path: path) }
     }
 }
+
+extension ControlServerTests {
+    @Test func `who asks is known by the kernel, whatever the client says`() async throws {
+        let server = try ControlServer(path: path)
+        let path = path
+        let asked = Task.detached { try ControlClient.ask(ControlRequest("who", ["peer": "uid 0"]), at: path) }
+        var seen: ControlRequest?
+        for _ in 0..<100 where seen == nil {
+            server.serve(milliseconds: 100) { request throws(ControlError) in
+                seen = request
+                return []
+            }
+        }
+        _ = try await asked.value
+        #expect(seen?.peer == "uid \(getuid()), pid \(getpid())")
+    }
+}

@@ -94,17 +94,6 @@ extension MinuteHistory {
         }
     }
 
-    /// What is known of a pattern's text, and of a user's name.
-    public func text(of pattern: Fingerprint) throws(HistoryError) -> String? {
-        try perform { database in
-            try String.fetchOne(
-                database,
-                sql: "SELECT text FROM patterns WHERE fingerprint = ?",
-                arguments: [pattern.description]
-            )
-        }
-    }
-
     private func perform<Result>(_ body: (Database) throws -> Result) throws(HistoryError) -> Result {
         do {
             return try queue.read(body)

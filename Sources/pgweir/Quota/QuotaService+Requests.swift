@@ -18,7 +18,7 @@ extension QuotaService {
         case "why": return try why(options, evidence)
         case "history": return try history(options)
         case "exempt", "limit", "set", "release", "reset", "consent", "release-all", "mode":
-            return try order(options["do"] ?? "", options)
+            return try order(options["do"] ?? "", options, from: request.peer)
         default: throw .refused(reason: "'\(options["do"] ?? "")' is not known to this version of the daemon.")
         }
     }
@@ -101,7 +101,7 @@ extension QuotaService {
 
     // MARK: Orders
 
-    private func order(_ verb: String, _ options: [String: String]) throws(ControlError) -> [UInt8] {
+    private func order(_ verb: String, _ options: [String: String], from peer: String) throws(ControlError) -> [UInt8] {
         let now = Supervisor.time().nanoseconds / 1_000_000_000
         let (by, reason) = (options["by"] ?? "", options["reason"] ?? "")
         guard !by.isEmpty, !reason.isEmpty else { throw .refused(reason: "say who and why: --reason.") }
@@ -126,10 +126,16 @@ extension QuotaService {
                 node: node,
                 actor: "person",
                 details: [
-                    ("by", by), ("reason", reason), ("until", String(now + seconds)), ("what", done),
+                    ("by", by), ("peer", peer), ("reason", reason), ("until", String(now + seconds)), ("what", done),
                 ]
             )
         ])
+        // Reasons are people's words: the audit has them, the log does not.
+        Log.info(
+            "control.order",
+            "quota \(verb), ordered over the local socket",
+            [("peer", peer), ("user", user?.description ?? "")]
+        )
         return Array((done + "\n").utf8)
     }
 
