@@ -42,10 +42,10 @@ struct FrontDesk: HTTPResponder {
         guard let asked = WebRequest(target: request.head.path ?? "/", accept: request.headers[.accept]) else {
             return Self.response(.text("the path cannot be read", status: 400))
         }
+        if let found = quick(asked) { return Self.response(found, isHead: isHead) }
         // Probes need no password.
-        if asked.path.hasPrefix("/-/"), let found = quick(asked) { return Self.response(found, isHead: isHead) }
         let header = request.headers[.authorization]
-        var isAllowed = passwords.quick(header)
+        var isAllowed = asked.path.hasPrefix("/-/") ? true : passwords.quick(header)
         if isAllowed == nil, let header {
             let passwords = passwords
             isAllowed = await onClerk { passwords.slow(header) }
@@ -55,7 +55,6 @@ struct FrontDesk: HTTPResponder {
             response.headers[.wwwAuthenticate] = "Basic realm=\"pgweir\", charset=\"UTF-8\""
             return response
         }
-        if let found = quick(asked) { return Self.response(found, isHead: isHead) }
         let answer = answer
         guard let found = await onClerk({ answer(asked) }) else {
             var response = Self.response(.text("too many requests wait already", status: 503))

@@ -16,7 +16,7 @@ import Synchronization
 public final class WebServer: Sendable {
     /// Makes an answer; may wait.
     public typealias Answer = @Sendable (WebRequest) -> WebResponse
-    /// Makes an answer that waits for nothing, such as a probe's; `nil`: it is no such request.
+    /// Makes an answer that waits for nothing and is for everybody, such as a probe's; `nil`: it is no such request.
     public typealias QuickAnswer = @Sendable (WebRequest) -> WebResponse?
 
     private let options: WebOptions

@@ -15,11 +15,10 @@ final class PricingService: Sendable {
     private let makePricer: @Sendable () -> Pricer
     private let store: any CostStore
     private let desk: LiveDesk
-    private let isFinished = Atomic<Bool>(false)
+    private let runner = Runner()
     private let state: Mutex<State>
 
     private struct State {
-        var thread: ServiceThread?
         var counters = Pricer.Counters()
     }
 
@@ -36,19 +35,12 @@ final class PricingService: Sendable {
 
     /// Starts the thread.
     func start() {
-        let thread = ServiceThread { [self] in run() }
-        if thread == nil { Log.warning("daemon.no_thread", "no thread for prices: the default price holds.") }
-        state.withLock { $0.thread = thread }
+        runner.start("no thread for prices: the default price holds.") { [self] in run() }
     }
 
     /// Ends it: what was learned is stored.
     func finish() {
-        isFinished.store(true, ordering: .releasing)
-        let thread = state.withLock { state in
-            defer { state.thread = nil }
-            return state.thread
-        }
-        thread?.join()
+        runner.finish()
     }
 
     /// The Redis that keeps prices, if one does.
@@ -75,7 +67,7 @@ final class PricingService: Sendable {
     private func run() {
         let pricer = makePricer()
         var last = 0.0
-        while !isFinished.load(ordering: .acquiring) {
+        while !runner.isFinished {
             let tray = desk.takePricing()
             desk.tell(
                 pricer.take(

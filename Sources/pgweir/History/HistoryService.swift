@@ -26,9 +26,8 @@ final class HistoryService: Sendable {
     /// The hash of a user, and whether names and texts are kept.
     private let hash: @Sendable (String) -> String
     private let privacy: Privacy
-    private let isFinished = Atomic<Bool>(false)
+    private let runner = Runner()
     private let state = Mutex(HistoryFacts())
-    private let thread = Mutex<ServiceThread?>(nil)
 
     /// Seconds between two questions.
     private static let pause: Int64 = 5
@@ -88,19 +87,12 @@ final class HistoryService: Sendable {
 
     /// Starts the thread.
     func start() {
-        let started = ServiceThread { [self] in run() }
-        if started == nil { Log.warning("history.no_thread", "no thread for the history: nothing is kept") }
-        thread.withLock { $0 = started }
+        runner.start("no thread for the history: nothing is kept") { [self] in run() }
     }
 
     /// Writes what is there, and ends.
     func finish() {
-        isFinished.store(true, ordering: .releasing)
-        let thread = thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        runner.finish()
     }
 
     private func run() {
@@ -108,7 +100,7 @@ final class HistoryService: Sendable {
         var pairs: [Key: (text: [UInt8], counts: ActivityCounts)] = [:]
         var (asked, pruned) = (Self.seconds(), Int64.min)
         while true {
-            let isLast = isFinished.load(ordering: .acquiring)
+            let isLast = runner.isFinished
             let now = Self.seconds()
             // Just after the minute is over, so that what is asked then is all of it.
             if now - asked >= Self.pause || now / 60 != asked / 60 || now < asked || isLast {

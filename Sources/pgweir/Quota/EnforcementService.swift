@@ -27,9 +27,8 @@ final class EnforcementService: Sendable {
     private let hasher: UserHasher
     private let trail: AuditTrail
     private let node: String
-    private let isFinished = Atomic<Bool>(false)
+    private let runner = Runner()
     private let state = Mutex(State())
-    private let thread = Mutex<ServiceThread?>(nil)
 
     struct Summary {
         var problems: [String] = []
@@ -62,19 +61,12 @@ final class EnforcementService: Sendable {
 
     /// Starts the thread.
     func start(_ source: any LimitSource) {
-        let started = ServiceThread { [self] in run(source) }
-        if started == nil { Log.warning("daemon.no_thread", "no thread for limits: none is set.") }
-        thread.withLock { $0 = started }
+        runner.start("no thread for limits: none is set.") { [self] in run(source) }
     }
 
     /// Lifts all limits and ends.
     func finish() {
-        isFinished.store(true, ordering: .releasing)
-        let thread = thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        runner.finish()
     }
 
     /// How the limit of a user stands at each backend.
@@ -101,7 +93,7 @@ final class EnforcementService: Sendable {
 
     private func run(_ source: any LimitSource) {
         var backends = makeBackends().map { Site($0) }
-        while !isFinished.load(ordering: .acquiring) {
+        while !runner.isFinished {
             let (limits, offset) = source.wanted
             for index in backends.indices { apply(limits, offset, &backends[index], source) }
             usleep(UInt32(Self.pause * 1e6))

@@ -18,9 +18,8 @@ final class QuotaService: Sendable {
     private let showsNames: Bool
     private let desk: LiveDesk
     private let store: any LedgerStore
-    private let isFinished = Atomic<Bool>(false)
+    private let runner = Runner()
     private let state: Mutex<State>
-    private let thread = Mutex<ServiceThread?>(nil)
     private let enforcement = Mutex<EnforcementService?>(nil)
 
     struct State {
@@ -64,25 +63,18 @@ final class QuotaService: Sendable {
     /// Starts the thread, and that of the backends, if there are any.
     func start(_ service: EnforcementService?) {
         enforcement.withLock { $0 = service }
-        let started = ServiceThread { [self] in run() }
-        if started == nil { Log.warning("daemon.no_thread", "no thread for quotas: nobody is limited.") }
-        thread.withLock { $0 = started }
+        runner.start("no thread for quotas: nobody is limited.") { [self] in run() }
         service?.start(self)
     }
 
     /// Stores what was used, and lifts limits.
     func finish() {
         enforcement.withLock { $0 }?.finish()
-        isFinished.store(true, ordering: .releasing)
-        let thread = thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        runner.finish()
     }
 
     private func run() {
-        while !isFinished.load(ordering: .acquiring) {
+        while !runner.isFinished {
             turn()
             usleep(UInt32(Self.pause * 1e6))
         }

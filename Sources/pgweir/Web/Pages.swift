@@ -3,6 +3,7 @@ import Dashboard
 import Domain
 import FoundationEssentials
 import Quotas
+import Reports
 import SQLiteStore
 import Telemetry
 import Web
@@ -12,9 +13,10 @@ struct Pages: Sendable {
     private let view: DaemonView
     private let models: ModelMaker
     private let dashboard: Dashboard
+    private let pulse: Pulse
 
-    init(_ view: DaemonView) throws {
-        self.view = view
+    init(_ view: DaemonView, _ pulse: Pulse) throws {
+        (self.view, self.pulse) = (view, pulse)
         models = ModelMaker(view: view)
         dashboard = try Dashboard(version: Version.text)
     }
@@ -24,6 +26,7 @@ struct Pages: Sendable {
         let parts = request.path.split(separator: "/").map(String.init)
         if parts.first == "api" { return api(Array(parts.dropFirst()), request) }
         switch (parts.first ?? "", parts.count) {
+        case ("-", 2) where parts[1] == "ready": return readiness()
         case ("metrics", 1):
             let form = MetricsText.Form(accept: request.accept)
             return WebResponse(view.metrics.render(form), type: form.contentType)
@@ -36,6 +39,15 @@ struct Pages: Sendable {
         case ("audit", 1): return .html(dashboard.audit(models.status(), models.audit(200)))
         default: return missing("There is no such page.")
         }
+    }
+
+    /// Ready while the workers turn; what is degraded is told, and no reason to send nobody here.
+    private func readiness() -> WebResponse {
+        let facts = view.now
+        var lines = [pulse.isAlive ? "pgweir is ready." : "a worker hangs."]
+        if let error = facts.reloadError { lines.append("degraded: the last reload failed: \(error)") }
+        lines += (facts.quotas?.problems ?? []).map { "degraded: \($0)" }
+        return .text(lines.joined(separator: "\n"), status: pulse.isAlive ? 200 : 503)
     }
 
     // MARK: Pages

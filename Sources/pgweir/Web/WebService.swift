@@ -14,20 +14,17 @@ final class WebService: Sendable {
     private let address: String
     private let configuration: String?
     private let state: Mutex<State>
-    /// The beats of the workers as probes saw them last, and when they changed.
-    private let pulse = Mutex<(beats: [Int], changed: Double)>(([], -.infinity))
+    private let pulse: Pulse
 
     private struct State {
         var server: WebServer?
         var stamps: [String] = []
     }
 
-    /// Workers turn every 50 ms; a probe fails when one of them has not for so many seconds.
-    private static let patience = 5.0
-
     /// Serves pages; where nobody asked for an address and the usual one is not to be had, the daemon does without.
     init?(_ view: DaemonView, _ arguments: OperationArguments) throws {
         guard arguments.webListen != "none" else { return nil }
+        pulse = Pulse(view.desk)
         (self.view, address, configuration) = (view, arguments.webListen, arguments.webConfig)
         state = Mutex(State())
         do {
@@ -91,7 +88,7 @@ final class WebService: Sendable {
     }
 
     private func start() throws {
-        let pages = try Pages(view)
+        let pages = try Pages(view, pulse)
         let server = WebServer(
             try options(),
             quick: { [self] in probe($0) },
@@ -114,28 +111,9 @@ final class WebService: Sendable {
         }
     }
 
-    /// Probes wait for nothing and depend on no other server.
+    /// What runs on the loop itself, so it may take no lock that a store's client holds.
     private func probe(_ request: WebRequest) -> WebResponse? {
-        switch request.path {
-        case "/-/healthy":
-            return isAlive ? .text("pgweir is healthy.") : .text("a worker hangs.", status: 503)
-        case "/-/ready":
-            let facts = view.now
-            var lines = [isAlive ? "pgweir is ready." : "a worker hangs."]
-            if let error = facts.reloadError { lines.append("degraded: the last reload failed: \(error)") }
-            lines += (facts.quotas?.problems ?? []).map { "degraded: \($0)" }
-            return .text(lines.joined(separator: "\n"), status: isAlive ? 200 : 503)
-        default: return nil
-        }
-    }
-
-    private var isAlive: Bool {
-        let (beats, now) = (view.desk.beats, Supervisor.now())
-        return pulse.withLock { pulse in
-            if pulse.beats.count != beats.count || zip(pulse.beats, beats).allSatisfy({ $0 != $1 }) {
-                pulse = (beats, now)
-            }
-            return now - pulse.changed < Self.patience
-        }
+        guard request.path == "/-/healthy" else { return nil }
+        return pulse.isAlive ? .text("pgweir is healthy.") : .text("a worker hangs.", status: 503)
     }
 }
