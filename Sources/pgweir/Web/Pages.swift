@@ -45,8 +45,10 @@ struct Pages: Sendable {
     private func readiness() -> WebResponse {
         let facts = view.now
         var lines = [pulse.isAlive ? "pgweir is ready." : "a worker hangs."]
-        if let error = facts.reloadError { lines.append("degraded: the last reload failed: \(error)") }
-        lines += (facts.quotas?.problems ?? []).map { "degraded: \($0)" }
+        // Whoever asks needs no password here, so files, hosts and reasons are for the page and the local socket.
+        if facts.reloadError != nil { lines.append("degraded: the last reload failed; see 'pgweir status'.") }
+        let problems = facts.quotas?.problems.count ?? 0
+        if problems > 0 { lines.append("degraded: quotas or limits have \(problems) problems; see 'pgweir status'.") }
         return .text(lines.joined(separator: "\n"), status: pulse.isAlive ? 200 : 503)
     }
 
