@@ -60,10 +60,11 @@ struct ControlServerTests {
 }
 
 extension ControlServerTests {
-    @Test func `who asks is known by the kernel, whatever the client says`() async throws {
+    @Test func `who asks is known by the kernel, whatever the client says`() throws {
         let server = try ControlServer(path: path)
         let path = path
-        let asked = Task.detached { try ControlClient.ask(ControlRequest("who", ["peer": "uid 0"]), at: path) }
+        // A thread of its own: tasks may wait long for their turn among other tests.
+        Thread.detachNewThread { _ = try? ControlClient.ask(ControlRequest("who", ["peer": "uid 0"]), at: path) }
         var seen: ControlRequest?
         for _ in 0..<100 where seen == nil {
             server.serve(milliseconds: 100) { request throws(ControlError) in
@@ -71,7 +72,6 @@ extension ControlServerTests {
                 return []
             }
         }
-        _ = try await asked.value
         #expect(seen?.peer == "uid \(getuid()), pid \(getpid())")
     }
 }
