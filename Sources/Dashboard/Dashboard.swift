@@ -28,7 +28,7 @@ public struct Dashboard: Sendable {
     /// The first page.
     public func now(_ status: StatusModel, users: [UserModel], patterns: [PatternModel], span: String) -> String {
         var values = rows(of: patterns)
-        values.merge(rows(of: users.prefix(10))) { first, _ in first }
+        values.merge(rows(of: users)) { first, _ in first }
         let last = status.minutes.last?.minute ?? 0
         func chart(_ label: String, _ value: (MinuteModel) -> Double) -> String {
             Charts.bars(
@@ -43,7 +43,8 @@ public struct Dashboard: Sendable {
         values.merge([
             "hasProblems": !status.problems.isEmpty, "problems": status.problems, "tiles": Self.tiles(status),
             "hasMinutes": !status.minutes.isEmpty, "costChart": chart("Cost units per minute", \.costUnits),
-            "callsChart": chart("Statements per minute") { Double($0.calls) }, "userCount": users.count,
+            "callsChart": chart("Statements per minute") { Double($0.calls) },
+            "userCount": Quantity.grouped(Int64(status.users)),
             "patternSpan": span, "showsNames": status.showsNames,
         ]) { first, _ in first }
         return page("now", "Now", status, values)
@@ -78,10 +79,11 @@ public struct Dashboard: Sendable {
         ]
     }
 
-    /// All users.
+    /// The users whose budgets are fullest.
     public func users(_ status: StatusModel, _ users: [UserModel]) -> String {
-        var values = rows(of: users.prefix(500))
-        values["userCount"] = Quantity.grouped(Int64(users.count))
+        var values = rows(of: users)
+        values["userCount"] = Quantity.grouped(Int64(status.users))
+        if users.count < status.users { values["shown"] = Quantity.grouped(Int64(users.count)) }
         if status.unattributedStatements > 0 {
             values["unattributed"] =
                 "\(Quantity.grouped(Int64(clamping: status.unattributedStatements))) statements "

@@ -43,7 +43,7 @@ enum Templates {
         """
 
     private static let users = """
-        <h1>Users</h1><section class="card"><div class="head"><h2>{{userCount}} users</h2><p>the fullest budgets first</p></div>{{> userRows}}</section>
+        <h1>Users</h1><section class="card"><div class="head"><h2>{{userCount}} users</h2><p>{{#shown}}{{.}} of them, {{/shown}}the fullest budgets first</p></div>{{> userRows}}</section>
         {{#unattributed}}<p class="soft">{{.}}</p>{{/unattributed}}
         """
 

@@ -46,26 +46,16 @@ public final class LiveDesk: Sendable {
         var sessions: [SessionStatus] = []
     }
 
-    /// What a worker is asked to do.
+    /// What a worker is to do, beside answering questions.
     struct Orders: Sendable {
-        var snapshot: Int
         var settings: Int
         var judgement: LiveJudgement
-        /// Number of the latest question for unknown sessions, and for durations.
-        var inquiry = 0
+        /// How often it was asked for durations.
         var observation = 0
-        /// Number of the latest question for plain counts, and for what was run since the last time.
-        var census = 0, activity = 0
-        /// Number of the latest question for evidence, and against whom.
-        var evidence = 0, suspect = ""
     }
 
     private struct State {
         var orders: Orders
-        /// Answers to the latest question, and what ended workers left.
-        var answers: [Int: Part] = [:]
-        var legacies: [Int: Part] = [:]
-        var unknown: [Int: [UnknownSession]] = [:]
         var resolutions: [Int: [SessionResolution]] = [:]
         /// What workers ask about prices and tell of them, and what they are told.
         var pricing = PricingTray()
@@ -73,19 +63,20 @@ public final class LiveDesk: Sendable {
         /// What users used, until the ledger takes it.
         var usage: [UserUsage] = []
         var lostUsage: UInt64 = 0
-        var evidence: [Int: [PatternSpend]] = [:]
-        var censuses: [Int: LiveCensus] = [:]
         /// What was run, until the history takes it: a late answer is not lost, it comes with the next.
         var activity: [ActivityRecord] = []
-        var activityAnswers = 0
-        /// The desk's own counts of those that ended.
-        var lastCensuses: [Int: LiveCensus] = [:]
-
-        var parts: [Int: Part] { answers.merging(legacies) { _, legacy in legacy } }
     }
 
+    /// Questions: all that was counted, plain counts, counts by user, sessions whose owner is in question, what a user
+    /// spent most on, and what was run since the last time.
+    let snapshots = Inquiry<Void, Part>()
+    let censuses = Inquiry<Void, LiveCensus>()
+    let users = Inquiry<Void, [String: PrincipalCounts]>()
+    let unknown = Inquiry<Void, [UnknownSession]>()
+    let evidence = Inquiry<String, [PatternSpend]>()
+    let activities = Inquiry<Void, Void>()
+
     private let state: Mutex<State>
-    private let turn = Mutex(())
     private let version = Atomic<Int>(1)
     private let posts: [Post]
     private let isRunning = Atomic<Bool>(true)
@@ -117,7 +108,7 @@ public final class LiveDesk: Sendable {
     /// A desk for `workers` workers.
     public init(workers: Int, judgement: LiveJudgement) {
         posts = (0..<workers).map { _ in Post() }
-        state = Mutex(State(orders: Orders(snapshot: 0, settings: 0, judgement: judgement)))
+        state = Mutex(State(orders: Orders(settings: 0, judgement: judgement)))
     }
 
     // MARK: Services
@@ -143,15 +134,17 @@ public final class LiveDesk: Sendable {
     /// How far the worker that leaves out most does so: of `2^rung` flows it looks at one; 0: it leaves out none.
     public var shedding: Int { posts.reduce(0) { max($0, $1.shedding.load(ordering: .relaxed)) } }
 
+    private func ask<Question, Answer>(
+        _ inquiry: Inquiry<Question, Answer>,
+        _ question: Question,
+        _ patience: Double
+    ) -> [Int: Answer] {
+        inquiry.ask(question, of: posts.count, patience: patience, ring: ring) { isRunning.load(ordering: .acquiring) }
+    }
+
     /// Asks all workers for these sessions; waits at most `patience` seconds for those that are busy.
     public func unknownSessions(patience: Double = 1) -> [UnknownSession] {
-        state.withLock { state in
-            state.unknown = [:]
-            state.orders.inquiry += 1
-        }
-        ring()
-        waitForAll(patience) { $0.unknown.count }
-        return state.withLock { $0.unknown.values.flatMap { $0 } }
+        ask(unknown, (), patience).values.flatMap { $0 }
     }
 
     /// Tells the workers what became of them.
@@ -165,35 +158,16 @@ public final class LiveDesk: Sendable {
         ring()
     }
 
-    /// Waits until all workers have answered, or time is up, or they have ended.
-    private func waitForAll(_ patience: Double, _ answers: (borrowing State) -> Int) {
-        let deadline = Replay.now(CLOCK_MONOTONIC) + patience
-        while state.withLock({ answers($0) }) < posts.count, Replay.now(CLOCK_MONOTONIC) < deadline {
-            guard isRunning.load(ordering: .acquiring) else { break }
-            usleep(200)
-        }
-    }
-
     /// Asks all workers for what they have seen; waits at most `patience` seconds for those that are busy.
-    public func snapshot(patience: Double = 2) -> LiveSnapshot {
-        turn.withLock { _ in
-            state.withLock { state in
-                state.answers = [:]
-                state.orders.snapshot += 1
-            }
-            ring()
-            waitForAll(patience) { $0.parts.count }
-            return state.withLock { Self.sum($0, of: posts.count) }
-        }
-    }
+    public func snapshot(patience: Double = 2) -> LiveSnapshot { sum(ask(snapshots, (), patience)) }
 
-    private static func sum(_ state: State, of workers: Int) -> LiveSnapshot {
-        let parts = state.parts.sorted { $0.key < $1.key }.map(\.value)
+    private func sum(_ found: [Int: Part]) -> LiveSnapshot {
+        let parts = found.sorted { $0.key < $1.key }
         var capture = CaptureSummary()
-        for part in parts { capture.add(part.capture) }
-        var result = ReplayResult(policy: state.orders.judgement.policy, capture: capture, consumed: capture.bytes)
+        for (_, part) in parts { capture.add(part.capture) }
+        var result = ReplayResult(policy: judgement.policy, capture: capture, consumed: capture.bytes)
         var sessions: [SessionStatus] = []
-        for part in parts {
+        for (_, part) in parts {
             result.add(part.result)
             result.workerCPU.append(part.cpu)
             sessions += part.sessions
@@ -202,39 +176,37 @@ public final class LiveDesk: Sendable {
         return LiveSnapshot(
             result: result,
             sessions: sessions.sorted(by: SessionStatus.precedes),
-            workers: state.parts.sorted { $0.key < $1.key }.map { ($0.key, $0.value.capture, $0.value.cpu) },
-            missing: workers - parts.count
+            workers: parts.map { ($0.key, $0.value.capture, $0.value.cpu) },
+            missing: posts.count - parts.count
         )
     }
 
     /// Asks all workers for their plain counts; waits at most `patience` seconds for those that are busy.
     public func census(patience: Double = 1) -> LiveCensus {
-        turn.withLock { _ in
-            state.withLock { state in
-                state.censuses = [:]
-                state.orders.census += 1
-            }
-            ring()
-            waitForAll(patience) { $0.censuses.count + $0.lastCensuses.count }
-            return state.withLock { state in
-                var sum = LiveCensus()
-                let found = state.censuses.merging(state.lastCensuses) { _, last in last }
-                for (_, census) in found.sorted(by: { $0.key < $1.key }) { sum.add(census) }
-                sum.missing = posts.count - found.count
+        let found = ask(censuses, (), patience)
+        var sum = LiveCensus()
+        for (_, census) in found.sorted(by: { $0.key < $1.key }) { sum.add(census) }
+        sum.missing = posts.count - found.count
+        return sum
+    }
+
+    /// Asks all workers for their counts of each user; waits at most `patience` seconds for those that are busy.
+    public func counts(patience: Double = 1) -> [String: PrincipalCounts] {
+        var sums: [String: PrincipalCounts] = [:]
+        for counts in ask(users, (), patience).values {
+            sums.merge(counts) { sum, more in
+                var sum = sum
+                sum.add(more)
                 return sum
             }
         }
+        return sums
     }
 
     /// Asks all workers what was run since the last time; waits at most `patience` seconds for those that are busy, whose
     /// answers then come with the next.
     public func takeActivity(patience: Double = 1) -> [ActivityRecord] {
-        state.withLock { state in
-            state.activityAnswers = 0
-            state.orders.activity += 1
-        }
-        ring()
-        waitForAll(patience) { $0.activityAnswers }
+        _ = ask(activities, (), patience)
         return state.withLock { state in
             defer { state.activity = [] }
             return state.activity
@@ -291,44 +263,17 @@ public final class LiveDesk: Sendable {
 
     /// What a user spent most on in the current hour, as the workers saw it; waits at most `patience` seconds.
     public func evidence(against user: String, patience: Double = 1) -> [PatternSpend] {
-        turn.withLock { _ in
-            state.withLock { state in
-                state.evidence = [:]
-                state.orders.evidence += 1
-                state.orders.suspect = user
-            }
-            ring()
-            waitForAll(patience) { $0.evidence.count }
-            var sums: [String: PatternSpend] = [:]
-            for spend in state.withLock({ $0.evidence.values.flatMap { $0 } }) {
-                let key = spend.fingerprint.description + spend.database
-                sums[key, default: spend.nothing].cost += spend.cost
-                sums[key]?.calls += spend.calls
-            }
-            return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
+        var sums: [String: PatternSpend] = [:]
+        for spend in ask(evidence, user, patience).values.flatMap({ $0 }) {
+            let key = spend.fingerprint.description + spend.database
+            sums[key, default: spend.nothing].cost += spend.cost
+            sums[key]?.calls += spend.calls
         }
-    }
-
-    /// A worker's plain counts.
-    func answer(_ census: LiveCensus, to question: Int, _ worker: Int) {
-        state.withLock { if $0.orders.census == question { $0.censuses[worker] = census } }
+        return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
     }
 
     /// What was run at a worker since the last time.
-    func answer(_ activity: [ActivityRecord], to question: Int) {
-        state.withLock { state in
-            if state.orders.activity == question { state.activityAnswers += 1 }
-            state.activity += activity
-        }
-    }
-
-    /// The last counts of a worker that ends.
-    func leave(_ census: LiveCensus, _ worker: Int) { state.withLock { $0.lastCensuses[worker] = census } }
-
-    /// A worker's evidence.
-    func answer(_ evidence: [PatternSpend], to question: Int, _ worker: Int) {
-        state.withLock { if $0.orders.evidence == question { $0.evidence[worker] = evidence } }
-    }
+    func post(_ activity: [ActivityRecord]) { state.withLock { $0.activity += activity } }
 
     /// What users of one worker used.
     func post(_ usage: [UserUsage]) {
@@ -358,32 +303,21 @@ public final class LiveDesk: Sendable {
         return state.withLock { $0.orders }
     }
 
-    /// A worker's answer to a question; a late one to an earlier question does not count.
-    func answer(_ part: Part, to question: Int, _ worker: Int) {
-        state.withLock { if $0.orders.snapshot == question { $0.answers[worker] = part } }
-    }
-
     /// How far a worker leaves out flows.
     func note(shedding rung: Int, _ worker: Int) { posts[worker].shedding.store(rung, ordering: .relaxed) }
 
     /// How many of a worker's sessions are in question.
     func note(unknown count: Int, _ worker: Int) { posts[worker].unknownCount.store(count, ordering: .relaxed) }
 
-    /// A worker's sessions in question.
-    func answer(_ unknown: [UnknownSession], _ worker: Int) { state.withLock { $0.unknown[worker] = unknown } }
-
     /// What became of some of them.
     func takeResolutions(_ worker: Int) -> [SessionResolution] {
         state.withLock { $0.resolutions.removeValue(forKey: worker) ?? [] }
     }
 
-    /// What a worker leaves when it ends.
-    func leave(_ part: Part, _ worker: Int) { state.withLock { $0.legacies[worker] = part } }
-
     /// All workers have ended: the sum of what they left.
     func close() -> ReplayResult {
         isRunning.store(false, ordering: .releasing)
-        return state.withLock { Self.sum($0, of: posts.count).result }
+        return sum(snapshots.legacies).result
     }
 
     private func ring() {

@@ -16,10 +16,11 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
-    private var seen = 0, snapshot = 0, settings = 0, inquiry = 0, observation = 0, evidence = 0
+    private var seen = 0, settings = 0, observation = 0
+    /// The questions that were answered last.
+    private var snapshot = 0, census = 0, users = 0, unknown = 0, evidence = 0, activity = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
-    private var census = 0, activity = 0
     /// The greatest delay of a packet since it was last told, ns.
     private var lag: Int64 = 0
     /// Answers that wait until all packets from before them are here.
@@ -79,9 +80,13 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         }
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
         flush()
-        desk.answer(shard.analyser.books.takeActivity(), to: activity)
-        desk.leave(counts(), number)
-        desk.leave(part(), number)
+        desk.post(shard.analyser.books.takeActivity())
+        desk.activities.leave((), from: number)
+        desk.unknown.leave([], from: number)
+        desk.evidence.leave([], from: number)
+        desk.censuses.leave(counts(), from: number)
+        desk.users.leave(shard.countsByUser, from: number)
+        desk.snapshots.leave(part(), from: number)
         return failure
     }
 
@@ -120,29 +125,33 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 observe()
             }
         }
-        if orders.inquiry != inquiry {
-            inquiry = orders.inquiry
-            desk.answer(shard.analyser.books.unknownSessions(of: number), number)
+        answerQuestions()
+    }
+
+    private mutating func answerQuestions() {
+        if desk.unknown.news(since: &unknown) != nil {
+            desk.unknown.answer(shard.analyser.books.unknownSessions(of: number), to: unknown, from: number)
         }
-        if orders.evidence != evidence {
-            evidence = orders.evidence
-            let found = shard.analyser.books.evidence(against: orders.suspect, at: tally.clock.latest, most: 20)
-            desk.answer(found, to: evidence, number)
+        if let suspect = desk.evidence.news(since: &evidence) {
+            let found = shard.analyser.books.evidence(against: suspect, at: tally.clock.latest, most: 20)
+            desk.evidence.answer(found, to: evidence, from: number)
         }
-        if orders.activity != activity {
-            activity = orders.activity
-            desk.answer(shard.analyser.books.takeActivity(), to: activity)
+        if desk.activities.news(since: &activity) != nil {
+            desk.post(shard.analyser.books.takeActivity())
+            desk.activities.answer((), to: activity, from: number)
         }
-        if orders.census != census {
-            census = orders.census
-            desk.answer(counts(), to: census, number)
+        if desk.censuses.news(since: &census) != nil {
+            desk.censuses.answer(counts(), to: census, from: number)
             lag = 0
         }
-        guard orders.snapshot != snapshot else { return }
-        snapshot = orders.snapshot
-        var part = part()
-        part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
-        desk.answer(part, to: snapshot, number)
+        if desk.users.news(since: &users) != nil {
+            desk.users.answer(shard.countsByUser, to: users, from: number)
+        }
+        if desk.snapshots.news(since: &snapshot) != nil {
+            var part = part()
+            part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
+            desk.snapshots.answer(part, to: snapshot, from: number)
+        }
     }
 
     /// Hands over what patterns are to be priced.
@@ -183,8 +192,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// The plain counts.
     private mutating func counts() -> LiveCensus {
         var census = LiveCensus()
-        census.count(shard)
-        census.openFlows = UInt64(max(0, shard.reassembler.openFlowCount))
+        census.count(&shard)
         census.capture = capture()
         census.lag = max(0, Double(lag) / 1e9)
         census.workers = [(number, Replay.now(CLOCK_THREAD_CPUTIME_ID), census.capture.packets)]

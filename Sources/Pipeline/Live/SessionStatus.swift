@@ -50,4 +50,27 @@ extension Shard where Recorder: ~Copyable {
         }
         return Array(found.sorted(by: SessionStatus.precedes).prefix(limit))
     }
+
+    /// How many sessions are open, and how many of them run something.
+    var sessionCounts: (open: UInt64, active: UInt64) {
+        mutating get {
+            var (open, active): (UInt64, UInt64) = (0, 0)
+            for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
+                guard let activity = analyser.sessions.activity(flow) else { continue }
+                open += 1
+                if activity.isActive { active += 1 }
+            }
+            return (open, active)
+        }
+    }
+
+    /// What each known user did.
+    var countsByUser: [String: PrincipalCounts] {
+        var counts: [String: PrincipalCounts] = [:]
+        for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
+            guard let user = analyser.books.principals[handle].user else { continue }
+            counts[user, default: PrincipalCounts()].add(analyser.books.principals[handle].counts)
+        }
+        return counts
+    }
 }

@@ -74,6 +74,9 @@ final class EnforcementService: Sendable {
         state.withLock { $0.standings[user]?.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } ?? [] }
     }
 
+    /// Users of whom a backend knows something.
+    var users: [UserKey] { state.withLock { Array($0.standings.keys) } }
+
     /// All standings as text, for other nodes: who is a hash there as well.
     var export: String { StandingText.write(state.withLock { $0.standings }, at: Supervisor.time()) }
 

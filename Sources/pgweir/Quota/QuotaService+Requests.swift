@@ -11,10 +11,10 @@ extension QuotaService {
     func answer(_ request: ControlRequest, _ evidence: (String) -> [PatternSpend]) throws(ControlError) -> [UInt8] {
         let options = request.options
         switch options["do"] ?? "" {
-        case "list": return list(options, users: nil)
+        case "list": return list(options, .all)
         case "show":
             let user = try user(options)
-            return list(options, users: [user])
+            return list(options, .these([user]))
         case "why": return try why(options, evidence)
         case "history": return try history(options)
         case "exempt", "limit", "set", "release", "reset", "consent", "release-all", "mode":
@@ -25,19 +25,28 @@ extension QuotaService {
 
     // MARK: Questions
 
-    private func list(_ options: [String: String], users: [UserKey]?) -> [UInt8] {
-        let report = QuotaReport(rows(users), of: facts, at: Supervisor.time())
+    private func list(_ options: [String: String], _ selection: Selection) -> [UInt8] {
+        let report = QuotaReport(rows(selection), of: facts, at: Supervisor.time())
         if options["format"] == "json" { return report.json() }
         return report.text(top: options["top"].flatMap { Int($0) } ?? 40, style: Self.style(options))
     }
 
-    func rows(_ users: [UserKey]?) -> [QuotaRow] {
+    /// Which users a list is about.
+    enum Selection {
+        case all
+        case these([UserKey])
+        /// So many of those whose budgets are fullest, these first.
+        case fullest(Int)
+        /// Those who have a limit, or for whom one waits, or about whom a person decided.
+        case limited
+    }
+
+    func rows(_ selection: Selection) -> [QuotaRow] {
+        let elsewhere = remoteStandings()
         let found = withState { state in
             let keeper = state.keeper
             let now = keeper.sync.time(Supervisor.time())
-            let subjects =
-                users.map { $0.map { keeper.decider[$0] ?? Decider.Subject($0, tier: "") } } ?? keeper.decider.subjects
-            return subjects.map { subject in
+            return subjects(selection, keeper, elsewhere).map { subject in
                 // As of now, not as of the last change.
                 let tier = keeper.terms.mode(of: subject.tier) == .off ? nil : state.policy.tiers[subject.tier]
                 let evaluation = tier.map {
@@ -54,11 +63,33 @@ extension QuotaService {
                 )
             }
         }
-        let elsewhere = remoteStandings()
         return found.map { row in
             var row = row
             row.enforcement = enforcement(of: row.user) + (elsewhere[row.user] ?? []).map { ($0.0, $0.1) }
             return row
+        }
+    }
+
+    private func subjects(
+        _ selection: Selection,
+        _ keeper: QuotaKeeper,
+        _ elsewhere: [UserKey: [(String, UserEnforcement)]]
+    ) -> [Decider.Subject] {
+        func known(_ user: UserKey) -> Decider.Subject { keeper.decider[user] ?? Decider.Subject(user, tier: "") }
+        switch selection {
+        case .all: return keeper.decider.subjects
+        case .these(let users): return users.map(known)
+        case .fullest(let count):
+            // By the last look, which is ten seconds old at most: looking at all of them anew takes long.
+            return Array(
+                keeper.decider.subjects.sorted { ($0.utilization, $1.user) > ($1.utilization, $0.user) }.prefix(count)
+            )
+        case .limited:
+            var users = Set(keeper.decider.subjects.filter { $0.connections != nil || $0.isHeld }.map(\.user))
+            users.formUnion(keeper.terms.overrides.keys)
+            users.formUnion(elsewhere.keys)
+            users.formUnion(enforced)
+            return users.sorted().map(known)
         }
     }
 
@@ -67,7 +98,7 @@ extension QuotaService {
         _ evidence: (String) -> [PatternSpend]
     ) throws(ControlError) -> [UInt8] {
         let user = try user(options)
-        guard let row = rows([user]).first else { throw .refused(reason: "nothing is known of this user.") }
+        guard let row = rows(.these([user])).first else { throw .refused(reason: "nothing is known of this user.") }
         let report = WhyReport(
             row,
             spends: row.name.map(evidence) ?? [],

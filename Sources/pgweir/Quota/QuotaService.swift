@@ -180,6 +180,9 @@ final class QuotaService: Sendable {
         enforcement.withLock { $0 }?.standing(of: user) ?? []
     }
 
+    /// Users of whom a backend knows something.
+    var enforced: [UserKey] { enforcement.withLock { $0 }?.users ?? [] }
+
     /// How limits stand at agents elsewhere, as they told by the store.
     func remoteStandings() -> [UserKey: [(String, UserEnforcement)]] {
         var found: [UserKey: [(String, UserEnforcement)]] = [:]

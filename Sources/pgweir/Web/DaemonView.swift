@@ -15,10 +15,13 @@ final class DaemonView: Sendable {
     let history: HistoryService?
     let privacy: Privacy
     private let facts: Mutex<DaemonFacts>
-    private let cached = Mutex<(snapshot: LiveSnapshot, taken: Double)?>(nil)
+    private let kept = Mutex(Kept())
 
-    /// Pages share a snapshot of this age, in seconds: workers are not asked for each of them.
-    private static let freshness = 2.0
+    /// What pages share, so that workers are not asked for each of them.
+    private struct Kept {
+        var snapshot = Recent<LiveSnapshot>(), census = Recent<LiveCensus>(),
+            counts = Recent<[String: PrincipalCounts]>()
+    }
 
     init(
         desk: LiveDesk,
@@ -44,21 +47,21 @@ final class DaemonView: Sendable {
 
     func withFacts(_ body: (inout DaemonFacts) -> Void) { facts.withLock { body(&$0) } }
 
-    /// What the workers saw, a moment ago at most.
-    func snapshot() -> LiveSnapshot {
-        let now = Supervisor.now()
-        if let known = cached.withLock({ $0 }), now - known.taken < Self.freshness { return known.snapshot }
-        let fresh = desk.snapshot()
-        cached.withLock { $0 = (fresh, now) }
-        return fresh
-    }
+    /// What the workers saw of patterns, a moment ago at most; it takes long where there are many.
+    func snapshot() -> LiveSnapshot { kept.withLock { $0.snapshot.value(desk.snapshot()) } }
+
+    /// The workers' plain counts, a moment ago at most.
+    func census() -> LiveCensus { kept.withLock { $0.census.value(desk.census()) } }
+
+    /// What each user did, a moment ago at most.
+    func counts() -> [String: PrincipalCounts] { kept.withLock { $0.counts.value(desk.counts()) } }
 
     /// Hashes and names of users, a line each: for who may open the local socket.
     var names: [UInt8] {
         let known = quotas?.withState { $0.names } ?? [:]
         var lines = known.map { "\($0.key.description)\t\($0.value)\n" }
         if quotas == nil {
-            lines = snapshot().result.standings.keys.map { "\(userID($0))\t\($0)\n" }
+            lines = counts().keys.map { "\(userID($0))\t\($0)\n" }
         }
         return Array(lines.sorted().joined().utf8)
     }
@@ -88,5 +91,18 @@ final class DaemonView: Sendable {
             history: history?.facts,
             showsNames: privacy.tellsNames
         )
+    }
+}
+
+/// A value that is as good as new for two seconds.
+private struct Recent<Value> {
+    private var known: (value: Value, taken: Double)?
+
+    mutating func value(_ fresh: @autoclosure () -> Value) -> Value {
+        let now = Supervisor.now()
+        if let known, now - known.taken < 2 { return known.value }
+        let value = fresh()
+        known = (value, now)
+        return value
     }
 }

@@ -31,11 +31,11 @@ struct Pages: Sendable {
             let form = MetricsText.Form(accept: request.accept)
             return WebResponse(view.metrics.render(form), type: form.contentType)
         case ("", 0): return .html(now())
-        case ("users", 1): return .html(dashboard.users(models.status(), models.users()))
+        case ("users", 1): return .html(dashboard.users(models.status(), models.users(most: 500)))
         case ("users", 2): return user(parts[1], request)
         case ("patterns", 1): return patterns(request)
         case ("patterns", 2): return pattern(parts[1], request)
-        case ("limits", 1): return .html(dashboard.limits(models.status(), limited(), lease: lease))
+        case ("limits", 1): return .html(dashboard.limits(models.status(), models.limitedUsers(), lease: lease))
         case ("audit", 1): return .html(dashboard.audit(models.status(), models.audit(200)))
         default: return missing("There is no such page.")
         }
@@ -58,11 +58,11 @@ struct Pages: Sendable {
         let found = models.patterns(SpanModel.all[0], order: "cost", limit: 10)
         let hasHistory = found.patterns.contains { !$0.trend.isEmpty }
         let span = hasHistory ? "last hour" : "since the start"
-        return dashboard.now(models.status(), users: models.users(), patterns: found.patterns, span: span)
+        return dashboard.now(models.status(), users: models.users(most: 10), patterns: found.patterns, span: span)
     }
 
     private func user(_ id: String, _ request: WebRequest) -> WebResponse {
-        guard let key = UserKey(id), let user = models.users(only: key).first else {
+        guard let key = UserKey(id), let user = models.user(key) else {
             return missing("No user has this hash; 'pgweir quota show NAME' tells the hash of a name.")
         }
         let span = SpanModel.named(request.query["span"] ?? "24h")
@@ -109,10 +109,6 @@ struct Pages: Sendable {
         return HistoryQuestion.orders.contains(order) ? order : "cost"
     }
 
-    private func limited() -> [UserModel] {
-        models.users().filter { $0.connections != nil || $0.isHeld || $0.override != nil || !$0.enforcement.isEmpty }
-    }
-
     private var lease: String {
         guard let limits = view.quotas?.wanted.limits else { return "" }
         return "they end at \(ModelMaker.time(limits.expires)) unless they are renewed"
@@ -126,9 +122,9 @@ struct Pages: Sendable {
         let limit = min(1000, max(1, request.query["limit"].flatMap { Int($0) } ?? 100))
         switch (parts.count > 1 ? parts[1] : "", parts.count) {
         case ("status", 2): return Self.json(models.status())
-        case ("users", 2): return Self.json(["users": Array(models.users().prefix(limit))])
+        case ("users", 2): return Self.json(["users": models.users(most: limit)])
         case ("users", 3):
-            guard let key = UserKey(parts[2]), let user = models.users(only: key).first else {
+            guard let key = UserKey(parts[2]), let user = models.user(key) else {
                 return Self.error("no user has this hash", 404)
             }
             return Self.json(user)
@@ -139,7 +135,7 @@ struct Pages: Sendable {
                 return Self.error("no such pattern in the last \(span.name)", 404)
             }
             return Self.json(model)
-        case ("limits", 2): return Self.json(["limits": limited()])
+        case ("limits", 2): return Self.json(["limits": models.limitedUsers()])
         case ("audit", 2): return Self.json(["entries": models.audit(limit)])
         case ("trend", 2):
             let pattern = request.query["pattern"].flatMap { Fingerprint($0) }
