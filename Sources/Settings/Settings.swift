@@ -58,9 +58,17 @@ public struct Settings: Sendable {
     /// - Parameters:
     ///   - file: its name in errors.
     ///   - environment: variables; those named `PGWEIR_SECTION__KEY` are a layer over the file.
-    public init(yaml: String, file: String, environment: [String: String] = [:]) throws(SettingsError) {
+    ///   - contents: reads a file that the configuration names by `${file:PATH}`.
+    public init(
+        yaml: String,
+        file: String,
+        environment: [String: String] = [:],
+        contents: ((String) throws(SettingsError) -> String)? = nil
+    ) throws(SettingsError) {
         self.init()
-        if let root = try StrictNode.read(yaml, file: file, variable: { environment[$0] }) {
+        var sources = Interpolation.Sources(variable: { environment[$0] })
+        if let contents { sources.contents = contents }
+        if let root = try StrictNode.read(yaml, file: file, sources: sources) {
             try read(root)
             values = ValueList.list(root)
         }

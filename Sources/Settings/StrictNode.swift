@@ -75,7 +75,7 @@ struct StrictNode {
     static func read(
         _ text: String,
         file: String,
-        variable: @escaping (String) -> String? = { _ in nil }
+        sources: Interpolation.Sources = Interpolation.Sources()
     ) throws(SettingsError) -> StrictNode? {
         let node: Node
         do {
@@ -86,7 +86,7 @@ struct StrictNode {
         } catch {
             throw SettingsError(file: file, message: "not valid YAML: \(error)")
         }
-        var interpolation = Interpolation(file: file, variable: variable)
+        var interpolation = Interpolation(file: file, sources: sources)
         return StrictNode(node: try interpolation.resolve(node), file: file)
     }
 

@@ -60,6 +60,27 @@ struct LayerTests {
         #expect(printed.contains("********") && !printed.contains("p@:w"))
     }
 
+    @Test func `what stands in a file stands in a value, and a file that is not there is named`() throws {
+        let yaml = "state: {redis: 'redis://:${file:secret/redis}@h/0', cluster: '${file:secret/cluster}'}"
+        let files = ["secret/redis": "p@ss\n", "secret/cluster": "main\r\n"]
+        func read(_ files: [String: String]) throws -> Settings {
+            try Settings(yaml: yaml, file: "test.yaml") { path throws(SettingsError) in
+                guard let text = files[path] else { throw SettingsError(file: path, message: "No such file") }
+                return text
+            }
+        }
+        let settings = try read(files)
+        #expect(settings.options["state.redis"]?.words.last == "redis://:p@ss@h/0")
+        #expect(settings.options["state.cluster"]?.words.last == "main")
+        #expect(!EffectiveConfiguration.yaml(settings).contains("p@ss"))
+        #expect {
+            try read([:])
+        } throws: { error in
+            "\(error)".contains("test.yaml:1:")
+                && "\(error)".contains("'${file:secret/redis}' cannot be read: No such file")
+        }
+    }
+
     @Test func `the environment goes before the file, and its errors name the variable`() throws {
         let settings = try read(
             "capture: {buffer: 128, interfaces: [lo]}\nquota: {mode: warn}",

@@ -15,7 +15,9 @@ enum ConfigurationFile {
             try settings.overlay(environment)
             return try withKey(settings, beside: "")
         }
-        let settings = try Settings(yaml: try TextFile.read(path), file: path, environment: environment)
+        let settings = try Settings(yaml: try TextFile.read(path), file: path, environment: environment) {
+            name throws(SettingsError) in try TextFile.read(TextFile.resolve(name, beside: path))
+        }
         return try withKey(settings, beside: path)
     }
 

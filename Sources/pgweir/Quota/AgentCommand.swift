@@ -22,8 +22,18 @@ struct AgentCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The Redis of the daemons, as with 'pgweir run'.", valueName: "URL")) var redis: String
-    @Option(help: ArgumentHelp("The cluster's name.", valueName: "name")) var cluster = "main"
+    @Option(
+        help: ArgumentHelp(
+            "The Redis of the daemons, as with 'pgweir run' (default: 'state.redis' of the configuration).",
+            valueName: "URL"
+        )
+    ) var redis: String?
+    @Option(
+        help: ArgumentHelp(
+            "The cluster's name (default: 'state.cluster' of the configuration, or main).",
+            valueName: "name"
+        )
+    ) var cluster: String?
     @Option(help: ArgumentHelp("The daemons' configuration, with 'quota.key'.", valueName: "file")) var config: String
     @Option(help: ArgumentHelp("The folder for the audit (default: none).", valueName: "folder")) var state: String?
     @Option(help: ArgumentHelp("This agent's name (default: the host's).", valueName: "name")) var node: String?
@@ -45,6 +55,13 @@ struct AgentCommand: ParsableCommand {
                     message: "'quota.key_file' or 'quota.key' is missing: it must be the daemons'."
                 )
             }
+            guard let redis = redis ?? settings.options["state.redis"]?.words.last else {
+                throw SettingsError(
+                    file: config,
+                    message: "'state.redis' is missing, and --redis: limits come from there."
+                )
+            }
+            let cluster = cluster ?? settings.options["state.cluster"]?.words.last ?? "main"
             let store: RedisLedgerStore
             do {
                 let options = try RedisOptions(url: redis, password: Output.environment("REDISCLI_AUTH"))
