@@ -28,6 +28,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
     /// Whether somebody takes what is used, and of whom there is something to take.
     private(set) var isMetered = false
+    /// Whether principals are told apart by their server, too.
+    private var isDivided = false
     private var active: [PrincipalHandle] = []
     private var spend = SpendTable(places: 2)
     /// Who ran what, for the history; `nil`: nobody asks.
@@ -92,8 +94,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     /// What is used is handed on from now on, by ``takeUsage()``: to be called before the first packet.
-    mutating func meter() {
-        isMetered = true
+    ///
+    /// - Parameter byOrigin: with the server that it was used at.
+    mutating func meter(byOrigin: Bool = false) {
+        (isMetered, isDivided) = (true, byOrigin)
         spend = SpendTable()
     }
 
@@ -143,7 +147,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             let slots = principals[handle].account.drain()
             // PgBouncer's console is no database: what is asked there is nobody's cost.
             if !slots.isEmpty, principals[handle].database != "pgbouncer" {
-                usage.append(UserUsage(user: user, slots: slots))
+                var origin: Origin?
+                if let client = principals[handle].address, let server = principals[handle].server {
+                    origin = Origin(client: client, server: server)
+                }
+                usage.append(UserUsage(user: user, slots: slots, origin: origin))
             }
         }
         active.removeAll(keepingCapacity: true)
@@ -277,11 +285,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         // Pools log in over and over: the same login again costs no allocation.
         let (user, database) = (hash.hash(login.user), hash.hash(login.database))
         let application = hash.hash(login.application)
+        let server = isDivided ? hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low) : 0
         let key = Fingerprint(
-            high: hash.hash(user.high ^ database.low, note.client.high ^ application.low),
+            high: hash.hash(user.high ^ database.low ^ server, note.client.high ^ application.low),
             low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
         )
-        let known = knownLogins[key] ?? newLogin(login, user, database, note)
+        let known = knownLogins[key] ?? newLogin(login, user, database, server, note)
         if knownLogins.count < Self.mostNames { knownLogins[key] = known }
         if Int(flow) < flows.highWater { flows[flow].application = known.application }
         return known.principal
@@ -291,11 +300,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ login: borrowing Login,
         _ user: Fingerprint,
         _ database: Fingerprint,
+        _ server: UInt64,
         _ note: FlowNote
     ) -> KnownLogin {
         var result = KnownLogin(principal: 0, application: applicationNumber(login.application))
         let key = Fingerprint(
-            high: hash.hash(user.high ^ database.low, note.client.high),
+            high: hash.hash(user.high ^ database.low ^ server, note.client.high),
             low: hash.hash(user.low ^ note.client.low, database.high)
         )
         if let known = principalIndex[key] {
@@ -309,6 +319,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[handle].user = self.name(login.user)
         principals[handle].database = name
         principals[handle].address = note.client
+        if isDivided { principals[handle].server = note.server }
         principals[handle].databaseIndex = databaseNumber(name)
         principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
         principals[handle].account.isMetered = isMetered

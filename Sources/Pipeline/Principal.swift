@@ -13,6 +13,8 @@ public struct Principal: Sendable {
         address.map { String(Endpoint(high: $0.high, low: $0.low, port: 0).description.dropLast(2)) }
     }
     var address: Endpoint?
+    /// Where it did that, where principals are told apart by that.
+    var server: Endpoint?
     /// Counts of statements and messages.
     public var counts = PrincipalCounts()
     /// What it cost, by hour.

@@ -179,6 +179,47 @@ public final class RedisLedgerStore: LedgerStore {
         return token
         """
 
+    /// Takes or renews many leases; without tokens, so that nothing is left of one that is over.
+    ///
+    /// The key outlives the lease, so that it is known who held it last.
+    public func claim(
+        _ names: [String],
+        holder: String,
+        seconds: Int64,
+        grace: Int64
+    ) throws(LedgerError) -> [ClaimAnswer] {
+        let times = [seconds, ClaimAnswer.memory, grace].map { String($0 * 1000) }
+        let commands = names.map { name in
+            let key = prefix + "claim:{\(name)}"
+            return RedisCommand(
+                "EVAL",
+                Self.claimScript,
+                "2",
+                key,
+                key + ":wish",
+                holder,
+                times[0],
+                times[1],
+                times[2],
+                key: 3,
+                moreKeys: [4]
+            )
+        }
+        return try ask(commands).map { $0.number == 2 ? .own : $0.number == 1 ? .taken : .denied }
+    }
+
+    private static let claimScript = """
+        local holder = redis.call('GET', KEYS[1])
+        local isOther = holder and holder ~= ARGV[1]
+        if isOther then
+            if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then return 0 end
+            redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', 3 * ARGV[4])
+            if redis.call('PTTL', KEYS[2]) > 2 * ARGV[4] then return 0 end
+        end
+        redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2] + ARGV[3])
+        return isOther and 1 or 2
+        """
+
     /// Gives a lease back.
     public func giveBack(_ name: String, holder: String) throws(LedgerError) {
         let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"

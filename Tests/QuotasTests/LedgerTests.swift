@@ -70,8 +70,9 @@ struct LedgerTests {
     private func at(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: seconds * 1_000_000_000) }
 
     @Test func `a memory store keeps the contract of stores`() throws {
-        let store = MemoryLedgerStore { 4_000_000_000 }
-        try LedgerStoreContract.check(store) { store }
+        let time = Mutex<Int64>(4_000_000_000)
+        let store = MemoryLedgerStore { time.withLock { $0 } }
+        try LedgerStoreContract.check(store, sleep: { seconds in time.withLock { $0 += seconds } }, reopen: { store })
     }
 
     @Test func `sums of four nodes are exact whatever fails, restarts included`() throws {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Foundation
 public import Quotas
 import Testing
 
 /// What every ledger keeps to.
 public enum LedgerStoreContract {
     /// Fails the test where the store does otherwise; `reopen` gives the same store as another process sees it.
-    public static func check(_ store: any LedgerStore, reopen: () throws -> any LedgerStore) throws {
+    public static func check(
+        _ store: any LedgerStore,
+        sleep given: ((Int64) -> Void)? = nil,
+        reopen: () throws -> any LedgerStore
+    ) throws {
         let other = try reopen()
         let now: Int64 = 4_000_000_000
         let users = (0..<40).map { UserKey(Fingerprint(high: 7, low: $0)) }
@@ -44,6 +49,35 @@ public enum LedgerStoreContract {
         )
         #expect(try store.touched(since: now + 1) == [ActiveUser(users[0], tier: "paid")])
         #expect(try store.touched(since: now + 6) == [])
+
+        // Claims are many leases at once, each with one holder.
+        func claim(
+            _ store: any LedgerStore,
+            _ names: [String],
+            _ holder: String,
+            _ seconds: Int64
+        ) throws -> [ClaimAnswer] {
+            try store.claim(names, holder: holder, seconds: seconds, grace: 1)
+        }
+        func pass(_ seconds: Int64) {
+            if let given { given(seconds) } else { Thread.sleep(forTimeInterval: Double(seconds) + 0.1) }
+        }
+        #expect(try claim(store, ["c1", "c2"], "x", 1) == [.own, .own])
+        #expect(try claim(other, ["c2", "c3", "c1"], "y", 60) == [.denied, .own, .denied])
+        #expect(try claim(store, ["c1", "c3"], "x", 1) == [.own, .denied])
+        #expect(try claim(store, [], "x", 60).isEmpty)
+        // After the lease its holder may come back; who asked meanwhile asks in vain.
+        pass(2)
+        #expect(try claim(other, ["c1"], "y", 60) == [.denied])
+        #expect(try claim(store, ["c1"], "x", 1) == [.own])
+        #expect(try claim(other, ["c1"], "y", 60) == [.denied])
+        // Or another one takes over, and is told that one was before, once.
+        pass(4)
+        #expect(try claim(other, ["c1"], "y", 60) == [.denied])
+        pass(1)
+        #expect(try claim(other, ["c1"], "y", 60) == [.taken])
+        #expect(try claim(other, ["c1"], "y", 60) == [.own])
+        #expect(try claim(store, ["c1", "c2"], "x", 60) == [.denied, .own])
 
         // A lease has one holder, and a token that grows when it changes hands.
         let first = try #require(try store.lease("decider", holder: "x", seconds: 60))

@@ -45,6 +45,8 @@ public struct LiveTapOptions: Sendable {
     public var pricing: PricingScheme?
     /// Whether a ledger takes what users use, by the desk.
     public var isMetered = false
+    /// Whether that is told by origin, for nodes that share what they book.
+    public var isDivided = false
     /// Whether a history takes who ran what, by the desk.
     public var keepsActivity = false
     /// Whether somebody will tell whose sessions are that began before the tap.

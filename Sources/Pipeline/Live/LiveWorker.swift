@@ -47,7 +47,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         )
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
-        if options.isMetered { shard.analyser.books.meter() }
+        if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }
         if options.keepsActivity { shard.analyser.books.keepActivity() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
     }

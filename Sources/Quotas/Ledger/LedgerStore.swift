@@ -55,6 +55,11 @@ public protocol LedgerStore: Sendable {
     ///
     /// The token grows whenever the lease changes hands.
     func lease(_ name: String, holder: String, seconds: Int64) throws(LedgerError) -> UInt64?
+    /// Takes or renews many leases without tokens, in one go; the answers are in their order.
+    ///
+    /// Where another one held it, it is given only to who asks again `grace` seconds after the first time that it was free:
+    /// whoever could not reach the store, as nobody could, has that long to come back.
+    func claim(_ names: [String], holder: String, seconds: Int64, grace: Int64) throws(LedgerError) -> [ClaimAnswer]
     /// Gives a lease back; one that another holds stays.
     func giveBack(_ name: String, holder: String) throws(LedgerError)
 
@@ -72,4 +77,50 @@ public protocol LedgerStore: Sendable {
 extension LedgerStore {
     /// Nothing to tell.
     public var condition: String { "" }
+
+    /// One lease after the other, from texts that end by themselves: for stores of one machine.
+    public func claim(
+        _ names: [String],
+        holder: String,
+        seconds: Int64,
+        grace: Int64
+    ) throws(LedgerError) -> [ClaimAnswer] {
+        var answers: [ClaimAnswer] = []
+        for name in names { answers.append(try claim(name, holder, seconds, grace)) }
+        return answers
+    }
+
+    private func claim(
+        _ name: String,
+        _ holder: String,
+        _ seconds: Int64,
+        _ grace: Int64
+    ) throws(LedgerError) -> ClaimAnswer {
+        let last = try get("holder of " + name)
+        let isOther = last != nil && last != holder
+        if isOther {
+            if try get("lease of " + name) != nil { return .denied }
+            if try get("wish for " + name) == nil {
+                try put("wish for " + name, holder, seconds: 3 * grace)
+                try put("early for " + name, holder, seconds: grace)
+            }
+            if try get("early for " + name) != nil { return .denied }
+        }
+        try put("holder of " + name, holder, seconds: ClaimAnswer.memory)
+        try put("lease of " + name, holder, seconds: seconds)
+        return isOther ? .taken : .own
+    }
+}
+
+/// Who holds a lease that was claimed.
+public enum ClaimAnswer: Sendable, Hashable {
+    /// Another one.
+    case denied
+    /// The one who asked, after another one.
+    case taken
+    /// The one who asked, and nobody else since ``memory`` seconds.
+    case own
+
+    /// How long a store remembers who held a lease last, in seconds.
+    public static let memory: Int64 = 86_400
 }

@@ -182,6 +182,13 @@ extension OptionKey {
             "60s",
             help: "How long limits outlive a daemon that died."
         ),
+        OptionKey(
+            "quota.claims",
+            ["--no-claims"],
+            .inverse,
+            "true",
+            help: "With Redis: nodes that see the same client and server agree on one that books it."
+        ),
         OptionKey("quota.node", ["--node"], .text, "made once", help: "This node's name in the ledger."),
     ]
 

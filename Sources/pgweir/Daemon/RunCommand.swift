@@ -150,6 +150,7 @@ struct RunCommand: ParsableCommand {
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
+            options.isDivided = prices.keeping.redis != nil && !quotas.noClaims
             options.keepsActivity = !operation.noHistory
             try tap(options, judgement)
         }

@@ -109,6 +109,12 @@ struct BackendArguments: ParsableArguments {
 struct QuotaArguments: ParsableArguments {
     @OptionGroup var backends: BackendArguments
     @Flag(help: "Keep no quotas: usage is reported, and nobody is judged or limited.") var noQuotas = false
+    @Flag(
+        help: ArgumentHelp(
+            "With --redis: book all that is seen, because mirrors do not overlap, or are divided by connection.",
+        )
+    )
+    var noClaims = false
     @Option(help: ArgumentHelp("How long limits outlive a daemon that died, in seconds.", valueName: "seconds"))
     var lease: Int64 = 60
     @Option(
@@ -147,6 +153,7 @@ struct QuotaArguments: ParsableArguments {
             hasher: hasher,
             trail: trail,
             lease: lease,
+            claims: store is RedisLedgerStore && !noClaims,
             showsNames: showsNames
         )
         let backends = backends

@@ -21,6 +21,9 @@ final class QuotaService: Sendable {
     private let runner = Runner()
     private let state: Mutex<State>
     private let enforcement = Mutex<EnforcementService?>(nil)
+    private let claims = Mutex(OriginClaims())
+    /// Whether other nodes may see what this node sees.
+    private let isShared: Bool
 
     struct State {
         var keeper: QuotaKeeper
@@ -47,10 +50,12 @@ final class QuotaService: Sendable {
         hasher: UserHasher,
         trail: AuditTrail,
         lease: Int64,
+        claims isShared: Bool,
         showsNames: Bool
     ) {
         self.showsNames = showsNames
         (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
+        self.isShared = isShared
         let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
         state = Mutex(
             State(
@@ -79,11 +84,17 @@ final class QuotaService: Sendable {
             usleep(UInt32(Self.pause * 1e6))
         }
         turn()
+        claims.withLock { claims in
+            claims.close()
+            guard claims.lost.high > 0 else { return }
+            let units = CostUnits(micro: claims.lost.high)
+            Log.warning("quota.unclaimed", "\(units) units of usage were not booked: Redis did not say who books them.")
+        }
         state.withLock { $0.keeper.close(at: Supervisor.time()) }
     }
 
     private func turn() {
-        let usage = desk.takeUsage()
+        let usage = admit(desk.takeUsage())
         let now = Supervisor.time()
         let (transitions, generation) = state.withLock { state in
             for entry in usage {
@@ -97,6 +108,39 @@ final class QuotaService: Sendable {
         }
         trail.write(transitions.map { AuditEntry($0, generation: generation, at: now, node: node) })
         for transition in transitions { tell(transition) }
+    }
+
+    /// What of this usage is to be booked here, and what waited for that.
+    private func admit(_ usage: [UserUsage]) -> [UserUsage] {
+        guard isShared else { return usage }
+        let asked = Self.clock
+        let (admitted, due) = claims.withLock { claims in
+            let admitted = usage.filter { claims.admit($0, at: asked) }
+            return (admitted, claims.due(at: asked))
+        }
+        guard !due.isEmpty else { return admitted }
+        let answers: [ClaimAnswer]
+        do throws(LedgerError) {
+            let names = due.map { hasher.key(of: "origin " + $0.description).description }
+            answers = try store.claim(
+                names,
+                holder: node,
+                seconds: OriginClaims.lease / 1000,
+                grace: OriginClaims.grace / 1000
+            )
+        } catch {
+            // It waits; the ledger tells that its store does not answer.
+            return admitted
+        }
+        let waited = claims.withLock { $0.settle(zip(due, answers).map { ($0, $1) }, asked: asked) }
+        return admitted + waited
+    }
+
+    /// Milliseconds of a clock that goes on while the machine sleeps: leases end meanwhile.
+    private static var clock: Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_BOOTTIME, &time)
+        return Int64(time.tv_sec) &* 1000 &+ Int64(time.tv_nsec) / 1_000_000
     }
 
     /// The log names nobody: who may read names asks `pgweir quota why`.
@@ -204,6 +248,8 @@ final class QuotaService: Sendable {
     /// For `pgweir status`.
     var facts: QuotaFacts {
         let backends = enforcement.withLock { $0 }?.summary
+        let claimed = claims.withLock { ($0.counts, $0.elsewhere, $0.lost, $0.waitingCount) }
+        func units(_ usage: Usage) -> UInt64 { UInt64(max(0, CostUnits(micro: usage.high).units)) }
         return state.withLock { state in
             let keeper = state.keeper
             var problems = state.problems.sorted { $0.key < $1.key }.map(\.value)
@@ -222,6 +268,10 @@ final class QuotaService: Sendable {
                     ("limited", UInt64(keeper.wanted?.entries.count { $0.connections != nil } ?? 0)),
                     ("held", UInt64(held)), ("waiting", UInt64(keeper.sync.ledger.dirtyCount)),
                     ("late", keeper.sync.ledger.late), ("lost", desk.lostUsage),
+                    ("origins_booked", UInt64(claimed.0.own)),
+                    ("origins_elsewhere", UInt64(claimed.0.foreign)),
+                    ("unclaimed", UInt64(claimed.3)), ("units_elsewhere", units(claimed.1)),
+                    ("units_unclaimed_lost", units(claimed.2)),
                     ("store_failures", keeper.failures), ("store_losses", keeper.sync.losses),
                     ("audit_lost", UInt64(max(0, trail.lost.load(ordering: .relaxed)))),
                     ("loads", backends?.loads ?? 0), ("load_failures", backends?.failures ?? 0),

@@ -250,6 +250,31 @@ struct DaemonMetrics {
         text.gauge("pgweir_ledger_waiting", "Registers that wait to be written.", value("waiting"))
         text.counter("pgweir_ledger_failures", "Failures of the ledger's store.", value("store_failures"))
         text.counter("pgweir_ledger_losses", "Times that the store had lost its totals.", value("store_losses"))
+        text.gauge(
+            "pgweir_ledger_origins_booked",
+            "Pairs of client and server that this node books.",
+            value("origins_booked")
+        )
+        text.gauge(
+            "pgweir_ledger_origins_elsewhere",
+            "Pairs of client and server that this node sees and another one books.",
+            value("origins_elsewhere")
+        )
+        text.gauge(
+            "pgweir_ledger_unclaimed",
+            "Usage that waits until it is known which node books it.",
+            value("unclaimed")
+        )
+        text.counter(
+            "pgweir_ledger_elsewhere_cost_units",
+            "Cost units that were seen here and are booked by another node.",
+            value("units_elsewhere")
+        )
+        text.counter(
+            "pgweir_ledger_unclaimed_cost_units",
+            "Cost units that nobody booked, because the store did not say who does.",
+            value("units_unclaimed_lost")
+        )
         text.counter("pgweir_ledger_late", "Usage that came after its window had gone.", value("late"))
         text.counter("pgweir_ledger_lost", "Usage that found no room on its way.", value("lost"))
         text.counter("pgweir_audit_lost", "Audit entries that could not be written.", value("audit_lost"))
