@@ -269,7 +269,8 @@ struct RunCommand: ParsableCommand {
             pricing: pricing,
             quotas: quotas,
             history: HistoryService(desk, operation, prices.keeping, quotas, key: settings.key),
-            privacy: operation.privacy
+            privacy: operation.privacy,
+            relay: mode == .proxy ? proxy.path(beside: socket) : nil
         )
     }
 

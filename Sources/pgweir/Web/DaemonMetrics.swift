@@ -17,12 +17,15 @@ struct DaemonMetrics {
     let redis: [(store: String, status: RedisStatus)]
     let history: HistoryFacts?
     let showsNames: Bool
+    /// Where the relay is asked; `nil`: there is none.
+    let relay: String?
 
     func render(_ form: MetricsText.Form) -> [UInt8] {
         var text = MetricsText(form)
         build(&text)
         capture(&text)
         tcp(&text)
+        if let relay { RelayFigures.write(RelayFigures.ask(at: relay), &text) }
         sessions(&text)
         statements(&text)
         pricing(&text)

@@ -14,6 +14,8 @@ final class DaemonView: Sendable {
     let quotas: QuotaService?
     let history: HistoryService?
     let privacy: Privacy
+    /// The control socket of the relay whose copies are read; `nil`: packets are.
+    let relay: String?
     private let facts: Mutex<DaemonFacts>
     private let kept = Mutex(Kept())
 
@@ -29,10 +31,11 @@ final class DaemonView: Sendable {
         pricing: PricingService?,
         quotas: QuotaService?,
         history: HistoryService?,
-        privacy: Privacy
+        privacy: Privacy,
+        relay: String?
     ) {
         (self.desk, self.pricing, self.quotas, self.history) = (desk, pricing, quotas, history)
-        self.privacy = privacy
+        (self.privacy, self.relay) = (privacy, relay)
         self.facts = Mutex(facts)
     }
 
@@ -89,7 +92,8 @@ final class DaemonView: Sendable {
             enforcement: quotas?.enforcementSummary,
             redis: redis,
             history: history?.facts,
-            showsNames: privacy.tellsNames
+            showsNames: privacy.tellsNames,
+            relay: relay
         )
     }
 }
