@@ -71,13 +71,15 @@ extension Sessions {
             let type = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
             let length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt32.self)
                 .bigEndian
-            guard isMessage(side, type, length) else {
+            let end = offset &+ 1 &+ Int(length)
+            // DataRow, the bulk of all bytes: before anything else is asked of it.
+            let isRow = side == .server && type == 0x44 && length >= 4 && length <= Self.longestMessage
+            guard isRow || isMessage(side, type, length) else {
                 lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return
             }
-            let end = offset &+ 1 &+ Int(length)
-            // DataRow, the bulk of all bytes; RowDescription, ParameterDescription, NoData.
-            if side == .server, type == 0x44 || type == 0x54 || type == 0x74 || type == 0x6E {
+            // RowDescription, ParameterDescription, NoData.
+            if isRow || (side == .server && (type == 0x54 || type == 0x74 || type == 0x6E)) {
                 counters.messages &+= 1
                 if end > count { reader.value.skip = UInt32(end &- count) }
                 offset = end
