@@ -150,7 +150,8 @@ struct RunCommand: ParsableCommand {
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
-            options.isDivided = prices.keeping.redis != nil && !quotas.noClaims
+            // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.
+            options.isDivided = mode == .mirror && prices.keeping.redis != nil && !quotas.noClaims
             options.keepsActivity = !operation.noHistory
             try tap(options, judgement)
         }
