@@ -31,14 +31,16 @@ public final class RelayChannel: Sendable {
     public static let mostBytes = 128 << 10
 
     /// Connects to the relay whose control socket is at `path`; `nil` when nobody listens there.
-    public static func connect(to path: String) -> RelayChannel? {
+    ///
+    /// - Parameter patience: how long it may take to send and to receive, in milliseconds.
+    public static func connect(to path: String, patience: Int = 5000) -> RelayChannel? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0, let address = address(path) else { return nil }
         guard unsafe Self.with(address, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
             close(descriptor)
             return nil
         }
-        var time = timeval(tv_sec: 5, tv_usec: 0)
+        var time = timeval(tv_sec: patience / 1000, tv_usec: patience % 1000 * 1000)
         let size = socklen_t(MemoryLayout<timeval>.size)
         _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size)
         _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)

@@ -19,9 +19,10 @@ struct RelayFigures: Decodable {
     var ring = Ring()
     var upstreams: [Upstream] = []
 
-    /// Asks the relay whose control socket is at `path`; `nil` when none answers.
+    /// Asks the relay whose control socket is at `path`; `nil` when none answers soon: probes wait behind a scrape.
     static func ask(at path: String) -> RelayFigures? {
-        guard let channel = RelayChannel.connect(to: path), channel.send("status"), let answer = channel.receive()
+        guard let channel = RelayChannel.connect(to: path, patience: 300), channel.send("status"),
+            let answer = channel.receive()
         else {
             return nil
         }

@@ -249,7 +249,8 @@ final class QuotaService: Sendable {
     var facts: QuotaFacts {
         let backends = enforcement.withLock { $0 }?.summary
         let claimed = claims.withLock { ($0.counts, $0.elsewhere, $0.lost, $0.waitingCount) }
-        func units(_ usage: Usage) -> UInt64 { UInt64(max(0, CostUnits(micro: usage.high).units)) }
+        // What is proven: what is possible goes down again, which a counter must not.
+        func units(_ usage: Usage) -> UInt64 { UInt64(max(0, CostUnits(micro: usage.low).units)) }
         return state.withLock { state in
             let keeper = state.keeper
             var problems = state.problems.sorted { $0.key < $1.key }.map(\.value)
