@@ -19,8 +19,6 @@ public struct LiveCensus: Sendable {
     public var totals = PrincipalCounts(), unattributed = PrincipalCounts()
     /// Connections that are followed now.
     public var openFlows: UInt64 = 0
-    /// Sessions that are open now, and those of them that run something.
-    public var openSessions: UInt64 = 0, activeSessions: UInt64 = 0
     /// Patterns and principals that are known.
     public var patterns: UInt64 = 0, principals: UInt64 = 0
     /// Statements whose pattern found no room in the table, and that the history has no room for.
@@ -44,8 +42,6 @@ public struct LiveCensus: Sendable {
         totals.add(other.totals)
         unattributed.add(other.unattributed)
         openFlows += other.openFlows
-        openSessions += other.openSessions
-        activeSessions += other.activeSessions
         patterns += other.patterns
         principals += other.principals
         patternOverflow += other.patternOverflow
@@ -59,7 +55,6 @@ public struct LiveCensus: Sendable {
 
     mutating func count(_ shard: inout Shard<some StatementRecorder & ~Copyable>) {
         openFlows = UInt64(max(0, shard.reassembler.openFlowCount))
-        (openSessions, activeSessions) = shard.sessionCounts
         reassembly = shard.reassembler.counters
         sessions = shard.analyser.sessions.counters
         for wire in StatementProtocol.allCases {

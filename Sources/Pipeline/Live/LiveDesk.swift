@@ -67,11 +67,12 @@ public final class LiveDesk: Sendable {
         var activity: [ActivityRecord] = []
     }
 
-    /// Questions: all that was counted, plain counts, counts by user, sessions whose owner is in question, what a user
+    /// Questions: all that was counted, plain counts, counts by user, open sessions, sessions whose owner is in question, what a user
     /// spent most on, and what was run since the last time.
     let snapshots = Inquiry<Void, Part>()
     let censuses = Inquiry<Void, LiveCensus>()
     let users = Inquiry<Void, [String: PrincipalCounts]>()
+    let sessions = Inquiry<Void, SessionCounts>()
     let unknown = Inquiry<Void, [UnknownSession]>()
     let evidence = Inquiry<String, [PatternSpend]>()
     let activities = Inquiry<Void, Void>()
@@ -188,6 +189,14 @@ public final class LiveDesk: Sendable {
         for (_, census) in found.sorted(by: { $0.key < $1.key }) { sum.add(census) }
         sum.missing = posts.count - found.count
         return sum
+    }
+
+    /// Asks all workers how many sessions are open; waits at most `patience` seconds for those that are busy.
+    public func sessionCounts(patience: Double = 1) -> SessionCounts {
+        ask(sessions, (), patience).values.reduce(into: SessionCounts()) { sum, counts in
+            sum.open += counts.open
+            sum.active += counts.active
+        }
     }
 
     /// Asks all workers for their counts of each user; waits at most `patience` seconds for those that are busy.

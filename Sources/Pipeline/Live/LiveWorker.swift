@@ -18,7 +18,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// What of the desk's orders is done.
     private var seen = 0, settings = 0, observation = 0
     /// The questions that were answered last.
-    private var snapshot = 0, census = 0, users = 0, unknown = 0, evidence = 0, activity = 0
+    private var snapshot = 0, census = 0, users = 0, sessions = 0, unknown = 0, evidence = 0, activity = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
     /// The greatest delay of a packet since it was last told, ns.
@@ -86,6 +86,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         desk.evidence.leave([], from: number)
         desk.censuses.leave(counts(), from: number)
         desk.users.leave(shard.countsByUser, from: number)
+        desk.sessions.leave(SessionCounts(), from: number)
         desk.snapshots.leave(part(), from: number)
         return failure
     }
@@ -146,6 +147,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         }
         if desk.users.news(since: &users) != nil {
             desk.users.answer(shard.countsByUser, to: users, from: number)
+        }
+        if desk.sessions.news(since: &sessions) != nil {
+            desk.sessions.answer(shard.sessionCounts, to: sessions, from: number)
         }
         if desk.snapshots.news(since: &snapshot) != nil {
             var part = part()

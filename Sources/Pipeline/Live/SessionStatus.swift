@@ -27,6 +27,12 @@ public struct SessionStatus: Sendable {
     }
 }
 
+/// Sessions that are open, and those of them that run something.
+public struct SessionCounts: Sendable {
+    /// How many.
+    public var open = 0, active = 0
+}
+
 extension Shard where Recorder: ~Copyable {
     /// The open sessions, busy ones first, at most `limit`.
     mutating func sessionStatuses(limit: Int) -> [SessionStatus] {
@@ -51,16 +57,16 @@ extension Shard where Recorder: ~Copyable {
         return Array(found.sorted(by: SessionStatus.precedes).prefix(limit))
     }
 
-    /// How many sessions are open, and how many of them run something.
-    var sessionCounts: (open: UInt64, active: UInt64) {
+    /// How many sessions are open, and how many of them run something: a walk over all of them.
+    var sessionCounts: SessionCounts {
         mutating get {
-            var (open, active): (UInt64, UInt64) = (0, 0)
+            var counts = SessionCounts()
             for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
                 guard let activity = analyser.sessions.activity(flow) else { continue }
-                open += 1
-                if activity.isActive { active += 1 }
+                counts.open += 1
+                if activity.isActive { counts.active += 1 }
             }
-            return (open, active)
+            return counts
         }
     }
 

@@ -22,7 +22,7 @@ final class DaemonView: Sendable {
     /// What pages share, so that workers are not asked for each of them.
     private struct Kept {
         var snapshot = Recent<LiveSnapshot>(), census = Recent<LiveCensus>(),
-            counts = Recent<[String: PrincipalCounts]>()
+            counts = Recent<[String: PrincipalCounts]>(), sessions = Recent<SessionCounts>()
     }
 
     init(
@@ -55,6 +55,9 @@ final class DaemonView: Sendable {
 
     /// The workers' plain counts, a moment ago at most.
     func census() -> LiveCensus { kept.withLock { $0.census.value(desk.census()) } }
+
+    /// How many sessions are open, a moment ago at most.
+    func sessions() -> SessionCounts { kept.withLock { $0.sessions.value(desk.sessionCounts()) } }
 
     /// What each user did, a moment ago at most.
     func counts() -> [String: PrincipalCounts] { kept.withLock { $0.counts.value(desk.counts()) } }

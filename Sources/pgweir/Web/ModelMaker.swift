@@ -21,7 +21,8 @@ struct ModelMaker: Sendable {
         (model.time, model.began, model.version) = (now.rfc3339, facts.began.rfc3339, Version.text)
         (model.sources, model.ports) = (facts.interfaces, facts.ports.map { Int($0) })
         (model.statements, model.costUnits) = (census.totals.started, CostUnits(micro: census.totals.costLow).units)
-        (model.openSessions, model.activeSessions) = (Int(census.openSessions), Int(census.activeSessions))
+        let sessions = view.sessions()
+        (model.openSessions, model.activeSessions) = (sessions.open, sessions.active)
         (model.users, model.limitedUsers) = users(facts)
         model.encryptedSessions = census.sessions.encrypted
         model.blindShare = Self.share(Double(census.sessions.encrypted), of: Double(census.sessions.total))
