@@ -5,31 +5,32 @@ import PostgresWire
 
 /// What is known of one statement pattern in one database.
 struct PatternRecord: BitwiseCopyable {
+    // First what every statement touches, so that it lies in few cache lines.
     var fingerprint = Fingerprint.unknown
-    /// Where it runs, and in which variant it is priced.
-    fileprivate(set) var scope = PatternScope()
     /// The scope's code: compared with every statement.
     fileprivate var scopeCode: UInt64 = 0
+    /// What it costs, micro-units, and until when that is good, ns since 1970.
+    var price: Int64 = 0
+    var priceExpires: Int64 = .min
+    var calls: UInt64 = 0
+    var rows: UInt64 = 0
+    /// It is the planner's: rows and bytes are charged on top.
+    var isMeasured = false
+    /// Micro-units: proven, and proven or possible.
+    var costLow: Int64 = 0
+    var cost: Int64 = 0
+    var durations = DurationHistogram()
+    var errors: UInt64 = 0
+    /// Where it runs, and in which variant it is priced.
+    fileprivate(set) var scope = PatternScope()
     /// Index into the table of database names; 0: unknown.
     var database: Int32 { scope.database }
     /// What its price is known by.
     var key = Fingerprint.unknown
-    /// What it costs, micro-units, and until when that is good, ns since 1970.
-    var price: Int64 = 0
-    var priceExpires: Int64 = .min
     /// When its price was asked for last, ns since 1970.
     var asked: Int64 = .min
-    /// It is the planner's: rows and bytes are charged on top.
-    var isMeasured = false
-    var calls: UInt64 = 0
-    var errors: UInt64 = 0
-    var rows: UInt64 = 0
-    /// Micro-units: proven, and proven or possible.
-    var costLow: Int64 = 0
-    var cost: Int64 = 0
     /// The packet it was first seen in.
     var firstSeen: UInt64 = .max
-    var durations = DurationHistogram()
     /// Durations that nobody has learned from yet.
     var recent = RecentDurations()
 }

@@ -4,6 +4,11 @@ public import Quotas
 
 /// What one user did in one database from one client address.
 public struct Principal: Sendable {
+    // First what every statement touches, so that it lies in two cache lines.
+    /// What it cost, by hour.
+    public var account = Account()
+    /// Counts of statements and messages.
+    public var counts = PrincipalCounts()
     /// The login's name; `nil`: unattributed.
     public var user: String?
     /// The database's name; `nil`: unattributed.
@@ -15,10 +20,6 @@ public struct Principal: Sendable {
     var address: Endpoint?
     /// Where it did that, where principals are told apart by that.
     var server: Endpoint?
-    /// Counts of statements and messages.
-    public var counts = PrincipalCounts()
-    /// What it cost, by hour.
-    public var account = Account()
     var databaseIndex: Int32 = 0
     var roleIndex: Int32 = 0
 }
@@ -27,24 +28,27 @@ public struct Principal: Sendable {
 ///
 /// Plain numbers, added up with ``add(_:)``.
 public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
+    // In the order of how often they change.
     /// Statements sent.
     public var sent: UInt64 = 0
-    /// Of these: finished, failed, never started by the server, and unknown.
-    public var completed: UInt64 = 0, failed: UInt64 = 0, skipped: UInt64 = 0, uncertain: UInt64 = 0
-    /// Errors that the server reported.
-    public var errors: UInt64 = 0
-    /// Query messages, portals and function calls done without error.
-    public var simpleOK: UInt64 = 0, portalsOK: UInt64 = 0, functionCallsOK: UInt64 = 0
-    /// Finished executions that pg_stat_statements counts as planned queries.
-    public var plannable: UInt64 = 0
-    /// Rows as pg_stat_statements counts them.
-    public var rows: UInt64 = 0
-    /// Bytes of requests that could not be read.
-    public var hidden: UInt64 = 0
     /// Micro-units: proven, and proven or possible.
     public var costLow: Int64 = 0, cost: Int64 = 0
+    /// Statements of those sent that finished.
+    public var completed: UInt64 = 0
+    /// Rows as pg_stat_statements counts them.
+    public var rows: UInt64 = 0
     /// Server time of finished statements, ns.
     public var duration: UInt64 = 0
+    /// Finished executions that pg_stat_statements counts as planned queries.
+    public var plannable: UInt64 = 0
+    /// Query messages, portals and function calls done without error.
+    public var simpleOK: UInt64 = 0, portalsOK: UInt64 = 0, functionCallsOK: UInt64 = 0
+    /// Statements of those sent that failed, were never started by the server, and of which that is unknown.
+    public var failed: UInt64 = 0, skipped: UInt64 = 0, uncertain: UInt64 = 0
+    /// Errors that the server reported.
+    public var errors: UInt64 = 0
+    /// Bytes of requests that could not be read.
+    public var hidden: UInt64 = 0
 
     /// Statements that the server started.
     public var started: UInt64 { completed &+ failed &+ uncertain }

@@ -19,15 +19,27 @@ struct CommandTag {
         // ROLLBACK; RELEASE, REVOKE and the like have another second letter.
         isRollback = first == 0x52 && end == 8 && body.byte(at: 1) == 0x4F
         isPortalMove = first == 0x4D && end > 5 && body.byte(at: 1) == 0x4F  // MOVE
+        guard !isPortalMove, end >= 2 else { return }
+        // Mostly it is one digit, or none.
+        let last = body.byte(at: end &- 1) &- 0x30
+        guard last <= 9 else { return }
+        rows = UInt64(last)
+        if body.byte(at: end &- 2) != 0x20 { rows = Self.number(body, upTo: end) }
+    }
+
+    /// The decimal number that ends before `end`.
+    private static func number(_ body: RawSpan, upTo end: Int) -> UInt64 {
+        var number: UInt64 = 0
         var scale: UInt64 = 1
+        var end = end
         while end > 0 {
             let digit = body.byte(at: end &- 1) &- 0x30
             guard digit <= 9, scale < 1_000_000_000_000_000_000 else { break }
-            rows &+= UInt64(digit) &* scale
+            number &+= UInt64(digit) &* scale
             scale &*= 10
             end &-= 1
         }
-        if isPortalMove { rows = 0 }
+        return number
     }
 }
 

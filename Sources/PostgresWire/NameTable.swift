@@ -22,6 +22,10 @@ struct NameTable: ~Copyable {
         entries = SlotTable(limit: limit, blank: NamedEntry())
     }
 
+    /// An entry, in place.
+    @inline(__always)
+    mutating func slot(_ entry: Int32) -> Slot<NamedEntry> { entries.slot(entry) }
+
     subscript(entry: Int32) -> NamedEntry {
         get { entries[entry] }
         nonmutating set { entries[entry] = newValue }

@@ -71,6 +71,19 @@ struct Portal: BitwiseCopyable {
     /// Server time of the runs so far, ns.
     var elapsed: Int64 = 0
 
+    /// Begins anew, with the statement that a Bind names; `nil`: it is not known.
+    @inline(__always)
+    mutating func bind(_ statement: (pattern: PatternHandle, kind: StatementKind)?, _ serial: UInt32) {
+        pattern = statement?.pattern ?? 0
+        kind = statement?.kind ?? .unknown
+        state = .exists
+        self.serial = serial
+        rowLimit = 0
+        price = 0
+        started = .epoch
+        elapsed = 0
+    }
+
     struct State: OptionSet, BitwiseCopyable {
         let rawValue: UInt8
         static let exists = State(rawValue: 1)

@@ -219,17 +219,17 @@ extension Sessions {
             counters.note(.malformedMessage)
             return
         }
-        var portal = Portal()
-        if let known = statement(session, nameKey(body.extracting(portalEnd &+ 1..<nameEnd))) {
-            portal.pattern = known.pattern
-            portal.kind = known.kind
-        }
-        portal.serial = session.value.portalSerial
-        portal.state = .exists
+        let known = statement(session, nameKey(body.extracting(portalEnd &+ 1..<nameEnd)))
         let name = nameKey(body.extracting(0..<portalEnd))
         // A suspended portal of this name is dropped, and with it its statement is done.
         if let old = self.portal(session, name) { endPortal(session, old, finished: true, &sink) }
-        setPortal(session, name, portal)
+        // In place: a portal that is put together elsewhere and copied costs the processor a wait.
+        let serial = session.value.portalSerial
+        if name == 0 {
+            session.value.unnamedPortal.bind(known, serial)
+        } else {
+            namedPortal(session, name)?.value.portal.bind(known, serial)
+        }
     }
 
     private mutating func execute(
@@ -249,15 +249,27 @@ extension Sessions {
         request.value.name = name
         let rowLimit = nameEnd &+ 5 <= body.byteCount ? body.bigEndian32(at: nameEnd &+ 1) : 0
         request.value.rowLimit = rowLimit
-        var portal: Portal
-        if let known = self.portal(session, name) {
-            portal = known
+        if name == 0 {
+            run(&session.value.unnamedPortal, session, request, rowLimit, &sink)
+        } else if let entry = namedPortal(session, name) {
+            run(&entry.value.portal, session, request, rowLimit, &sink)
         } else {
-            // A cursor that SQL declared, or a Bind that was not seen.
-            portal = Portal()
-            portal.serial = session.value.portalSerial
-            portal.state = .exists
+            var portal = Portal()
+            run(&portal, session, request, rowLimit, &sink)
         }
+    }
+
+    /// A portal is executed, perhaps not for the first time.
+    @inline(__always)
+    private mutating func run(
+        _ portal: inout Portal,
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ rowLimit: UInt32,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        // A cursor that SQL declared, or a Bind that was not seen.
+        if !portal.state.contains(.exists) { portal.bind(nil, session.value.portalSerial) }
         request.value.pattern = portal.pattern
         request.value.statementKind = portal.kind
         request.value.serial = portal.serial
@@ -273,7 +285,6 @@ extension Sessions {
             portal.started = now.time
         }
         portal.rowLimit = rowLimit
-        setPortal(session, name, portal)
     }
 
     private mutating func close(_ session: Slot<Session>, _ body: RawSpan) {

@@ -92,18 +92,21 @@ extension Sessions {
     mutating func setPortal(_ session: Slot<Session>, _ name: UInt64, _ portal: Portal) {
         if name == 0 {
             session.value.unnamedPortal = portal
-            return
+        } else if let entry = namedPortal(session, name) {
+            entry.value.portal = portal
         }
+    }
+
+    /// The entry of a portal that has a name, made if there is none; `nil` when the table is full.
+    mutating func namedPortal(_ session: Slot<Session>, _ name: UInt64) -> Slot<NamedEntry>? {
+        if let known = names.find(session.handle, name, isPortal: true) { return names.slot(known) }
         var head = session.value.portals
-        guard
-            let entry = names.find(session.handle, name, isPortal: true)
-                ?? names.add(session.handle, name, isPortal: true, head: &head)
-        else {
+        guard let entry = names.add(session.handle, name, isPortal: true, head: &head) else {
             counters.note(.overBudget)
-            return
+            return nil
         }
         session.value.portals = head
-        names[entry].portal = portal
+        return names.slot(entry)
     }
 
     mutating func removePortal(_ session: Slot<Session>, _ name: UInt64) {

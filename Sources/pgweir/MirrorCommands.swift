@@ -17,8 +17,12 @@ struct MirrorCommands: ParsableCommand {
         subcommands: [Plan.self, Up.self, Down.self, Status.self]
     )
 
+    // All commands say their names: to work one out of a type takes six million instructions of every start.
     struct Plan: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print the commands, and change nothing.")
+        static let configuration = CommandConfiguration(
+            commandName: "plan",
+            abstract: "Print the commands, and change nothing."
+        )
         @OptionGroup var mirror: MirrorArguments
 
         func run() throws {
@@ -32,7 +36,10 @@ struct MirrorCommands: ParsableCommand {
     }
 
     struct Up: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Install the mirror, or renew it, and check it.")
+        static let configuration = CommandConfiguration(
+            commandName: "up",
+            abstract: "Install the mirror, or renew it, and check it."
+        )
         @OptionGroup var mirror: MirrorArguments
 
         func run() throws {
@@ -50,7 +57,10 @@ struct MirrorCommands: ParsableCommand {
     }
 
     struct Down: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove the mirror; nothing else is touched.")
+        static let configuration = CommandConfiguration(
+            commandName: "down",
+            abstract: "Remove the mirror; nothing else is touched."
+        )
         @OptionGroup var mirror: MirrorArguments
         @Flag(help: "redirect: remove what keeps steered connections alive, too; those still open are cut.")
         var forget = false
@@ -63,6 +73,7 @@ struct MirrorCommands: ParsableCommand {
 
     struct Status: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "status",
             abstract: "Show the mirror's rules and counters; ends with 1 if it is not installed."
         )
         @OptionGroup var mirror: MirrorArguments
