@@ -187,7 +187,8 @@ struct RunCommand: ParsableCommand {
         )
         let view = view(desk, sources, options, pricing, keeping?.0, settings)
         let web = try WebService(view, operation)
-        let supervisor = try supervisor(view, settings.hash, web)
+        let tiers = TierDirectoryService(settings.directory, settings.policy)
+        let supervisor = try supervisor(view, settings.hash, web, tiers)
         var thread: ServiceThread?
         defer {
             web?.finish()
@@ -195,6 +196,7 @@ struct RunCommand: ParsableCommand {
             supervisor.finish()
             thread?.join()
             pricing?.finish()
+            tiers.finish()
             keeping?.0.finish()
         }
         let failure = FailureBox()
@@ -211,7 +213,7 @@ struct RunCommand: ParsableCommand {
             view.history?.start()
             if let (service, enforcement) = keeping {
                 service.start(enforcement)
-                if let directory = settings.directory { startDirectory(directory, settings.policy, service) }
+                tiers.start(service)
             }
             Log.info(
                 "daemon.watching",
@@ -275,7 +277,12 @@ struct RunCommand: ParsableCommand {
         )
     }
 
-    private func supervisor(_ view: DaemonView, _ hash: KeyedHash, _ web: WebService?) throws -> Supervisor {
+    private func supervisor(
+        _ view: DaemonView,
+        _ hash: KeyedHash,
+        _ web: WebService?,
+        _ tiers: TierDirectoryService
+    ) throws -> Supervisor {
         Interrupt.installReload()
         let form = form
         return Supervisor(
@@ -294,6 +301,7 @@ struct RunCommand: ParsableCommand {
                         message: "'fingerprint.seed' cannot change while the daemon runs; restart it."
                     )
                 }
+                tiers.follow(judgement.directory, judgement.policy)
                 return LiveJudgement(policy: judgement.policy, prices: judgement.prices)
             }
         )
@@ -313,27 +321,6 @@ struct RunCommand: ParsableCommand {
         }
         if thread == nil {
             Log.warning("daemon.no_thread", "no thread for --activity: old sessions stay unattributed.")
-        }
-    }
-
-    /// Asks a database now and then who is in which tier.
-    private func startDirectory(_ settings: DirectorySettings, _ policy: QuotaPolicy, _ service: QuotaService) {
-        let directory = TierDirectory(settings: settings)
-        let tiers = Set(policy.tiers.keys)
-        let thread = ServiceThread {
-            while true {
-                do throws(PostgresError) {
-                    service.take(directory: try directory.read(known: tiers))
-                    service.note(problem: nil, of: "directory")
-                } catch {
-                    // What was known goes on.
-                    service.note(problem: "'quota.directory' does not answer: \(error)", of: "directory")
-                }
-                sleep(UInt32(settings.every))
-            }
-        }
-        if thread == nil {
-            Log.warning("daemon.no_thread", "no thread for 'quota.directory': its tiers are not known.")
         }
     }
 

@@ -27,6 +27,8 @@ final class EnforcementService: Sendable {
     private let hasher: UserHasher
     private let trail: AuditTrail
     private let node: String
+    /// How long limits of an earlier life stay while nothing is known, in seconds.
+    private let lease: Int64
     private let runner = Runner()
     private let state = Mutex(State())
 
@@ -53,9 +55,10 @@ final class EnforcementService: Sendable {
         hasher: UserHasher,
         trail: AuditTrail,
         node: String,
+        lease: Int64 = 60,
         makeBackends: @escaping @Sendable () -> [any EnforcementBackend]
     ) {
-        (self.hasher, self.trail, self.node) = (hasher, trail, node)
+        (self.hasher, self.trail, self.node, self.lease) = (hasher, trail, node, lease)
         self.makeBackends = makeBackends
     }
 
@@ -135,7 +138,7 @@ final class EnforcementService: Sendable {
         let now = Supervisor.time()
         let seconds = now.nanoseconds / 1_000_000_000
         // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
-        if limits == nil, seconds - site.began < 60, seconds >= site.began { return }
+        if limits == nil, seconds - site.began < lease, seconds >= site.began { return }
         let isOver = limits.map { $0.expires - offset <= seconds } ?? true
         let entries = isOver ? [] : limits?.entries.filter { $0.connections != nil } ?? []
         let isUnknown = entries.contains { site.known[$0.user] == nil }

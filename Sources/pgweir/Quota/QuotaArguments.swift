@@ -160,7 +160,9 @@ struct QuotaArguments: ParsableArguments {
         let enforcement =
             backends.isEmpty
             ? nil
-            : EnforcementService(hasher: hasher, trail: trail, node: name) { backends.make(folder: folder) }
+            : EnforcementService(hasher: hasher, trail: trail, node: name, lease: lease) {
+                backends.make(folder: folder)
+            }
         if keeping.redis != nil, judgement.key == nil {
             service.note(problem: Self.noKey, of: "key")
             Log.warning("quota.no_key", Self.noKey)
