@@ -53,21 +53,3 @@ extension Timestamp {
         self.init(nanoseconds: Int64(unsafe timegm(&time)) &* 1_000_000_000)
     }
 }
-
-extension Endpoint {
-    /// An address in its usual text form (RFC 4291 §2.2, or dotted IPv4); `nil` if it is none.
-    init?(address: String, port: UInt16) {
-        var four = in_addr()
-        if unsafe inet_pton(AF_INET, address, &four) == 1 {
-            self.init(ipv4: UInt32(bigEndian: four.s_addr), port: port)
-            return
-        }
-        // A scope, as in fe80::1%eth0, is not in the packets.
-        let plain = String(address.prefix { $0 != "%" && $0 != "/" })
-        var six = in6_addr()
-        guard unsafe inet_pton(AF_INET6, plain, &six) == 1 else { return nil }
-        let bytes = unsafe withUnsafeBytes(of: &six) { unsafe Array($0) }
-        let words = [bytes.prefix(8), bytes.suffix(8)].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-        self.init(high: words[0], low: words[1], port: port)
-    }
-}

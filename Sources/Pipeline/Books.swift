@@ -90,7 +90,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func askForPrices(_ scheme: PricingScheme) {
         pricing = PatternPricing(scheme, hash)
         (isPricing, pricesByRole) = (true, scheme.asTenant)
-        prices = PriceCache()
+        prices = PriceCache(lifetime: scheme.lifetime)
     }
 
     /// What is used is handed on from now on, by ``takeUsage()``: to be called before the first packet.

@@ -10,8 +10,13 @@ public struct PricingScheme: Sendable {
     /// Prices are asked as the role that runs a statement, and are that role's.
     public var asTenant: Bool
 
-    /// A scheme.
-    public init(cluster: String, asTenant: Bool) { (self.cluster, self.asTenant) = (cluster, asTenant) }
+    /// How long a worker holds a price before it looks for a newer one, ns; the old one holds until that is there.
+    public var lifetime: Int64
+
+    /// A scheme; prices are held for ten minutes.
+    public init(cluster: String, asTenant: Bool, lifetime: Int64 = 600_000_000_000) {
+        (self.cluster, self.asTenant, self.lifetime) = (cluster, asTenant, lifetime)
+    }
 }
 
 /// What one worker asks about patterns, and what it has to tell: handed over once a turn, never waited for.

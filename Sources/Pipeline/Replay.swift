@@ -12,6 +12,8 @@ public struct ReplayOptions: Sendable {
     public var paths: [String]
     /// Server ports; empty: PostgreSQL is recognized on any port.
     public var ports: [UInt16] = []
+    /// Poolers, whose connections to servers are passed over.
+    public var poolers = PoolerAddresses()
     /// A pcap-filter(7) expression.
     public var filter: String?
     /// Threads; each owns the flows that hash to it.
@@ -127,6 +129,7 @@ public enum Replay {
             limits: options.limits,
             recorder: recorder
         )
+        shard.analyser.poolers = options.poolers
         if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard

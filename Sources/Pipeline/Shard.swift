@@ -91,6 +91,8 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
 struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink {
     var sessions: Sessions
     var books: Books<Recorder>
+    /// Whose connections to servers are passed over.
+    var poolers = PoolerAddresses()
     /// The capture ended, not the connections.
     var isFinishing = false
 
@@ -107,6 +109,7 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
         at moment: Moment
     ) {
         sessions.opened(flow, isMidstream: isMidstream)
+        if poolers.isServerSide(client: client, server: server) { sessions.passOver(flow) }
         books.opened(flow, client: client, server: server, at: moment)
     }
 

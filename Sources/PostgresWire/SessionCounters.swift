@@ -44,6 +44,8 @@ public struct SessionCounters: Sendable, BitwiseCopyable {
     public var replication: UInt64 = 0
     /// Connections that only asked to cancel a query.
     public var cancelRequests: UInt64 = 0
+    /// Connections of poolers to servers, which are passed over: their statements are those of the poolers' clients.
+    public var pooled: UInt64 = 0
     /// Logins that the server refused.
     public var authFailed: UInt64 = 0
     /// Times that a direction lost its message boundaries.
@@ -74,6 +76,7 @@ public struct SessionCounters: Sendable, BitwiseCopyable {
         encrypted += other.encrypted
         replication += other.replication
         cancelRequests += other.cancelRequests
+        pooled += other.pooled
         authFailed += other.authFailed
         lostSync += other.lostSync
         resynchronized += other.resynchronized

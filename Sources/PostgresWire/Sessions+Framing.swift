@@ -72,8 +72,9 @@ extension Sessions {
             let length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt32.self)
                 .bigEndian
             let end = offset &+ 1 &+ Int(length)
-            // DataRow, the bulk of all bytes: before anything else is asked of it.
-            let isRow = side == .server && type == 0x44 && length >= 4 && length <= Self.longestMessage
+            // DataRow and CopyData, the bulk of all bytes: before anything else is asked of them.
+            let isRow =
+                side == .server && (type == 0x44 || type == 0x64) && length >= 4 && length <= Self.longestMessage
             guard isRow || isMessage(side, type, length) else {
                 lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return

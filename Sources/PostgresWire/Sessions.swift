@@ -62,6 +62,13 @@ public struct Sessions: ~Copyable {
         if isMidstream { session.value.flags = .midstream }
     }
 
+    /// A connection that is of no interest, because what passes on it is counted elsewhere: a pooler's to a server.
+    public mutating func passOver(_ flow: FlowHandle) {
+        guard Int(flow) < table.highWater else { return }
+        table.slot(flow).value.phase = .opaque
+        counters.pooled += 1
+    }
+
     /// Somebody else pays for a session that began before the capture, from its next answer on; false if it is none, or
     /// its login was seen.
     public mutating func attribute(_ flow: FlowHandle, to principal: PrincipalHandle) -> Bool {

@@ -68,6 +68,8 @@ enum RingLayout {
     static var capacityOffset: Int { 8 }
     /// Bytes ever written, modulo 2^64; the one word that both sides touch often has a cache line of its own.
     static var headOffset: Int { 64 }
+    /// The position that lies at the ring's beginning; it changes only while the ring is empty.
+    static var originOffset: Int { 72 }
     /// What found no room: bytes, and records.
     static var droppedBytesOffset: Int { 128 }
     static var droppedRecordsOffset: Int { 136 }

@@ -72,6 +72,8 @@ import Glibc
     /// Hands the records that are there, at most `limit`, to `body`, each with its bytes; returns how many.
     public func drain(_ limit: Int, _ body: (RingRecord, RawSpan) -> Void) -> Int {
         let head = data.word(RingLayout.headOffset).load()
+        // After the head: it is moved only while all was read, so it is that of all up to there.
+        let origin = data.word(RingLayout.originOffset).load()
         var count = 0
         // What another process writes is not believed: every record must lie inside of what is said to be there.
         guard !isBroken, head >= tail, head &- tail <= capacity else {
@@ -81,7 +83,8 @@ import Glibc
         var given = tail
         while count < limit, tail < head {
             let available = head &- tail
-            let place = unsafe data.base + (RingLayout.page &+ Int(truncatingIfNeeded: tail & (capacity &- 1)))
+            let place =
+                unsafe data.base + (RingLayout.page &+ Int(truncatingIfNeeded: (tail &- origin) & (capacity &- 1)))
             guard available >= UInt64(RingLayout.head), let record = unsafe Self.record(at: place, available) else {
                 isBroken = true
                 break

@@ -15,9 +15,15 @@ import Glibc
     private var head: UInt64 = 0
     /// How far the analyser was when it was last asked.
     private var tail: UInt64 = 0
+    /// The position that lies at the ring's beginning.
+    private var origin: UInt64 = 0
 
     /// Records that keep the order of things have this room when data have none.
     private static var reserve: UInt64 { 64 << 10 }
+    /// Beyond this the ring is begun anew as soon as it is empty: its first bytes are in the cache, the next ones are not.
+    private static var warm: UInt64 { 128 << 10 }
+    /// So many unread bytes, or a quarter of the ring, wake a sleeping reader.
+    private static var most: UInt64 { 1 << 20 }
 
     /// A ring of `capacity` bytes: a power of two from 256 KiB to 1 GiB.
     public init(capacity: Int) throws(RingError) {
@@ -58,6 +64,7 @@ import Glibc
     /// A place for up to `count` bytes that ``commit(_:count:)`` publishes; `nil` when there is no room.
     @inline(__always)
     public mutating func place(_ count: Int) -> UnsafeMutableRawPointer? {
+        if head &- origin > Self.warm { rewind() }
         guard hasRoom(UInt64(truncatingIfNeeded: RingLayout.size(count)) &+ Self.reserve) else { return nil }
         return unsafe address(head) + RingLayout.head
     }
@@ -74,7 +81,7 @@ import Glibc
         unsafe (place + 24).storeBytes(of: record.position, as: UInt64.self)
         head &+= UInt64(truncatingIfNeeded: RingLayout.size(count))
         data.word(RingLayout.headOffset).store(head)
-        if head &- tail > capacity &>> 2 { wake() }
+        if head &- tail > alarm { wake() }
     }
 
     /// Copies `bytes`; false when there is no room.
@@ -140,15 +147,27 @@ import Glibc
     private mutating func wake() {
         let told = reader.word(RingLayout.tailOffset).load()
         if told >= tail, told <= head { tail = told }
-        guard head &- tail > capacity &>> 2, reader.word(RingLayout.asleepOffset).load() != 0 else { return }
+        guard head &- tail > alarm, reader.word(RingLayout.asleepOffset).load() != 0 else { return }
         reader.word(RingLayout.asleepOffset).store(0)
         var one: UInt64 = 1
         _ = unsafe Glibc.write(bell, &one, 8)
     }
 
     @inline(__always)
+    private var alarm: UInt64 { min(capacity &>> 2, Self.most) }
+
+    /// Begins anew at the ring's beginning if all was read. The reader learns of it before it learns of more: what it
+    /// has not read yet stays where it is.
+    @inline(__always)
+    private mutating func rewind() {
+        guard reader.word(RingLayout.tailOffset).load() == head else { return }
+        (tail, origin) = (head, head)
+        data.word(RingLayout.originOffset).store(origin)
+    }
+
+    @inline(__always)
     private func address(_ position: UInt64) -> UnsafeMutableRawPointer {
-        let offset = Int(truncatingIfNeeded: position & (capacity &- 1))
+        let offset = Int(truncatingIfNeeded: (position &- origin) & (capacity &- 1))
         return unsafe data.base + (RingLayout.page &+ offset)
     }
 }

@@ -78,6 +78,7 @@ public struct TextReport {
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")
         note(capture.truncatedPackets, "packets cut by the snap length: capture with -s 0")
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")
+        note(sessions.pooled, "connections of poolers to servers were passed over: their clients are counted")
         note(sessions.midstream, "sessions began before the capture: their users are not known")
         note(sessions.lostSync, "times the protocol was lost, \(sessions.resynchronized) times found again")
         note(sessions.orphanAnswers, "answers to statements that were not seen")

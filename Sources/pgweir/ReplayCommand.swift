@@ -31,6 +31,7 @@ struct ReplayCommand: ParsableCommand {
         help: "Server ports, such as 5432,6432. Without it PostgreSQL is recognized on any port by its start-up."
     )
     var port: [PortList] = []
+    @Option(help: PoolerPlace.help) var poolerAt: [PoolerPlace] = []
     @Option(name: .short, help: ArgumentHelp("Packets to look at, as in pcap-filter(7).", valueName: "expression"))
     var filter: String?
     @Option(help: "Threads; the report does not depend on their number.") var workers = 1
@@ -62,6 +63,7 @@ struct ReplayCommand: ParsableCommand {
     func run() throws {
         var options = ReplayOptions(paths: read + files)
         options.ports = port.flatMap(\.ports)
+        options.poolers = PoolerAddresses(poolerAt.map(\.endpoint))
         options.filter = filter
         options.workers = workers
         try explainingErrors {

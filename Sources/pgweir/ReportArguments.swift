@@ -118,6 +118,24 @@ func explainingErrors(_ body: () throws -> Void) throws {
 
 extension Grouping: ExpressibleByArgument {}
 
+/// Where a pooler listens, such as `10.0.0.5:6432`.
+struct PoolerPlace: ExpressibleByArgument {
+    var endpoint: Endpoint
+
+    init?(argument: String) {
+        guard let endpoint = Endpoint(argument), endpoint.port > 0 else { return nil }
+        self.endpoint = endpoint
+    }
+
+    static let help = ArgumentHelp(
+        """
+        Where a pooler listens whose clients are seen, too: its connections to servers are passed over, so that nothing is \
+        counted twice; may be repeated.
+        """,
+        valueName: "address:port"
+    )
+}
+
 /// Such as `5432,6432`.
 struct PortList: ExpressibleByArgument {
     var ports: [UInt16]

@@ -75,6 +75,12 @@ struct EndpointTests {
     }
 
     @Test func `both directions have one key and one hash`() {
+        for text in ["10.0.0.1:5432", "[2001:db8::1]:80", "[::1]:1"] { #expect(Endpoint(text)?.description == text) }
+        for text in [
+            "", ":1", "10.0.0.1", "10.0.0.1:", "10.0.0.1:65536", "::1:80", "[10.0.0.1]:80", "name:80", "[::1:80",
+        ] {
+            #expect(Endpoint(text) == nil, "\(text)")
+        }
         let (first, second) = (Endpoint(ipv4: 9, port: 1), Endpoint(ipv4: 3, port: 2))
         let (there, fromLower) = FlowKey.make(source: first, destination: second)
         let (back, backFromLower) = FlowKey.make(source: second, destination: first)

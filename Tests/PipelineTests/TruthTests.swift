@@ -4,6 +4,7 @@ import Fingerprints
 import Foundation
 import Packets
 import Pipeline
+import PostgresWire
 import Quotas
 import TestKit
 import Testing
@@ -185,6 +186,27 @@ struct TruthTests {
             for user in truth.readable {
                 #expect(ours[user] ?? Truth.Counts() == truth.counts[user] ?? Truth.Counts(), "\(user) lost nothing")
             }
+        }
+    }
+
+    @Test func `a pooler's connections to its server are passed over, and its clients counted once`() throws {
+        let path = Repository.sharedCaptures + "/open/pgbouncer_both_a.pcap"
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        var options = ReplayOptions(paths: [path])
+        options.limits.flows = 1 << 16
+        let both = try Replay.run(options)
+        options.ports = [6432]
+        let clients = try Replay.run(options)
+        options.ports = []
+        options.poolers = PoolerAddresses([try #require(Endpoint("127.0.0.1:6432"))])
+        for workers in 1...2 {
+            options.workers = workers
+            let once = try Replay.run(options)
+            #expect(once.sessions.pooled >= 8 && both.sessions.pooled == 0)
+            let isMeant = { (entry: (key: String, value: Truth.Counts)) in !entry.key.hasSuffix("@pgbouncer") }
+            #expect(Self.counts(once).filter(isMeant) == Self.counts(clients).filter(isMeant))
+            #expect(once.totals.started < both.totals.started)
+            #expect(once.totals.started == clients.totals.started)
         }
     }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Foundation
 import Glibc
 import Testing
 
 @testable import RelayRing
 
 /// A writer that closures can change.
-private final class Box {
+private final class Box: @unchecked Sendable {
     var ring: RingWriter
     init(_ ring: consuming RingWriter) { self.ring = ring }
 
@@ -93,6 +94,56 @@ struct RingTests {
         #expect(seen.dropLast().map(\.position) == (0..<UInt64(taken)).map { $0 })
         #expect(seen.count == taken + 1)
         #expect(put(box, record(), bytes))
+    }
+
+    @Test("a ring that is read in time is begun anew, and a reader in the middle of it sees that at its end only")
+    func rewinding() throws {
+        let (box, reader) = try pair(1 << 20)
+        let bytes = [UInt8](repeating: 1, count: 50_000)
+        var position: UInt64 = 0
+        var origins: Set<UInt64> = []
+        for turn in 0..<200 {
+            for _ in 0..<(turn % 3 + 1) {
+                #expect(put(box, record(0, position), bytes.map { $0 &+ UInt8(truncatingIfNeeded: position) }))
+                position += 1
+            }
+            // Every fifth time something is left, so it cannot begin anew.
+            let seen = drain(reader, turn % 5 == 4 ? 1 : .max)
+            for one in seen { #expect(one.bytes.allSatisfy { $0 == 1 &+ UInt8(truncatingIfNeeded: one.position) }) }
+            let file = try SharedFile.adopt(dup(box.ring.descriptors[0]), isWritable: false)
+            origins.insert(file.word(RingLayout.originOffset).load())
+        }
+        let rest = drain(reader)
+        #expect(!reader.isBroken && (rest.last.map { $0.position == position - 1 } ?? true))
+        #expect(origins.count > 20)
+    }
+
+    @Test("two threads at both ends: all comes across, begun anew or not")
+    func threads() throws {
+        let (box, reader) = try pair()
+        let total = 20_000
+        let writing = Thread {
+            var position: UInt64 = 0
+            while position < UInt64(total) {
+                let size = Int(position &* 7919 % 3000)
+                let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: position), count: size + 1)
+                if put(box, record(1, position), bytes) { position += 1 } else { usleep(20) }
+            }
+        }
+        writing.start()
+        var next: UInt64 = 0
+        let deadline = Date().addingTimeInterval(60)
+        while next < UInt64(total), !reader.isBroken, Date() < deadline {
+            let count = reader.drain(64) { record, bytes in
+                let isRight =
+                    record.position == next && bytes.byteCount == Int(next &* 7919 % 3000) + 1
+                    && bytes.byte(at: bytes.byteCount - 1) == UInt8(truncatingIfNeeded: next)
+                if !isRight { Issue.record("record \(next) is not what was put") }
+                next += 1
+            }
+            if count == 0 { usleep(50) }
+        }
+        #expect(next == UInt64(total) && !reader.isBroken)
     }
 
     @Test("the ends of a connection come across")

@@ -49,6 +49,8 @@ public struct LiveTapOptions: Sendable {
     public var isDivided = false
     /// Whether a history takes who ran what, by the desk.
     public var keepsActivity = false
+    /// Poolers, whose connections to servers are passed over.
+    public var poolers = PoolerAddresses()
     /// Whether somebody will tell whose sessions are that began before the tap.
     public var resolvesSessions = false
     /// The key of fingerprints.

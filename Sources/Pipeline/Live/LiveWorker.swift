@@ -45,6 +45,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             limits: options.limits,
             recorder: recorder
         )
+        shard.analyser.poolers = options.poolers
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
         if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }

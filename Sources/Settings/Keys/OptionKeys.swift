@@ -135,6 +135,13 @@ extension OptionKey {
             "",
             help: "PgBouncers whose SHOW CLIENTS tells the same."
         ),
+        OptionKey(
+            "attribution.pooler_addresses",
+            ["--pooler-at"],
+            .list(.text),
+            "",
+            help: "Where poolers listen, as address:port: their connections to servers are passed over."
+        ),
     ]
 
     private static let state: [OptionKey] = [
@@ -170,6 +177,13 @@ extension OptionKey {
             .toggle,
             "false",
             help: "Log in there as the role that ran the statement."
+        ),
+        OptionKey(
+            "pricing.ttl",
+            ["--price-ttl"],
+            .seconds(1...86_400),
+            "10m",
+            help: "How long a worker holds a price before it looks for a newer one."
         ),
     ]
 

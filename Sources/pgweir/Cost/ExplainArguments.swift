@@ -22,6 +22,17 @@ struct ExplainArguments: ParsableArguments {
             """
     )
     var explainAsTenant = false
+    @Option(
+        help: ArgumentHelp(
+            "How long a worker holds a price before it looks for a newer one, in seconds.",
+            valueName: "seconds"
+        )
+    )
+    var priceTtl: Int64 = 600
+
+    func validate() throws {
+        guard (1...86_400).contains(priceTtl) else { throw ValidationError("--price-ttl must be from 1 to 86400.") }
+    }
 
     var options: Explainer.Options? {
         guard let explain else { return nil }
@@ -36,7 +47,11 @@ struct ExplainArguments: ParsableArguments {
     /// How workers ask for prices; `nil` when nobody answers.
     var scheme: PricingScheme? {
         guard explain != nil || keeping.state != nil || keeping.redis != nil else { return nil }
-        return PricingScheme(cluster: keeping.cluster, asTenant: explainAsTenant)
+        return PricingScheme(
+            cluster: keeping.cluster,
+            asTenant: explainAsTenant,
+            lifetime: priceTtl * 1_000_000_000
+        )
     }
 
     /// The daemon's service, or `nil` when nobody is to be asked.

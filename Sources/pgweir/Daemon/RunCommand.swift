@@ -46,6 +46,7 @@ struct RunCommand: ParsableCommand {
     var interface: [String] = []
     @Option(help: "Where traffic is watched: mirror (interfaces) or proxy (a relay).") var mode = RunMode.mirror
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
+    @Option(help: PoolerPlace.help) var poolerAt: [PoolerPlace] = []
     @Option(
         name: .short,
         help: ArgumentHelp(
@@ -136,6 +137,7 @@ struct RunCommand: ParsableCommand {
             options.ports = []
         }
         options.filter = filter
+        options.poolers = PoolerAddresses(poolerAt.map(\.endpoint))
         options.tunnels = tunnel
         options.buffer = buffer << 20
         options.snapLength = snaplen

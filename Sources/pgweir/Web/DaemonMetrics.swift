@@ -120,6 +120,11 @@ struct DaemonMetrics {
         text.counter("pgweir_sessions_encrypted", "Those that cannot be read: TLS or GSSAPI.", sessions.encrypted)
         text.counter("pgweir_sessions_replication", "Those of replication.", sessions.replication)
         text.counter("pgweir_sessions_auth_failed", "Logins that the server refused.", sessions.authFailed)
+        text.counter(
+            "pgweir_sessions_pooled",
+            "Connections of poolers to servers, passed over because their clients are counted.",
+            sessions.pooled
+        )
         text.counter("pgweir_sessions_cancel_requests", "Connections that only cancelled.", sessions.cancelRequests)
         text.counter("pgweir_sessions_not_postgresql", "Connections that spoke something else.", sessions.notPostgreSQL)
         text.gauge(
