@@ -5,9 +5,8 @@ import Fingerprints
 
 /// Which prices to ask for again because a table changed, and when.
 ///
-/// A change is seen when its statement completes; its transaction may commit later, and the replica replays it later
-/// still. So its patterns are asked for again after 2 s, and once more after 30 s and 120 s; what comes later is found
-/// by the hourly refresh.
+/// A change is told when its transaction has committed; the replica replays it later. So its patterns are asked for again
+/// after 2 s, and once more after 30 s and 120 s; what comes later is found by the hourly refresh.
 struct ChangeBook {
     private var byTable: [String: Set<Fingerprint>] = [:]
     private var byDatabase: [String: Set<Fingerprint>] = [:]

@@ -109,6 +109,19 @@ public final class Explainer {
         }
     }
 
+    /// Roles for which row-level security is passed over.
+    func bypassingRoles() throws(PricingError) -> Set<String> {
+        let request = PricingRequest(text: [], database: nil)
+        let session = try session(for: request)
+        do throws(PostgresError) {
+            let rows = try session.execute("SELECT rolname FROM pg_roles WHERE rolsuper OR rolbypassrls", [])
+            return Set(rows.compactMap { $0["rolname"] })
+        } catch {
+            forget(request)
+            throw .server(error)
+        }
+    }
+
     /// The statement with its literals as parameters, as it is sent to the server first.
     public func genericText(of request: PricingRequest) throws(PricingError) -> [UInt8]? {
         guard case .plan(let text) = try target(of: request) else { return nil }

@@ -32,6 +32,7 @@ extension Pricer {
     func pollSizes(at now: Int64) {
         lastPoll = now
         guard let explainer else { return }
+        if let roles = try? explainer.bypassingRoles() { bypassingRoles = roles }
         var tables: [String: Set<String>] = [:]
         for entry in known.values { tables[entry.price.database, default: []].formUnion(entry.price.tables) }
         for (database, names) in tables where !names.isEmpty && rests[database] == nil {

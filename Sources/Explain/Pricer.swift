@@ -98,6 +98,8 @@ public final class Pricer {
     var epoch: String?
     var toRestore = 0
     var sizes: [String: TableSizes] = [:]
+    /// Roles for which row-level security is passed over, as the server said last; `nil`: it was not asked yet.
+    public internal(set) var bypassingRoles: Set<String>?
     /// Prices that are this process's to ask for, and until when.
     private var claims: [Fingerprint: Int64] = [:]
     /// What it has done so far.

@@ -40,9 +40,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Finished statements by the binary exponent of their nanoseconds.
     private(set) var octaves: [64 of UInt64] = .init(repeating: 0)
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
-    private(set) var pricing: PatternPricing?
-    /// The same, and whether prices are each role's own, at hand for every statement.
-    private var isPricing = false, pricesByRole = false
+    var pricing: PatternPricing?
+    /// The same, at hand for every statement.
+    private var isPricing = false
+    /// Whether changes of tables wait for their transactions to commit.
+    var awaitsTransactions = false
     /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
     var samples = [PatternSample(text: [])]
     private var sampleBytes = 0
@@ -89,7 +91,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Patterns are priced by a service from now on: to be called before the first packet.
     mutating func askForPrices(_ scheme: PricingScheme) {
         pricing = PatternPricing(scheme, hash)
-        (isPricing, pricesByRole) = (true, scheme.asTenant)
+        isPricing = true
         prices = PriceCache(lifetime: scheme.lifetime)
     }
 
@@ -165,8 +167,15 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// What waits to be asked and told, if prices are asked for; taken once.
     mutating func takePricing() -> PatternPricing.Waiting? { pricing?.take() }
 
-    /// A change of tables passed by.
-    mutating func note(_ change: PlanChange) { pricing?.note(change) }
+    /// For these roles row-level security is passed over (PostgreSQL documentation, 5.9 "Row Security Policies"): what they
+    /// run has prices of its own from now on.
+    mutating func take(bypassing roles: Set<String>) {
+        guard pricing?.bypassing != roles else { return }
+        pricing?.bypassing = roles
+        for handle in 1..<Int32(principals.highWater) {
+            if let user = principals[handle].user { principals[handle].roleIndex = roleNumber(user) }
+        }
+    }
 
     /// Other prices hold from now on; what was charged stays as it is.
     mutating func price(by list: PriceList) {
@@ -207,9 +216,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     /// Where a principal's statements run.
     private mutating func scope(of principal: PrincipalHandle) -> PatternScope {
-        var scope = PatternScope(database: principals[principal].databaseIndex)
-        if pricesByRole { scope.role = principals[principal].roleIndex }
-        return scope
+        PatternScope(database: principals[principal].databaseIndex, role: principals[principal].roleIndex)
     }
 
     @inline(never)
@@ -256,7 +263,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// What the price of a pattern is known by: without a service of prices, all databases have one list.
     private func priceKey(_ pattern: Fingerprint, _ scope: PatternScope, _ principal: PrincipalHandle) -> Fingerprint {
         guard let pricing else { return pattern }
-        let role = pricing.asTenant ? principals[principal].user : nil
+        let role = pricing.role(of: principals[principal].user, scope.role)
         return pricing.key(pattern, scope, database: databases[Int(scope.database)], role: role, hash)
     }
 
@@ -342,7 +349,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         return Int32(databases.count - 1)
     }
 
+    /// The class of a role for prices: its own number where they are each role's, else whether row-level security is passed
+    /// over for it; 0 where nobody prices.
     private mutating func roleNumber(_ name: String) -> Int32 {
+        guard let pricing else { return 0 }
+        guard pricing.asTenant else { return pricing.bypassing.contains(name) ? 1 : 0 }
         if let known = roleIndex[name] { return known }
         roleIndex[name] = Int32(roleIndex.count + 1)
         return Int32(roleIndex.count)

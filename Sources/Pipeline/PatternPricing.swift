@@ -22,9 +22,14 @@ public struct PricingScheme: Sendable {
 /// What one worker asks about patterns, and what it has to tell: handed over once a turn, never waited for.
 struct PatternPricing {
     let asTenant: Bool
+    /// Roles for which row-level security is passed over.
+    var bypassing: Set<String> = []
     private let cluster: Fingerprint
     private var waiting = Waiting()
     private var handles: [Fingerprint: PatternHandle] = [:]
+    /// Changes of open transactions, and how many there are.
+    private var held: [FlowHandle: [PlanChange]] = [:]
+    private var heldCount = 0
     private var paths: [String] = [""]
     private var pathIndex: [Fingerprint: UInt16] = [:]
     private let hash: KeyedHash
@@ -66,6 +71,12 @@ struct PatternPricing {
         return key.digest(hash)
     }
 
+    /// What a price's key says of the role: its name where prices are each role's, or that it sees all rows.
+    func role(of user: String?, _ number: Int32) -> String? {
+        // No role can be named so: PostgreSQL reserves the prefix.
+        asTenant ? user : number == 1 ? "pg_bypasses_row_security" : nil
+    }
+
     private func name(_ text: String) -> Fingerprint { hash.hash(Array(text.utf8).rawSpan) }
 
     /// A search_path by its number; `nil`: that of the login.
@@ -97,6 +108,23 @@ struct PatternPricing {
         waiting.wanted.append(pattern)
     }
 
+    /// A change that counts once its transaction commits; where too many wait for that, it counts at once.
+    mutating func hold(_ change: PlanChange, of flow: FlowHandle) {
+        guard heldCount < Self.mostChanges else { return note(change) }
+        heldCount += 1
+        held[flow, default: []].append(change)
+    }
+
+    /// Whether changes wait for the end of a transaction.
+    var holdsChanges: Bool { heldCount > 0 }
+
+    /// The transaction of a flow ended, or the flow did.
+    mutating func release(_ flow: FlowHandle, committed: Bool) {
+        guard let changes = held.removeValue(forKey: flow) else { return }
+        heldCount -= changes.count
+        if committed { for change in changes { note(change) } }
+    }
+
     mutating func note(_ change: PlanChange) {
         guard waiting.changes.count < Self.mostChanges else {
             waiting.overflow &+= 1
@@ -126,7 +154,15 @@ extension Books where Recorder: ~Copyable {
         }
         guard isChange, event.pattern > 0 else { return }
         let database = databases[Int(pattern.value.database)]
-        note(PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)]))
+        let change = PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)])
+        pricing?.hold(change, of: event.flow)
+        awaitsTransactions = pricing?.holdsChanges ?? false
+    }
+
+    /// What a transaction changed counts when it commits.
+    mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) {
+        pricing?.release(flow, committed: committed)
+        awaitsTransactions = pricing?.holdsChanges ?? false
     }
 
     /// So many rows at once may change a table's plans.

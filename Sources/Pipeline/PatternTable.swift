@@ -41,7 +41,7 @@ struct PatternScope: BitwiseCopyable, Hashable {
     var database: Int32 = 0
     /// Index into the table of search paths; 0: that of the login.
     var path: UInt16 = 0
-    /// Index into the table of roles, where prices are each role's own; else 0.
+    /// Index into the table of roles where prices are each role's own; else 1 where row-level security is passed over.
     var role: Int32 = 0
     var limit = Decade.absent
     var offset = Decade.absent

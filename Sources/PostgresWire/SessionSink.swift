@@ -135,4 +135,15 @@ public protocol SessionSink: ~Copyable {
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
     /// The server reported an error to a session.
     mutating func reported(_ principal: PrincipalHandle)
+    /// Whether something waits for ``transactionEnded(_:committed:)``.
+    var awaitsTransactions: Bool { get }
+    /// A session's transaction ended; `committed`: and nothing of it was taken back.
+    mutating func transactionEnded(_ flow: FlowHandle, committed: Bool)
+}
+
+extension SessionSink where Self: ~Copyable {
+    /// Nothing does.
+    public var awaitsTransactions: Bool { false }
+    /// It does not matter.
+    public mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) {}
 }

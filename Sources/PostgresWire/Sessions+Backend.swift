@@ -274,6 +274,10 @@ extension Sessions {
                 endPortals(session, finished: finished, &sink)
             }
             endPath(session)
+            if sink.awaitsTransactions {
+                let committed = session.value.flags.isDisjoint(with: [.rolledBack, .erred])
+                sink.transactionEnded(session.handle, committed: committed)
+            }
             session.value.flags.subtract([.rolledBack, .erred])
         }
         session.value.lastCompletion = now.time

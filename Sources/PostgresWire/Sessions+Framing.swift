@@ -72,15 +72,19 @@ extension Sessions {
             let length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt32.self)
                 .bigEndian
             let end = offset &+ 1 &+ Int(length)
-            // DataRow and CopyData, the bulk of all bytes: before anything else is asked of them.
-            let isRow =
-                side == .server && (type == 0x44 || type == 0x64) && length >= 4 && length <= Self.longestMessage
-            guard isRow || isMessage(side, type, length) else {
+            // DataRow, the bulk of all bytes: before anything else is asked of it.
+            let isRow = side == .server && type == 0x44 && length >= 4 && length <= Self.longestMessage
+            // Spelled out: a call of ``isMessage(_:_:_:)`` is not always inlined here, whatever it says.
+            let isKnown =
+                isRow
+                || (length <= Self.longestMessage
+                    && (side == .client ? FrontendShape.isType(type) && length >= 4 : BackendShape.fits(type, length)))
+            guard isKnown else {
                 lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
                 return
             }
-            // RowDescription, ParameterDescription, NoData.
-            if isRow || (side == .server && (type == 0x54 || type == 0x74 || type == 0x6E)) {
+            // RowDescription, ParameterDescription, NoData, CopyData.
+            if isRow || (side == .server && (type == 0x54 || type == 0x74 || type == 0x6E || type == 0x64)) {
                 counters.messages &+= 1
                 if end > count { reader.value.skip = UInt32(end &- count) }
                 offset = end
@@ -100,7 +104,7 @@ extension Sessions {
     }
 
     @inline(__always)
-    private func isMessage(_ side: Direction, _ type: UInt8, _ length: UInt32) -> Bool {
+    private static func isMessage(_ side: Direction, _ type: UInt8, _ length: UInt32) -> Bool {
         guard length <= Self.longestMessage else { return false }
         return side == .client ? FrontendShape.isType(type) && length >= 4 : BackendShape.fits(type, length)
     }
@@ -198,7 +202,7 @@ extension Sessions {
         let (used, isWhole) = reader.value.completeHeader(bytes, offset)
         guard isWhole else { return used }
         let (type, length) = reader.value.takeHeader()
-        guard isMessage(side, type, length) else {
+        guard Self.isMessage(side, type, length) else {
             lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
             return used
         }

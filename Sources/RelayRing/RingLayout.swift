@@ -56,7 +56,7 @@ public struct RelayedEnds: Sendable, Equatable, BitwiseCopyable {
 /// mapped twice, one behind the other.
 enum RingLayout {
     static var page: Int { 4096 }
-    static var magic: UInt64 { 0x7067_7765_6972_3031 }
+    static var magic: UInt64 { 0x7067_7765_6972_3032 }
     static var head: Int { 32 }
     /// The payload of `opened`: three ends of 18 bytes, padded, and two positions.
     static var ends: Int { 72 }

@@ -156,8 +156,9 @@ import Glibc
     @inline(__always)
     private var alarm: UInt64 { min(capacity &>> 2, Self.most) }
 
-    /// Begins anew at the ring's beginning if all was read. The reader learns of it before it learns of more: what it
-    /// has not read yet stays where it is.
+    /// Begins anew at the ring's beginning if all was read.
+    ///
+    /// The reader learns of it before it learns of more: what it has not read yet stays where it is.
     @inline(__always)
     private mutating func rewind() {
         guard reader.word(RingLayout.tailOffset).load() == head else { return }

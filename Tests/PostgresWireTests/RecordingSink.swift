@@ -15,6 +15,11 @@ struct RecordingSink: SessionSink {
     var settled: Int64 = 0
     var refunded: Int64 = 0
 
+    /// Ends of transactions, if asked for.
+    var awaitsTransactions = false
+    var transactions: [Bool] = []
+    mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) { transactions.append(committed) }
+
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
         var first = start
         while first < text.byteCount, [0x20, 0x3B].contains(text.byte(at: first)) { first += 1 }

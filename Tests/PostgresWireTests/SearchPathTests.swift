@@ -9,8 +9,14 @@ struct SearchPathTests {
 
     /// The paths under which the statements of a session were met.
     private func paths(_ turns: [Turn]) -> [String] {
+        let sink = run(turns)
+        return zip(sink.pathsUsed, sink.texts.dropFirst()).filter { $0.1.hasPrefix("select") }.map(\.0)
+    }
+
+    private func run(_ turns: [Turn]) -> RecordingSink {
         var sessions = Sessions(hash: .standard)
         var sink = RecordingSink()
+        sink.awaitsTransactions = true
         sessions.opened(0, isMidstream: false)
         var ordinal: UInt64 = 0
         for turn in SessionTests.login + turns {
@@ -22,7 +28,20 @@ struct SearchPathTests {
             default: break
             }
         }
-        return zip(sink.pathsUsed, sink.texts.dropFirst()).filter { $0.1.hasPrefix("select") }.map(\.0)
+        return sink
+    }
+
+    @Test func `a transaction's end is told with what became of it`() {
+        let begin = run("begin", "BEGIN", "T")
+        let change = run("create index on t(a)", "CREATE INDEX", "T")
+        #expect(run(run("create index on t(a)", "CREATE INDEX")).transactions == [true])
+        #expect(run(begin + change).transactions == [])
+        #expect(run(begin + change + run("commit", "COMMIT")).transactions == [true])
+        #expect(run(begin + change + run("rollback", "ROLLBACK")).transactions == [false])
+        // An error in it: COMMIT answers ROLLBACK.
+        #expect(run(begin + change + fail("select x", "E") + run("commit", "ROLLBACK")).transactions == [false])
+        #expect(run(fail("select x")).transactions == [false])
+        #expect(run(fail("select x") + run("select 1", "SELECT 1")).transactions == [false, true])
     }
 
     private func run(_ sql: String, _ tag: String = "SET", _ status: Character = "I") -> [Turn] {

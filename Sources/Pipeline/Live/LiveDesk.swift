@@ -52,6 +52,9 @@ public final class LiveDesk: Sendable {
         var judgement: LiveJudgement
         /// How often it was asked for durations.
         var observation = 0
+        /// Roles for which row-level security is passed over, and how often they changed.
+        var bypassing: Set<String> = []
+        var roles = 0
     }
 
     private struct State {
@@ -239,6 +242,17 @@ public final class LiveDesk: Sendable {
             for worker in posts.indices { state.prices[worker, default: []] += answers }
         }
         ring()
+    }
+
+    /// Tells all workers for which roles row-level security is passed over.
+    public func tell(bypassing roles: Set<String>) {
+        let isNew = state.withLock { state in
+            guard state.orders.bypassing != roles else { return false }
+            state.orders.bypassing = roles
+            state.orders.roles += 1
+            return true
+        }
+        if isNew { ring() }
     }
 
     /// Asks the workers how long patterns took: they tell it with what they ask.

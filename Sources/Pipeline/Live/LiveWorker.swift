@@ -17,6 +17,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private let number: Int
     /// What of the desk's orders is done.
     private var seen = 0, settings = 0, observation = 0
+    private var roles = 0
     /// The questions that were answered last.
     private var snapshot = 0, census = 0, users = 0, sessions = 0, unknown = 0, evidence = 0, activity = 0
     /// Which pattern is looked at next for durations.
@@ -122,6 +123,10 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         resolutions += desk.takeResolutions(number)
         if shard.analyser.books.pricing != nil {
             shard.analyser.books.take(desk.takePrices(number), at: tally.clock.latest)
+            if orders.roles != roles {
+                roles = orders.roles
+                shard.analyser.books.take(bypassing: orders.bypassing)
+            }
             if orders.observation != observation {
                 observation = orders.observation
                 observe()

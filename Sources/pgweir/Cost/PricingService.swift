@@ -78,6 +78,7 @@ final class PricingService: Sendable {
                 )
             )
             desk.tell(pricer.work(patience: 0.2))
+            if let roles = pricer.bypassingRoles { desk.tell(bypassing: roles) }
             state.withLock { $0.counters = pricer.counters }
             let now = Double(Supervisor.time().nanoseconds) / 1e9
             if abs(now - last) >= Self.learning {
