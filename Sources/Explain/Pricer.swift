@@ -261,7 +261,7 @@ public final class Pricer {
         counters.asked &+= 1
         do throws(PricingError) {
             guard !question.sample.text.isEmpty else { throw .syntax(.tooLarge(what: "a text that was not kept")) }
-            price.take(try explainer.price(Self.request(question)))
+            price.take(try explainer.price(Self.request(question)), at: Self.time())
             price.priced = Self.time()
             counters.priced &+= 1
             queue.succeeded(key)

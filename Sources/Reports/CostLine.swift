@@ -25,6 +25,14 @@ public enum CostLine {
                 json.field("shape", price.shape)
                 json.field("server_version", price.version)
                 json.field("previous_units", price.previous.map { Quantity.fixed($0.micro, places: 6) })
+                json.array("former") { json in
+                    for former in price.former {
+                        json.object { json in
+                            json.field("cost_units", former.cost)
+                            json.field("until", former.until.rfc3339)
+                        }
+                    }
+                }
                 json.array("tables") { json in
                     for table in price.tables { json.element(table) }
                 }
@@ -66,8 +74,9 @@ public enum CostLine {
                 + "\(Quantity.decimal(price.learned.multiplier, 2)) from \(price.learned.runs) runs)",
             "priced       \(price.priced.rfc3339), \(age(now.nanoseconds(since: price.priced))) ago",
         ]
-        if let previous = price.previous {
-            lines.append("before       \(Quantity.decimal(previous.units, 2)) units")
+        for (index, former) in price.former.enumerated() {
+            let label = index == 0 ? "before       " : "             "
+            lines.append("\(label)\(Quantity.decimal(former.cost.units, 2)) units until \(former.until.rfc3339)")
         }
         if !price.failure.isEmpty { lines.append("failure      \(price.failure), \(price.failures) times in a row") }
         if price.version > 0 {

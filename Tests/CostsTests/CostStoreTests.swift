@@ -25,7 +25,12 @@ struct CostStoreTests {
             price.database = ["shop", "", "a\tb"][number % 3]
             (price.rows, price.width, price.version) = (12.5, 8, 150_004)
             price.tables = number % 2 == 0 ? [] : ["public.a", "b.c"]
-            price.previous = number % 2 == 0 ? nil : CostUnits(units: 3)
+            for step in 0..<number % 12 {
+                price.move(
+                    to: CostUnits(units: Double(step * 5)),
+                    at: Timestamp(nanoseconds: Int64(step) * 1_000_000_000)
+                )
+            }
             price.learned.learn(7, of: 3, cost: price.cost)
             #expect(StoredPrice(key: price.key, text: price.text) == price)
         }

@@ -11,7 +11,8 @@ extension StoredPrice {
             Self.version, method.rawValue, String(cost.micro), Self.number(rows), String(width),
             tables.joined(separator: ","),
             shape, String(version), String(priced.nanoseconds), failure, String(failures),
-            previous.map { String($0.micro) } ?? "", Self.number(learned.ratio), Self.number(learned.weight),
+            former.map { "\($0.cost.micro)@\($0.until.nanoseconds)" }.joined(separator: ","),
+            Self.number(learned.ratio), Self.number(learned.weight),
             Self.number(learned.time), String(learned.runs), fingerprint.description, database,
             String(limit.rawValue), String(offset.rawValue), pattern,
         ]
@@ -51,9 +52,17 @@ extension StoredPrice {
         tables = fields[5].isEmpty ? [] : fields[5].split(separator: ",").map(String.init)
         shape = fields[6]
         (failure, self.failures) = (fields[9], failures)
-        previous = Int64(fields[11]).map { CostUnits(micro: $0) }
+        restore(former: fields[11].split(separator: ",").compactMap { Self.former($0, priced) })
         learned = LearnedCost(ratio: ratio, weight: weight, time: time, runs: runs)
         (self.limit, self.offset) = (limit, offset)
+    }
+
+    /// Such as `12500000@1764172800000000000`; the time is missing in texts of earlier builds.
+    private static func former(_ text: Substring, _ priced: Int64) -> FormerCost? {
+        let parts = text.split(separator: "@")
+        guard let micro = parts.first.flatMap({ Int64($0) }), micro >= 0 else { return nil }
+        let until = parts.count > 1 ? Int64(parts[1]) : priced
+        return until.map { FormerCost(cost: CostUnits(micro: micro), until: Timestamp(nanoseconds: $0)) }
     }
 
     private static func number(_ value: Double) -> String { String(value) }

@@ -58,8 +58,10 @@ public struct StoredPrice: Sendable, Equatable {
     public var failure = ""
     /// How often the question failed in a row.
     public var failures = 0
-    /// The cost before the last change, to see how a pattern drifts; `nil`: it never changed.
-    public var previous: CostUnits?
+    /// Costs that it had before, the latest first: to see how a pattern drifts.
+    public private(set) var former: [FormerCost] = []
+    /// The cost before the last change that counts; `nil`: there was none.
+    public var previous: CostUnits? { former.first?.cost }
     /// What durations taught.
     public var learned = LearnedCost()
 
@@ -81,6 +83,32 @@ public struct StoredPrice: Sendable, Equatable {
         self.cost = cost
         self.priced = priced
     }
+
+    /// A cost that a pattern had until some time.
+    public struct FormerCost: Sendable, Equatable {
+        /// What it cost.
+        public var cost: CostUnits
+        /// When another one was found.
+        public var until: Timestamp
+
+        /// A cost.
+        public init(cost: CostUnits, until: Timestamp) { (self.cost, self.until) = (cost, until) }
+    }
+
+    /// So many former costs are kept.
+    public static let mostFormer = 8
+
+    /// Another cost holds from `time` on; a move of less than a tenth, as each ANALYZE makes, is not kept.
+    public mutating func move(to other: CostUnits, at time: Timestamp) {
+        let (low, high) = (min(cost.micro, other.micro), max(cost.micro, other.micro))
+        if high - low > low / 10 {
+            former = Array(([FormerCost(cost: cost, until: time)] + former).prefix(Self.mostFormer))
+        }
+        cost = other
+    }
+
+    /// Takes former costs, the latest first, as they were stored.
+    public mutating func restore(former costs: [FormerCost]) { former = Array(costs.prefix(Self.mostFormer)) }
 
     /// What one execution is charged, before what it returned or wrote is known.
     public var charge: CostUnits {

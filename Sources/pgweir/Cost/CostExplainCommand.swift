@@ -84,7 +84,7 @@ struct CostExplainCommand: ParsableCommand {
         (price.limit, price.offset) = (sketch.limit, sketch.offset)
         let request = PricingRequest(text: bytes, database: database, user: user, searchPath: searchPath)
         do throws(PricingError) {
-            price.take(try explainer.price(request))
+            price.take(try explainer.price(request), at: Supervisor.time())
         } catch {
             if error.isConnectionLost {
                 Output.complain("--explain: \(error)")

@@ -34,8 +34,8 @@ struct CostSetCommand: ParsableCommand {
                 throw ExitCode(1)
             }
             for index in prices.indices {
-                prices[index].previous = prices[index].cost
-                (prices[index].method, prices[index].cost) = (.pinned, CostUnits(units: units))
+                prices[index].move(to: CostUnits(units: units), at: Supervisor.time())
+                prices[index].method = .pinned
                 prices[index].priced = Supervisor.time()
                 (prices[index].failure, prices[index].failures) = ("", 0)
             }
