@@ -8,6 +8,8 @@ import Quotas
 /// What a flow needs to be known by in reports.
 struct FlowNote: BitwiseCopyable {
     var client = Endpoint(high: 0, low: 0, port: 0)
+    /// The other end of the connection: the client itself, or a pooler that speaks for it.
+    var peer = Endpoint(high: 0, low: 0, port: 0)
     var server = Endpoint(high: 0, low: 0, port: 0)
     var session: UInt64 = 0
     var application: Int32 = 0
@@ -188,7 +190,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
         guard flows.include(flow) else { return }
-        flows[flow] = FlowNote(client: client, server: server, session: moment.ordinal)
+        flows[flow] = FlowNote(client: client, peer: client, server: server, session: moment.ordinal)
     }
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
@@ -301,6 +303,32 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if knownLogins.count < Self.mostNames { knownLogins[key] = known }
         if Int(flow) < flows.highWater { flows[flow].application = known.application }
         return known.principal
+    }
+
+    mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 {
+        guard Int(flow) < flows.highWater else { return 0 }
+        let note = flows[flow]
+        let server = hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low)
+        let database = UInt64(UInt32(bitPattern: principals[principal].databaseIndex))
+        // A pooler's own address: that of the client it serves stands in the note.
+        return hash.hash(note.peer.high ^ server, note.peer.low ^ database)
+    }
+
+    mutating func serves(
+        _ flow: FlowHandle,
+        _ client: Endpoint,
+        _ application: RawSpan,
+        _ principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PrincipalHandle {
+        // Where nodes divide what they book by client, the packets' own word counts.
+        guard !isDivided, Int(flow) < flows.highWater, let user = principals[principal].user,
+            let database = principals[principal].database
+        else { return principal }
+        flows[flow].client = client
+        let (userBytes, databaseBytes) = (Array(user.utf8), Array(database.utf8))
+        let login = Login(user: userBytes.rawSpan, database: databaseBytes.rawSpan, application: application)
+        return attribute(flow, login, at: moment)
     }
 
     private mutating func newLogin(

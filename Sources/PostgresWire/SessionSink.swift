@@ -135,6 +135,16 @@ public protocol SessionSink: ~Copyable {
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
     /// The server reported an error to a session.
     mutating func reported(_ principal: PrincipalHandle)
+    /// A number that is the same for connections from one address to one server and database.
+    mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64
+    /// A pooler's connection serves this client from now on, an application of this name; returns who pays.
+    mutating func serves(
+        _ flow: FlowHandle,
+        _ client: Endpoint,
+        _ application: RawSpan,
+        _ principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PrincipalHandle
     /// Whether something waits for ``transactionEnded(_:committed:)``.
     var awaitsTransactions: Bool { get }
     /// A session's transaction ended; `committed`: and nothing of it was taken back.
@@ -142,6 +152,16 @@ public protocol SessionSink: ~Copyable {
 }
 
 extension SessionSink where Self: ~Copyable {
+    /// All connections are one.
+    public mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 { 0 }
+    /// The same one pays.
+    public mutating func serves(
+        _ flow: FlowHandle,
+        _ client: Endpoint,
+        _ application: RawSpan,
+        _ principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PrincipalHandle { principal }
     /// Nothing does.
     public var awaitsTransactions: Bool { false }
     /// It does not matter.

@@ -87,7 +87,8 @@ extension Sessions {
             last = request
             let isWalsender =
                 session.value.flags.contains(.replication) && (sketch.kind == .replication || sketch.kind == .show)
-            if isWalsender {
+            let isPoolers = sketch.kind == .set && takePoolersWord(session, text, sketch.range, &sink)
+            if isWalsender || isPoolers {
                 request.value.flags.insert(.unmetered)
             } else {
                 resolve(session, sketch, text, request, &sink)
@@ -192,6 +193,7 @@ extension Sessions {
             }
         }
         if name != 0 {
+            share(session, body.extracting(0..<nameEnd), pattern, kind, &sink)
             guard let request = push(session, .parse, sent: now.time) else { return }
             request.value.name = name
             request.value.serial = session.value.parseSerial
@@ -219,7 +221,9 @@ extension Sessions {
             counters.note(.malformedMessage)
             return
         }
-        let known = statement(session, nameKey(body.extracting(portalEnd &+ 1..<nameEnd)))
+        let statementName = body.extracting(portalEnd &+ 1..<nameEnd)
+        let known =
+            statement(session, nameKey(statementName)) ?? sharedStatement(session, statementName, &sink)
         let name = nameKey(body.extracting(0..<portalEnd))
         // A suspended portal of this name is dropped, and with it its statement is done.
         if let old = self.portal(session, name) { endPortal(session, old, finished: true, &sink) }

@@ -37,6 +37,8 @@ public struct Sessions: ~Copyable {
     var requests: SlotTable<Request>
     var names: NameTable
     var pool: BlockPool
+    /// Statements that poolers named, by name and connection's route.
+    var shared: [UInt64: SharedStatement] = [:]
     /// The packet being read.
     var now = Moment(time: .epoch, ordinal: 0)
     /// What was met so far.

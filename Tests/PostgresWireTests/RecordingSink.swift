@@ -15,6 +15,21 @@ struct RecordingSink: SessionSink {
     var settled: Int64 = 0
     var refunded: Int64 = 0
 
+    /// Clients that poolers said they serve, and where each flow comes from.
+    var served: [String] = []
+    var routes: [FlowHandle: UInt64] = [:]
+    mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 { routes[flow] ?? 0 }
+    mutating func serves(
+        _ flow: FlowHandle,
+        _ client: Endpoint,
+        _ application: RawSpan,
+        _ principal: PrincipalHandle,
+        at moment: Moment
+    ) -> PrincipalHandle {
+        served.append("\(string(application, 0..<application.byteCount)) at \(client)")
+        return principal
+    }
+
     /// Ends of transactions, if asked for.
     var awaitsTransactions = false
     var transactions: [Bool] = []
