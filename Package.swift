@@ -203,7 +203,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir-relay",
                 dependencies: [
-                    "Relay", "Systemd", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "Domain", "Relay", "Systemd", "Telemetry",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],
                 swiftSettings: common
             )

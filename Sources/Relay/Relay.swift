@@ -16,7 +16,7 @@ public enum Relay {
         _ options: RelayOptions,
         handed: [Int32] = [],
         onReady: (String) -> Void,
-        log: @escaping @Sendable (String) -> Void
+        log: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         signal(SIGPIPE, SIG_IGN)
         let signals = try blockSignals()
@@ -55,7 +55,9 @@ public enum Relay {
             guard isStarted else { throw .system(what: "a thread for an event loop", code: errno) }
         }
         guard RelayThread.start({ upstreams.watch() }) else { throw .system(what: "a thread", code: errno) }
-        if let predecessor, !predecessor.send("serving") { log("warning: the relay that was taken over is gone.") }
+        if let predecessor, !predecessor.send("serving") {
+            log(.warning("predecessor_gone", "the relay that was taken over is gone."))
+        }
         var plane = ControlPlane(
             board: board,
             control: control,
@@ -67,7 +69,10 @@ public enum Relay {
         )
         if board.most < options.maxConnections {
             log(
-                "warning: \(files) open files allow \(board.most) connections, not \(options.maxConnections) (ulimit -n)."
+                .warning(
+                    "few_files",
+                    "\(files) open files allow \(board.most) connections, not \(options.maxConnections) (ulimit -n)."
+                )
             )
         }
         onReady(plane.greeting)

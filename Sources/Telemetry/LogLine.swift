@@ -53,13 +53,15 @@ public struct LogLine: Sendable {
 
     /// The line with its end; `time` is RFC 3339.
     ///
-    /// - Parameter forJournal: journald takes the level from a prefix, and knows the time.
-    public func render(_ format: LogFormat, time: String, forJournal: Bool) -> String {
+    /// - Parameters:
+    ///   - program: what stands before a line for people.
+    ///   - forJournal: journald takes the level from a prefix, and knows the time.
+    public func render(_ format: LogFormat, program: String = "pgweir", time: String, forJournal: Bool) -> String {
         let prefix = forJournal ? "<\(level.priority)>" : ""
         switch format {
         case .text:
             let word = level == .info ? "" : level.rawValue + ": "
-            return prefix + (forJournal ? "" : "pgweir: ") + word + Self.clean(text) + "\n"
+            return prefix + (forJournal ? "" : program + ": ") + word + Self.clean(text) + "\n"
         case .logfmt:
             var parts = forJournal ? [] : ["time=" + time]
             parts += ["level=" + level.rawValue, "event=" + event, "msg=" + Self.quoted(text)]

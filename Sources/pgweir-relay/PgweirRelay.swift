@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
+import Domain
 import Glibc
 import Relay
 import Systemd
+public import Telemetry
 
 /// `pgweir-relay`: forwards PostgreSQL connections, and hands a copy of the bytes to a daemon.
 @main
@@ -55,6 +57,7 @@ struct PgweirRelay: ParsableCommand {
     @Option(help: ArgumentHelp("Verify the server's certificate and name by these (PEM).", valueName: "file"))
     var upstreamCa: String?
     @Flag(help: "Take the listening sockets over from the relay at --control, which then drains.") var takeover = false
+    @Option(help: "Log lines as text, logfmt or json.") var logFormat = LogFormat.text
     @Flag(help: "Print the status of the relay at --control as JSON.") var status = false
 
     func validate() throws {
@@ -111,7 +114,7 @@ struct PgweirRelay: ParsableCommand {
     func run() throws {
         if status {
             guard let answer = Relay.ask("status", at: control) else {
-                Self.say("no relay answers at \(control).")
+                say(LogLine(.error, "relay.absent", "no relay answers at \(control)."))
                 throw ExitCode(69)
             }
             print(answer)
@@ -124,12 +127,19 @@ struct PgweirRelay: ParsableCommand {
         do throws(RelayError) {
             let notifier = ServiceNotifier(environment: Self.environment)
             let onReady = { (line: String) in
-                Self.say(line)
+                say(LogLine(.info, "relay.ready", line))
                 if takeover { notifier.readyAsMain(line) } else { notifier.ready(line) }
             }
-            try Relay.run(options, handed: handed, onReady: onReady, log: { Self.say($0) })
+            try Relay.run(
+                options,
+                handed: handed,
+                onReady: onReady,
+                log: { event in
+                    say(LogLine(event.isWarning ? .warning : .info, event.name, event.text))
+                }
+            )
         } catch {
-            Self.say(error.description)
+            say(LogLine(.error, "relay.refused", error.description))
             if case .badTLS = error { throw ExitCode(78) }
             throw ExitCode(69)
         }
@@ -148,8 +158,15 @@ struct PgweirRelay: ParsableCommand {
         return unsafe String(cString: value)
     }
 
-    private static func say(_ text: String) {
-        let line = Array("pgweir-relay: \(text)\n".utf8)
-        _ = unsafe write(2, line, line.count)
+    private func say(_ line: LogLine) {
+        let isForJournal = Self.environment("JOURNAL_STREAM") != nil && isatty(2) == 0
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        let now = Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+        let text = line.render(logFormat, program: "pgweir-relay", time: now.rfc3339, forJournal: isForJournal)
+        let bytes = Array(text.utf8)
+        _ = unsafe write(2, bytes, bytes.count)
     }
 }
+
+extension LogFormat: ExpressibleByArgument {}

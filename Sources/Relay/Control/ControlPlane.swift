@@ -10,7 +10,7 @@ import Synchronization
 /// Workers never wait for it, and never log.
 struct ControlPlane: ~Copyable {
     private let board: RelayBoard
-    private let log: @Sendable (String) -> Void
+    private let log: @Sendable (RelayEvent) -> Void
     private var control: Int32
     private let signals: Int32
     private var health: HealthResponder
@@ -40,7 +40,7 @@ struct ControlPlane: ~Copyable {
         health: HealthResponder,
         listeners: [Int32],
         isOver: @escaping @Sendable () -> Bool,
-        log: @escaping @Sendable (String) -> Void
+        log: @escaping @Sendable (RelayEvent) -> Void
     ) {
         (self.board, self.control, self.signals, self.health) = (board, control, signals, health)
         (self.listeners, self.isOver, self.log) = (listeners, isOver, log)
@@ -90,7 +90,10 @@ struct ControlPlane: ~Copyable {
         let delay = board.options.drainDelay
         let timeout = board.options.drainTimeout
         log(
-            "draining: not ready; listeners close in \(Int(delay)) s, open sessions end \(Int(timeout)) s later at most."
+            .info(
+                "draining",
+                "draining: not ready; listeners close in \(Int(delay)) s, open sessions end \(Int(timeout)) s later at most."
+            )
         )
         (status.isDraining, status.isReady) = (true, false)
         closesAt = now &+ Int64(delay * 1e9)
@@ -105,7 +108,7 @@ struct ControlPlane: ~Copyable {
         if cutsAt != 0, now >= cutsAt {
             cutsAt = 0
             let open = board.open.load(ordering: .relaxed)
-            if open > 0 { log("the time to drain is over: \(open) sessions are cut.") }
+            if open > 0 { log(.warning("cut", "the time to drain is over: \(open) sessions are cut.")) }
             order { $0.cuts = true }
         }
     }
@@ -159,7 +162,12 @@ struct ControlPlane: ~Copyable {
             channel.role = .successor
             return channel.channel.send("listeners \(listeners.count)", listeners)
         case "serving" where channel.role == .successor:
-            log("another relay took over; \(board.open.load(ordering: .relaxed)) sessions go on here until they end.")
+            log(
+                .info(
+                    "taken_over",
+                    "another relay took over; \(board.open.load(ordering: .relaxed)) sessions go on here until they end."
+                )
+            )
             (status.isDraining, status.isReady) = (true, false)
             closeListeners()
             // Its place is the successor's now.
@@ -201,7 +209,7 @@ struct ControlPlane: ~Copyable {
         channel.role = .analyser
         status.isAttached = true
         status.attachments += 1
-        log("a daemon is attached.")
+        log(.info("attached", "a daemon is attached."))
         return true
     }
 
@@ -211,19 +219,24 @@ struct ControlPlane: ~Copyable {
             orders.detaches = true
             orders.ring = nil
         }
-        log("the daemon is gone: queries flow, nothing is copied.")
+        log(.warning("detached", "the daemon is gone: queries flow, nothing is copied."))
     }
 
     private mutating func warn() {
         let gone = board.upstreams.all.filter { !$0.isHealthy }.map(\.name.description)
         for name in gone where !saidGone.contains(name) {
-            log("warning: \(name) does not answer, or its name is not known; it is asked every second.")
+            log(.warning("server_gone", "\(name) does not answer, or its name is not known; it is asked every second."))
         }
-        for name in saidGone where !gone.contains(name) { log("\(name) answers.") }
+        for name in saidGone where !gone.contains(name) { log(.info("server_answers", "\(name) answers.")) }
         saidGone = gone
         let exhausted = board.workers.reduce(UInt64(0)) { $0 &+ $1.exhausted.load(ordering: .relaxed) }
         guard exhausted > 0, saidExhausted == 0 else { return }
         saidExhausted = exhausted
-        log("no file descriptor for a connection: raise the limit of open files (ulimit -n, LimitNOFILE=).")
+        log(
+            .warning(
+                "no_descriptor",
+                "no file descriptor for a connection: raise the limit of open files (ulimit -n, LimitNOFILE=)."
+            )
+        )
     }
 }

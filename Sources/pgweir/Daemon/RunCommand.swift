@@ -169,7 +169,13 @@ struct RunCommand: ParsableCommand {
             return ContinuousClock.now >= end
         }
         let relayed =
-            mode == .proxy ? try ProxyMode(proxy, path: proxy.path(beside: socket), workers: workers) : nil
+            mode == .proxy
+            ? try ProxyMode(
+                proxy,
+                path: proxy.path(beside: socket),
+                workers: workers,
+                logFormat: operation.logFormat
+            ) : nil
         defer { relayed?.finish() }
         var options = options
         if let relayed { options.ports = relayed.ports }

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import Pipeline
+import Telemetry
 
 /// The daemon's other source: a relay that it attaches to, and perhaps started.
 final class ProxyMode: Sendable {
@@ -15,7 +16,7 @@ final class ProxyMode: Sendable {
     /// Attaches to the relay at `path`; where none answers, starts one if so asked.
     ///
     /// - Throws: the exit code for the whole program, after saying what failed.
-    init(_ arguments: ProxyArguments, path: String, workers: Int) throws {
+    init(_ arguments: ProxyArguments, path: String, workers: Int, logFormat: LogFormat) throws {
         feed = RelayFeed(workers: workers)
         hub = RelayHub(path: path, feed: feed)
         self.path = path
@@ -34,7 +35,7 @@ final class ProxyMode: Sendable {
             }
         }
         if ports == nil, arguments.starts, refusal.hasPrefix("no relay") {
-            started = try RelayProcess.start(arguments.words, at: path)
+            started = try RelayProcess.start(arguments.words + ["--log-format", logFormat.rawValue], at: path)
             do throws(RelayHub.Refusal) { ports = try hub.attach() } catch { refusal = error.reason }
         } else if arguments.starts, ports != nil {
             Output.complain(
