@@ -31,7 +31,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Whether somebody takes what is used, and of whom there is something to take.
     private(set) var isMetered = false
     /// Whether principals are told apart by their server, too.
-    private var isDivided = false
+    var isDivided = false
     private var active: [PrincipalHandle] = []
     private var spend = SpendTable(places: 2)
     /// Who ran what, for the history; `nil`: nobody asks.
@@ -53,21 +53,23 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
-    private var knownLogins: [Fingerprint: KnownLogin] = [:]
-    private var principalIndex: [Fingerprint: PrincipalHandle] = [:]
-    private var names: [Fingerprint: String] = [:]
-    private var databaseIndex: [String: Int32] = [:]
-    private(set) var databases: [String] = [""]
-    private var roleIndex: [String: Int32] = [:]
-    private var applicationIndex: [String: Int32] = ["": 0]
-    private var applications: [String] = [""]
+    var knownLogins: [Fingerprint: KnownLogin] = [:]
+    var principalIndex: [Fingerprint: PrincipalHandle] = [:]
+    var names: [Fingerprint: String] = [:]
+    var databaseIndex: [String: Int32] = [:]
+    var databases: [String] = [""]
+    var roleIndex: [String: Int32] = [:]
+    var applicationIndex: [String: Int32] = ["": 0]
+    var applications: [String] = [""]
+    /// Principals that exist because a pooler said whom it serves.
+    var servedCount = 0
 
     /// Sessions that began before the capture, each with a principal of its own until it is known whose it is.
     ///
     /// `nil`: nobody is asked; such sessions are nobody's at once.
     var unknown: UnknownSessions?
 
-    private struct KnownLogin {
+    struct KnownLogin {
         var principal: PrincipalHandle
         var application: Int32
     }
@@ -78,7 +80,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Samples of patterns beyond this are not kept, in bytes.
     private static var mostSampleBytes: Int { 256 << 20 }
     /// More users, or applications, than this are counted together.
-    private static var mostNames: Int { 1 << 18 }
+    static var mostNames: Int { 1 << 18 }
 
     init(hash: KeyedHash, priceList: PriceList, flows limit: Int, recorder: consuming Recorder) {
         normalizer = Normalizer(hash: hash)
@@ -287,113 +289,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let handle = patterns.add(pattern, scope, key: key, text: text, ordinal: moment.ordinal)
         if handle > 0 { samples.append(PatternSample(text: text)) }
         return handle
-    }
-
-    mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
-        let note = Int(flow) < flows.highWater ? flows[flow] : FlowNote()
-        // Pools log in over and over: the same login again costs no allocation.
-        let (user, database) = (hash.hash(login.user), hash.hash(login.database))
-        let application = hash.hash(login.application)
-        let server = isDivided ? hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low) : 0
-        let key = Fingerprint(
-            high: hash.hash(user.high ^ database.low ^ server, note.client.high ^ application.low),
-            low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
-        )
-        let known = knownLogins[key] ?? newLogin(login, user, database, server, note)
-        if knownLogins.count < Self.mostNames { knownLogins[key] = known }
-        if Int(flow) < flows.highWater { flows[flow].application = known.application }
-        return known.principal
-    }
-
-    mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 {
-        guard Int(flow) < flows.highWater else { return 0 }
-        let note = flows[flow]
-        let server = hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low)
-        let database = UInt64(UInt32(bitPattern: principals[principal].databaseIndex))
-        // A pooler's own address: that of the client it serves stands in the note.
-        return hash.hash(note.peer.high ^ server, note.peer.low ^ database)
-    }
-
-    mutating func serves(
-        _ flow: FlowHandle,
-        _ client: Endpoint,
-        _ application: RawSpan,
-        _ principal: PrincipalHandle,
-        at moment: Moment
-    ) -> PrincipalHandle {
-        // Where nodes divide what they book by client, the packets' own word counts.
-        guard !isDivided, Int(flow) < flows.highWater, let user = principals[principal].user,
-            let database = principals[principal].database
-        else { return principal }
-        flows[flow].client = client
-        let (userBytes, databaseBytes) = (Array(user.utf8), Array(database.utf8))
-        let login = Login(user: userBytes.rawSpan, database: databaseBytes.rawSpan, application: application)
-        return attribute(flow, login, at: moment)
-    }
-
-    private mutating func newLogin(
-        _ login: borrowing Login,
-        _ user: Fingerprint,
-        _ database: Fingerprint,
-        _ server: UInt64,
-        _ note: FlowNote
-    ) -> KnownLogin {
-        var result = KnownLogin(principal: 0, application: applicationNumber(login.application))
-        let key = Fingerprint(
-            high: hash.hash(user.high ^ database.low ^ server, note.client.high),
-            low: hash.hash(user.low ^ note.client.low, database.high)
-        )
-        if let known = principalIndex[key] {
-            result.principal = known
-            return result
-        }
-        guard principals.count < Self.mostNames, let handle = principals.take() else { return result }
-        result.principal = handle
-        principalIndex[key] = handle
-        let name = name(login.database)
-        principals[handle].user = self.name(login.user)
-        principals[handle].database = name
-        principals[handle].address = note.client
-        if isDivided { principals[handle].server = note.server }
-        principals[handle].databaseIndex = databaseNumber(name)
-        principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
-        principals[handle].account.isMetered = isMetered
-        return result
-    }
-
-    /// A name as a text of its own: one for all who bear it.
-    private mutating func name(_ bytes: RawSpan) -> String {
-        let key = hash.hash(bytes)
-        if let known = names[key] { return known }
-        let text = String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
-        if names.count < Self.mostNames { names[key] = text }
-        return text
-    }
-
-    private mutating func databaseNumber(_ name: String) -> Int32 {
-        if let known = databaseIndex[name] { return known }
-        databases.append(name)
-        databaseIndex[name] = Int32(databases.count - 1)
-        return Int32(databases.count - 1)
-    }
-
-    /// The class of a role for prices: its own number where they are each role's, else whether row-level security is passed
-    /// over for it; 0 where nobody prices.
-    private mutating func roleNumber(_ name: String) -> Int32 {
-        guard let pricing else { return 0 }
-        guard pricing.asTenant else { return pricing.bypassing.contains(name) ? 1 : 0 }
-        if let known = roleIndex[name] { return known }
-        roleIndex[name] = Int32(roleIndex.count + 1)
-        return Int32(roleIndex.count)
-    }
-
-    private mutating func applicationNumber(_ bytes: RawSpan) -> Int32 {
-        let name = name(bytes)
-        if let known = applicationIndex[name] { return known }
-        guard applications.count < Self.mostNames else { return 0 }
-        applications.append(name)
-        applicationIndex[name] = Int32(applications.count - 1)
-        return Int32(applications.count - 1)
     }
 
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
