@@ -54,6 +54,7 @@ public enum ConfigurationSchema {
     private static func schema(_ kind: OptionKey.Kind) -> String {
         switch kind {
         case .text, .path, .connection: #"{"type": ["string", "number"]}"#
+        case .place: #"{"type": "string", "pattern": "^(.*:[0-9]+|.*\\$\\{.*)$"}"#
         case .choice(let words): #"{"enum": ["# + words.map(quoted).joined(separator: ", ") + "]}"
         case .integer(let range), .mebibytes(let range):
             #"{"anyOf": [{"type": "integer", "minimum": "# + "\(range.lowerBound)"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Yams
 
 /// A node of a YAML document that is read strictly: what is not expected is an error with its place.
@@ -45,6 +46,17 @@ struct StrictNode {
     func text(_ what: String) throws(SettingsError) -> String {
         guard case .scalar(let scalar) = node, !scalar.string.isEmpty else { throw error("\(what) must be text.") }
         return scalar.string
+    }
+
+    /// An address with a port.
+    func place(_ what: String) throws(SettingsError) -> String {
+        let text = try text(what)
+        guard let place = Endpoint(text), place.port > 0 else {
+            throw error(
+                "\(what) must be an address and a port, such as 10.0.0.5:6432 or [2001:db8::5]:6432. Found '\(text)'."
+            )
+        }
+        return text
     }
 
     /// A number of units: decimal digits, perhaps with underscores, a point, or a suffix k, M or G.

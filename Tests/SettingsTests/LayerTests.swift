@@ -32,6 +32,10 @@ struct LayerTests {
     }
 
     @Test(arguments: [
+        (
+            "attribution: {pooler_addresses: [nowhere]}",
+            "c.yaml:1:34: 'attribution.pooler_addresses' must be an address"
+        ),
         ("capture: {bufer: 1}", "c.yaml:1:11: unknown key 'bufer'"), ("capture: {buffer: 0}", "from 1 to 2047"),
         ("capture: {allow_second: yes}", "must be true or false"), ("capture: {tunnels: [vlan]}", "Found 'vlan'"),
         ("history: {retention: 10m}", "must be a time from 3600 s"), ("web: {listen: {a: b}}", "must be text"),

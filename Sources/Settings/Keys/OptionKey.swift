@@ -11,6 +11,8 @@ public struct OptionKey: Sendable {
         case text
         /// A path.
         case path
+        /// An IP address and a port.
+        case place
         /// A connection string of libpq, or a URL: its password may come from the environment only.
         case connection
         /// One of these words.
@@ -64,6 +66,7 @@ public struct OptionKey: Sendable {
         let what = "'\(path)'"
         switch kind {
         case .text, .path, .connection: return [options[0], try node.text(what)]
+        case .place: return [options[0], try node.place(what)]
         case .choice(let names): return [options[0], try node.word(what, of: names)]
         case .integer(let range), .mebibytes(let range): return [options[0], String(try node.count(what, range))]
         case .seconds(let range): return [options[0], String(try node.duration(what, range))]

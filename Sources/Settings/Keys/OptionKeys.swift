@@ -138,7 +138,7 @@ extension OptionKey {
         OptionKey(
             "attribution.pooler_addresses",
             ["--pooler-at"],
-            .list(.text),
+            .list(.place),
             "",
             help: "Where poolers listen, as address:port: their connections to servers are passed over."
         ),
