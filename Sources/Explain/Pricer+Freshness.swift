@@ -14,7 +14,10 @@ extension Pricer {
         guard now &- lastSweep > 10_000_000_000 else { return }
         lastSweep = now
         compareWithStore(at: now)
-        if now &- lastPoll > 60_000_000_000 { pollSizes(at: now) }
+        if now &- lastPoll > 60_000_000_000 {
+            pollRoles()
+            pollSizes(at: now)
+        }
         let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
         for (key, entry) in known {
             if isOld(entry.price, isPopular: popular.contains(key)) {
@@ -28,11 +31,15 @@ extension Pricer {
         if now &- lastSave > 60_000_000_000 { save() }
     }
 
+    /// For whom row-level security is passed over; while the server does not answer, what was known holds.
+    private func pollRoles() {
+        if let roles = try? explainer?.bypassingRoles() { bypassingRoles = roles }
+    }
+
     /// Tables that have grown or shrunk since the last look have their patterns asked for again.
     func pollSizes(at now: Int64) {
         lastPoll = now
         guard let explainer else { return }
-        if let roles = try? explainer.bypassingRoles() { bypassingRoles = roles }
         var tables: [String: Set<String>] = [:]
         for entry in known.values { tables[entry.price.database, default: []].formUnion(entry.price.tables) }
         for (database, names) in tables where !names.isEmpty && rests[database] == nil {

@@ -44,6 +44,8 @@ extension Books where Recorder: ~Copyable {
     /// The flow is over: if nobody knows by now whose it was, it is nobody's.
     @inline(__always)
     mutating func closed(_ flow: FlowHandle) {
+        // Whether it committed was not seen: to ask for a price in vain is no harm.
+        if awaitsTransactions { transactionEnded(flow, committed: true) }
         guard unknown != nil else { return }
         unknown?.aliases.removeValue(forKey: flow)
         moveUnknown(flow, to: 0)

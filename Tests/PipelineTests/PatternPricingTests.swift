@@ -26,6 +26,17 @@ struct PatternPricingTests {
         #expect(pricing.take().changes.count == 2)
     }
 
+    @Test func `a connection that ends leaves no change behind, for the next one in its place`() {
+        var books = Books(hash: .standard, priceList: PriceList(), flows: 16, recorder: NoRecorder())
+        books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        books.pricing?.hold(change, of: 3)
+        books.awaitsTransactions = true
+        books.closed(3)
+        let (stillWaits, told) = (books.awaitsTransactions, books.takePricing()?.changes.count)
+        #expect(!stillWaits)
+        #expect(told == 1)
+    }
+
     @Test func `where too many wait for a commit, changes count at once, and none is lost unseen`() {
         var pricing = pricing()
         for flow in 0..<3000 { pricing.hold(change, of: FlowHandle(flow)) }
