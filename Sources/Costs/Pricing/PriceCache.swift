@@ -43,7 +43,7 @@ public struct PriceCache: ~Copyable {
     /// Halves of keys, by themselves: those of a set fill one cache line.
     ///
     /// 0 stands for a free place, or a key whose half is 0.
-    private var tags: [UInt64]
+    private var tags: [[8 of UInt64]]
     private var entries: [Entry]
     private let mask: Int
     private let lifetime: Int64
@@ -57,7 +57,7 @@ public struct PriceCache: ~Copyable {
     public init(capacity: Int = liveCapacity, lifetime: Int64 = 600_000_000_000) {
         var sets = 1
         while sets * Self.ways < capacity { sets *= 2 }
-        tags = Array(repeating: 0, count: sets * Self.ways)
+        tags = Array(repeating: .init(repeating: 0), count: sets)
         entries = Array(repeating: Entry(), count: sets * Self.ways)
         mask = sets - 1
         self.lifetime = lifetime
@@ -65,24 +65,43 @@ public struct PriceCache: ~Copyable {
 
     /// The price of a pattern, or `nil` when it is not known; `spent`: what it cost so far, in micro-units.
     public mutating func find(_ key: Fingerprint, spent: Int64 = 0, at time: Timestamp) -> CachedPrice? {
-        let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
         clock &+= 1
-        for index in first..<first &+ Self.ways where tags[index] == key.high {
-            guard entries[index].key == key, entries[index].isTaken else { continue }
-            entries[index].used = clock
-            if spent >= Self.pinThreshold { entries[index].isPinned = true }
-            let entry = entries[index]
-            let isStale = entry.expires <= time.nanoseconds
-            if isStale { stale &+= 1 } else { hits &+= 1 }
-            return CachedPrice(
-                price: entry.price,
-                isMeasured: entry.isMeasured,
-                expires: entry.expires,
-                isStale: isStale
-            )
+        guard let index = place(of: key) else {
+            misses &+= 1
+            return nil
         }
-        misses &+= 1
-        return nil
+        entries[index].used = clock
+        if spent >= Self.pinThreshold { entries[index].isPinned = true }
+        let entry = entries[index]
+        let isStale = entry.expires <= time.nanoseconds
+        if isStale { stale &+= 1 } else { hits &+= 1 }
+        return CachedPrice(
+            price: entry.price,
+            isMeasured: entry.isMeasured,
+            expires: entry.expires,
+            isStale: isStale
+        )
+    }
+
+    /// Where the price of `key` stands.
+    ///
+    /// All ways are compared, without a branch: which one it is cannot be foreseen, and a wrong guess costs more.
+    @inline(__always)
+    private mutating func place(of key: Fingerprint) -> Int? {
+        let set = Int(truncatingIfNeeded: key.low) & mask
+        let own = tags[set]
+        var way = Self.ways
+        for step in 1...8 { way = own[8 &- step] == key.high ? 8 &- step : way }
+        guard way < Self.ways else { return nil }
+        let first = set &* Self.ways
+        if entries[first &+ way].key == key, entries[first &+ way].isTaken { return first &+ way }
+        return otherPlace(of: key, first)
+    }
+
+    /// The same where another key of the set has the same half.
+    @inline(never)
+    private mutating func otherPlace(of key: Fingerprint, _ first: Int) -> Int? {
+        (first..<first + Self.ways).first { entries[$0].key == key && entries[$0].isTaken }
     }
 
     /// Remembers a price.
@@ -101,7 +120,7 @@ public struct PriceCache: ~Copyable {
         let isOther = entries[victim].isTaken && entries[victim].key != key
         if isOther, entries[victim].expires > time.nanoseconds { evictions &+= 1 }
         let isPinned = !isOther && entries[victim].isPinned
-        tags[victim] = key.high
+        tags[first / Self.ways][victim - first] = key.high
         entries[victim] = Entry(
             key: key,
             price: price,
