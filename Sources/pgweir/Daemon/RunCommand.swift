@@ -129,6 +129,7 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         Log.configure(operation.logLevel, operation.logFormat)
+        Scheduling.giveWay()
         var options = LiveTapOptions(interfaces: interface)
         if !port.isEmpty {
             options.ports = port.flatMap(\.ports)
