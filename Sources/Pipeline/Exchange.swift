@@ -63,9 +63,11 @@ final class Exchange: Sendable {
         shard.finish(at: end)
     }
 
-    func deposit(_ worker: Int, _ shard: borrowing Shard<NoRecorder>, cpu: Double) {
+    /// Leaves what a worker counted; after that its thread ends.
+    func deposit(_ worker: Int, _ shard: borrowing Shard<NoRecorder>) {
         var result = ReplayResult(policy: .standard, capture: CaptureSummary(), consumed: 0)
         result.add(shard)
+        let cpu = Replay.now(CLOCK_THREAD_CPUTIME_ID)
         queues.withLock { $0.deposits[worker] = (result, cpu) }
     }
 

@@ -86,7 +86,7 @@ public enum Replay {
         let hasRun = WorkerThreads.run(options.workers) { worker in
             var shard = makeShard(options, recorder: NoRecorder())
             exchange.run(worker, &shard, onProgress, isCancelled)
-            exchange.deposit(worker, shard, cpu: now(CLOCK_THREAD_CPUTIME_ID))
+            exchange.deposit(worker, shard)
         }
         guard hasRun else { throw .noThreads(count: options.workers) }
         var result = try exchange.result(options)

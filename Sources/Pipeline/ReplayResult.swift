@@ -119,6 +119,7 @@ public struct ReplayResult: Sendable {
         priceMisses += asked - found
         patternOverflow += shard.analyser.books.patterns.overflow
         if shard.analyser.books.pricing != nil { questions += shard.analyser.books.allQuestions() }
+        patterns.reserveCapacity(patterns.count + shard.analyser.books.patterns.texts.count)
         for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
             let record = shard.analyser.books.patterns.records[handle]
             guard record.calls + record.errors > 0 || record.cost != 0 else { continue }
