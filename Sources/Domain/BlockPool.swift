@@ -3,13 +3,16 @@
 /// A piece of pooled memory; valid until it is given back to its pool.
 @safe public struct Block: BitwiseCopyable {
     fileprivate let base: UnsafeMutableRawPointer?
-    /// Usable bytes.
-    public let capacity: Int
+    // 64 MiB at most: small, as every connection has some.
+    private let size: UInt32
 
     fileprivate init(base: UnsafeMutableRawPointer?, capacity: Int) {
         unsafe self.base = base
-        self.capacity = capacity
+        size = UInt32(clamping: capacity)
     }
+
+    /// Usable bytes.
+    public var capacity: Int { Int(size) }
 
     /// No memory at all.
     public static var none: Block { unsafe Block(base: nil, capacity: 0) }

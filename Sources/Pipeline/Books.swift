@@ -5,16 +5,6 @@ import Fingerprints
 import PostgresWire
 import Quotas
 
-/// What a flow needs to be known by in reports.
-struct FlowNote: BitwiseCopyable {
-    var client = Endpoint(high: 0, low: 0, port: 0)
-    /// The other end of the connection: the client itself, or a pooler that speaks for it.
-    var peer = Endpoint(high: 0, low: 0, port: 0)
-    var server = Endpoint(high: 0, low: 0, port: 0)
-    var session: UInt64 = 0
-    var application: Int32 = 0
-}
-
 /// Statement → charge: one worker's patterns, prices and accounts.
 struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var normalizer: Normalizer
@@ -192,7 +182,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     mutating func opened(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
         guard flows.include(flow) else { return }
-        flows[flow] = FlowNote(client: client, peer: client, server: server, session: moment.ordinal)
+        flows[flow] = FlowNote(client: client, server: server, session: moment.ordinal)
     }
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {

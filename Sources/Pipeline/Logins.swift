@@ -27,7 +27,7 @@ extension Books where Recorder: ~Copyable {
         let server = hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low)
         let database = UInt64(UInt32(bitPattern: principals[principal].databaseIndex))
         // A pooler's own address: that of the client it serves stands in the note.
-        return hash.hash(note.peer.high ^ server, note.peer.low ^ database)
+        return hash.hash(note.peerHigh ^ server, note.peerLow ^ database)
     }
 
     mutating func serves(

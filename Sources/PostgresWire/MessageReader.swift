@@ -3,21 +3,24 @@ import Domain
 
 /// How far one direction of a session is read.
 struct MessageReader: BitwiseCopyable {
+    // In this order there is no padding: every connection has two.
+    /// Bytes of a message header seen so far, and below how many.
+    var header: UInt64 = 0
+    /// What of the message being collected is kept.
+    var block = Block.none
     /// Bytes of the current message still to pass over.
     var skip: UInt32 = 0
-    /// Bytes of a message header seen so far, and how many.
-    var header: UInt64 = 0
+    /// The message being collected: its whole body length, how much of it is kept, and how much is wanted.
+    var length: UInt32 = 0
+    var filled: UInt32 = 0
+    var wanted: UInt32 = 0
     var headerCount: UInt8 = 0
     /// Set while the place of message boundaries is unknown.
     var isLost = false
     /// Whether the message being collected has lost bytes.
     var isHoled = false
-    /// The message being collected: its type, its whole body length, and what of the body is kept.
+    /// The type of the message being collected.
     var type: UInt8 = 0
-    var length: UInt32 = 0
-    var filled: UInt32 = 0
-    var wanted: UInt32 = 0
-    var block = Block.none
 }
 
 extension MessageReader {

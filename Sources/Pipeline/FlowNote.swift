@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// What a flow needs to be known by in reports.
+///
+/// There may be a million: 64 bytes, without padding.
+struct FlowNote: BitwiseCopyable {
+    private var clientHigh: UInt64 = 0, clientLow: UInt64 = 0
+    private var serverHigh: UInt64 = 0, serverLow: UInt64 = 0
+    /// The address at the other end of the connection: the client's own, or that of a pooler that speaks for it.
+    private(set) var peerHigh: UInt64 = 0, peerLow: UInt64 = 0
+    /// The session's number, that of its first packet.
+    private(set) var session: UInt64 = 0
+    private var clientPort: UInt16 = 0, serverPort: UInt16 = 0
+    /// The number of the application's name.
+    var application: Int32 = 0
+
+    init() {}
+
+    init(client: Endpoint, server: Endpoint, session: UInt64) {
+        (peerHigh, peerLow) = (client.high, client.low)
+        (serverHigh, serverLow, serverPort) = (server.high, server.low, server.port)
+        self.session = session
+        self.client = client
+    }
+
+    /// Who asks.
+    var client: Endpoint {
+        get { Endpoint(high: clientHigh, low: clientLow, port: clientPort) }
+        set { (clientHigh, clientLow, clientPort) = (newValue.high, newValue.low, newValue.port) }
+    }
+
+    /// Who is asked.
+    var server: Endpoint { Endpoint(high: serverHigh, low: serverLow, port: serverPort) }
+}
