@@ -19,6 +19,15 @@ struct PriceCacheTests {
         #expect(cache.hits == 1 && cache.stale == 1 && cache.misses == 1)
     }
 
+    @Test func `keys of one set are told apart where they share a half, or it is zero`() {
+        var cache = PriceCache(capacity: 8, lifetime: .max)
+        let keys = [(7, 1), (7, 2), (0, 3), (7, 4), (0, 5)].map { Fingerprint(high: $0.0, low: $0.1) }
+        for (price, key) in keys.enumerated() { cache.store(Int64(price), for: key, at: .epoch) }
+        for (price, key) in keys.enumerated() { #expect(cache.find(key, at: .epoch)?.price == Int64(price)) }
+        #expect(cache.find(Fingerprint(high: 7, low: 9), at: .epoch) == nil)
+        #expect(cache.find(Fingerprint(high: 0, low: 9), at: .epoch) == nil)
+    }
+
     @Test func `memory is fixed and the least used goes first`() {
         var cache = PriceCache(capacity: 8, lifetime: .max)
         for number in 0..<8 { cache.store(Int64(number), for: key(number), at: .epoch) }
