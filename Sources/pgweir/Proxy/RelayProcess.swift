@@ -46,7 +46,7 @@ struct RelayProcess: Sendable {
         defer { unsafe posix_spawnattr_destroy(&attributes) }
         // POSIX_SPAWN_SETSID: ^C at our terminal is not meant for it. POSIX_SPAWN_SETSCHEDULER, with what is preset,
         // SCHED_OTHER: queries wait for it, so it gives way to nobody.
-        unsafe posix_spawnattr_setflags(&attributes, 0x80 | 0x20)
+        unsafe posix_spawnattr_setflags(&attributes, Scheduling.gaveWay ? 0x80 | 0x20 : 0x80)
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
