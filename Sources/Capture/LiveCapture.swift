@@ -39,7 +39,7 @@ public struct LiveStatistics: Sendable, BitwiseCopyable {
 /// A tap on a network interface: AF_PACKET or NFLOG through libpcap, which reads a ring shared with the kernel.
 ///
 /// Never in libpcap's immediate mode: that means a ring of few fixed frames, which drops packets at the first pause.
-/// Packets come in blocks instead, at most 10 ms late.
+/// Packets come in blocks instead, at most 20 ms late.
 ///
 /// Used by one thread at a time; whoever hands it to another sees to that (``Sendable`` is promised on that ground).
 @safe public final class LiveCapture: @unchecked Sendable {
@@ -67,7 +67,7 @@ public struct LiveStatistics: Sendable, BitwiseCopyable {
         }
         unsafe pcap_set_snaplen(handle, options.snapLength)
         unsafe pcap_set_buffer_size(handle, options.buffer)
-        unsafe pcap_set_timeout(handle, 10)
+        unsafe pcap_set_timeout(handle, 20)
         unsafe pcap_set_promisc(handle, 0)
         // Nanoseconds where the source has them; others count in microseconds.
         let precision = unsafe pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO)

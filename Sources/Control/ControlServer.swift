@@ -56,12 +56,15 @@ public final class ControlServer: Sendable {
     /// Waits at most `milliseconds` for a request, and answers it with what `answer` says.
     ///
     /// A client that sends nothing or does not read is given up after two seconds.
+    ///
+    /// - Parameter bell: a descriptor that ends the wait, too, when it is readable; -1: none.
     public func serve(
         milliseconds: Int32,
+        or bell: Int32 = -1,
         _ answer: (ControlRequest) throws(ControlError) -> [UInt8]
     ) {
-        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard unsafe poll(&waiting, 1, milliseconds) > 0 else { return }
+        var waiting = [descriptor, bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        guard unsafe poll(&waiting, 2, milliseconds) > 0, waiting.first?.revents != 0 else { return }
         let client = accept(descriptor, nil, nil)
         guard client >= 0 else { return }
         let socket = UnixSocket(descriptor: client)

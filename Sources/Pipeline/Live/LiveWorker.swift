@@ -177,7 +177,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
-    /// the ring is empty and its timeout of 10 ms has passed.
+    /// the ring is empty and its timeout of 20 ms has passed: both are so, as it was read in the same turn.
     private mutating func settle() {
         let now = Int64(Replay.now(CLOCK_REALTIME) * 1e9)
         var waiting: [SessionResolution] = []
@@ -194,7 +194,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// How late a packet may come out of the ring, ns, and more.
     private static var delay: Int64 { 50_000_000 }
 
-    /// How old the packet taken last is: whoever is not behind takes it within the ring's 10 ms.
+    /// How old the packet taken last is: whoever is not behind takes it within a pause and the ring's 20 ms.
     private mutating func noteLag() {
         lag = max(lag, Int64(Replay.now(CLOCK_REALTIME) * 1e9) &- tally.clock.latest.nanoseconds)
     }

@@ -12,18 +12,40 @@ struct TapSource: LiveSource, ~Copyable {
     /// The time of the packet taken last.
     private var lastTaken = Timestamp.epoch
 
+    /// How long packets may gather unread, ms; 0: the ring tells at once.
+    private let pause: Int32
+    /// What may gather in such a pause, in bytes, before the ring is watched itself.
+    private let most: UInt64
+    private var isCalm = false
+
     /// Packets taken from one tap before the next one has its turn.
     private static var turn: Int { 4096 }
+    /// Head and padding of a packet in the ring, in bytes, about.
+    private static var overhead: UInt64 { 100 }
 
     init(_ taps: [LiveCapture], options: LiveTapOptions) {
         self.taps = taps
+        // NFLOG's packets have the time at which they are read.
+        let canWait = !taps.contains(where: \.isStampedWhenRead)
+        pause = canWait ? Self.pause(buffer: options.buffer) : 0
+        most = UInt64(max(0, options.buffer)) / 8
         decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
         _ = segments.take()
     }
 
-    var descriptors: [Int32] { taps.map(\.descriptor) }
-    /// The ring tells by itself.
-    var patience: Int32 { 50 }
+    /// How long a ring of so many bytes takes what a quiet interface may begin to carry, 10 Gbit/s, in ms; at most 50, and
+    /// 0 where that is not worth it, because the ring tells of packets only every 20 ms anyway.
+    static func pause(buffer: Int32) -> Int32 {
+        let time = min(50, buffer / 1_250_000)
+        return time < 20 ? 0 : time
+    }
+
+    /// The taps, unless little comes.
+    ///
+    /// Each time that it wakes up a worker may be in the way of a query, on a host that has both. So while little comes it
+    /// does not watch the ring, but looks there 20 times a second, and when somebody rings at the desk.
+    var descriptors: [Int32] { isCalm ? [] : taps.map(\.descriptor) }
+    var patience: Int32 { isCalm ? pause : 50 }
     var dropped: UInt64 { taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped } }
 
     mutating func drain(
@@ -31,7 +53,10 @@ struct TapSource: LiveSource, ~Copyable {
         _ tally: inout LiveTally
     ) throws(CaptureError) -> Bool {
         var isBehind = false
+        let (packets, bytes) = (tally.counted.packets, tally.counted.bytes)
         for tap in taps where try drain(tap, into: &shard, &tally) >= Self.turn { isBehind = true }
+        let gathered = (tally.counted.bytes &- bytes) &+ (tally.counted.packets &- packets) &* Self.overhead
+        isCalm = pause > 0 && !isBehind && gathered < most
         return isBehind
     }
 
@@ -42,8 +67,8 @@ struct TapSource: LiveSource, ~Copyable {
     ) throws(CaptureError) {
         let stopped = Timestamp(nanoseconds: Int64(Replay.now(CLOCK_REALTIME) * 1e9))
         let deadline = Replay.now(CLOCK_MONOTONIC) + 2
-        // The ring's last block is given up 10 ms after its first packet.
-        usleep(30_000)
+        // The ring's last block is given up 20 ms after its first packet.
+        usleep(50_000)
         for tap in taps {
             while try drain(tap, into: &shard, &tally) > 0 {
                 let isPast = tap.isStampedWhenRead ? Replay.now(CLOCK_MONOTONIC) >= deadline : lastTaken >= stopped

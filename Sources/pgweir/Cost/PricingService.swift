@@ -23,7 +23,7 @@ final class PricingService: Sendable {
     }
 
     /// Seconds between two turns, and between two looks at durations.
-    private static let pause = 0.05
+    private static let pause = 0.1
     private static let learning = 2.0
 
     init(_ desk: LiveDesk, store: any CostStore, makePricer: @escaping @Sendable () -> Pricer) {
@@ -85,7 +85,7 @@ final class PricingService: Sendable {
                 last = now
                 desk.askForObservations()
             }
-            usleep(UInt32(Self.pause * 1e6))
+            runner.rest(Self.pause)
         }
         pricer.finish()
     }

@@ -321,10 +321,13 @@ struct RunCommand: ParsableCommand {
         let directories =
             activity.map { SessionDirectory(.server, parameters: $0) }
             + pooler.map { SessionDirectory(.pooler, parameters: $0) }
+        let isWatched = poolerAt.isEmpty
         let thread = ServiceThread {
+            var watch = isWatched ? PoolerWatch(directories) : nil
             let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
             while true {
                 if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
+                watch?.look(at: desk)
                 usleep(UInt32(resolver.pause * 1_000_000))
             }
         }

@@ -26,6 +26,9 @@ final class Supervisor: Sendable {
     private let output: Output?
     private let read: @Sendable () throws -> LiveJudgement
     private let isFinished = Atomic<Bool>(false)
+    private let bell = Bell()
+    /// How often it looks for what nobody tells it, in seconds.
+    private static let pause = 0.25
 
     init(
         _ view: DaemonView,
@@ -44,7 +47,10 @@ final class Supervisor: Sendable {
     }
 
     /// Ends ``run()``.
-    func finish() { isFinished.store(true, ordering: .releasing) }
+    func finish() {
+        isFinished.store(true, ordering: .releasing)
+        bell.ring()
+    }
 
     /// Serves until ``finish()``.
     func run() {
@@ -58,9 +64,12 @@ final class Supervisor: Sendable {
         var lastRefresh = 0.0
         while !isFinished.load(ordering: .acquiring) {
             if let server {
-                server.serve(milliseconds: 50) { request throws(ControlError) in try answer(request) }
+                let pause = Int32(Self.pause * 1000)
+                server.serve(milliseconds: pause, or: bell.descriptor) { request throws(ControlError) in
+                    try answer(request)
+                }
             } else {
-                usleep(50_000)
+                bell.rest(Self.pause)
             }
             if Interrupt.takeReload() { reload() }
             let rung = desk.shedding

@@ -114,6 +114,8 @@ struct DoctorCommand: ParsableCommand {
         let end = ContinuousClock.now + .seconds(seconds)
         Interrupt.install()
         let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: options.prices))
+        let poolers = pooler.map { SessionDirectory(.pooler, parameters: $0) }
+        let sides = SidesCheck(poolers, at: desk, after: Double(seconds) * 0.9)
         do throws(CaptureError) {
             let outcome = try Live.run(
                 options,
@@ -122,7 +124,7 @@ struct DoctorCommand: ParsableCommand {
                 isStopped: { Interrupt.isRequested || ContinuousClock.now >= end }
             )
             if let failure = outcome.failure { throw failure }
-            return TrafficChecks.all(outcome.result, seconds: seconds, ports: options.ports)
+            return TrafficChecks.all(outcome.result, seconds: seconds, ports: options.ports) + sides.findings
         } catch {
             return [.error("capture.tap", error.description, "see the text above")]
         }

@@ -119,7 +119,8 @@ final class HistoryService: Sendable {
                 }
             }
             if isLast { return }
-            usleep(100_000)
+            // To the beginning of the next second: minutes are to be whole.
+            runner.rest(1 - Double(Supervisor.time().nanoseconds % 1_000_000_000) / 1e9 + 0.002)
         }
     }
 

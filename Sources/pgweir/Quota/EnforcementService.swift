@@ -102,7 +102,7 @@ final class EnforcementService: Sendable {
         while !runner.isFinished {
             let (limits, offset) = source.wanted
             for index in backends.indices { apply(limits, offset, &backends[index], source) }
-            usleep(UInt32(Self.pause * 1e6))
+            runner.rest(Self.pause)
         }
         for site in backends {
             let problem = site.backend.releaseAll(now: Supervisor.time())

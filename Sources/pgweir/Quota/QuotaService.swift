@@ -81,7 +81,7 @@ final class QuotaService: Sendable {
     private func run() {
         while !runner.isFinished {
             turn()
-            usleep(UInt32(Self.pause * 1e6))
+            runner.rest(Self.pause)
         }
         turn()
         claims.withLock { claims in

@@ -27,6 +27,7 @@ final class TierDirectoryService: Sendable {
         task.withLock { task in
             guard task.settings != settings || task.tiers != tiers else { return }
             task = Task(settings: settings, tiers: tiers)
+            runner.wake()
         }
     }
 
@@ -38,21 +39,20 @@ final class TierDirectoryService: Sendable {
     func finish() { runner.finish() }
 
     private func run(_ service: QuotaService) {
-        var waited: Int64 = 0
+        var last = -Double.infinity
         while !runner.isFinished {
             let current = task.withLock { task in
                 defer { task.isNew = false }
                 return task
             }
-            if let settings = current.settings, current.isNew || waited >= settings.every * 10 {
+            if let settings = current.settings, current.isNew || Supervisor.now() - last >= Double(settings.every) {
                 read(settings, current.tiers, service)
-                waited = 0
+                last = Supervisor.now()
             } else if current.isNew {
                 service.take(directory: [:])
                 service.note(problem: nil, of: "directory")
             }
-            usleep(100_000)
-            waited += 1
+            runner.rest(1)
         }
     }
 

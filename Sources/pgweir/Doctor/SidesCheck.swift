@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Attribution
+import Glibc
+import Pipeline
+import Synchronization
+
+/// Whether both sides of a pooler are seen: asked while the connections are there, on a thread beside the tap.
+final class SidesCheck: Sendable {
+    private let found = Mutex<[Finding]>([])
+    private let thread = Mutex<ServiceThread?>(nil)
+
+    /// Asks `poolers` after so many seconds of the tap that `desk` belongs to.
+    init(_ poolers: [SessionDirectory], at desk: LiveDesk, after seconds: Double) {
+        guard !poolers.isEmpty else { return }
+        let started = ServiceThread { [self] in
+            usleep(UInt32(seconds * 1e6))
+            let seen = desk.snapshot().sessions.map { (client: $0.client, server: $0.server) }
+            for pooler in poolers {
+                guard let sides = try? pooler.sides(of: seen) else { continue }
+                found.withLock { $0.append(Self.finding(sides)) }
+            }
+        }
+        thread.withLock { $0 = started }
+    }
+
+    /// What was found; waits for the poolers' answers.
+    var findings: [Finding] {
+        let thread = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+        return found.withLock { $0 }
+    }
+
+    private static func finding(_ sides: PoolerSides) -> Finding {
+        guard let place = sides.place else {
+            return .fine(
+                "pooler.sides",
+                "not both sides of the PgBouncer are seen (connections: \(sides.clients) of clients, \(sides.servers) to servers)"
+            )
+        }
+        return .warning("pooler.sides", PoolerWatch.text(sides), PoolerWatch.remedy(place))
+    }
+}
