@@ -50,6 +50,8 @@ public struct LiveStatistics: Sendable, BitwiseCopyable {
     private var nanosecondsPerUnit: Int64 = 1000
     private var total = LiveStatistics()
     private var latest = pcap_stat()
+    /// The kernel's filter of this tap, once it was asked for.
+    private var filter: [bpf_insn] = []
 
     private init(handle: OpaquePointer, name: String) {
         unsafe self.handle = handle
@@ -109,6 +111,22 @@ public struct LiveStatistics: Sendable, BitwiseCopyable {
         guard unsafe setsockopt(pcap_fileno(handle), 263, 18, &argument, size) == 0 else {
             throw .noInterface(name: name, reason: "cannot share it among workers: " + CaptureError.text(errno))
         }
+    }
+
+    /// Keeps only the beginning of long packets from these ports, or all of them again; whether that was possible.
+    ///
+    /// Used under overload: rows are most of what a ring holds, and tell least.
+    public func cutResponses(_ isCut: Bool, from ports: [UInt16]) -> Bool {
+        let descriptor = unsafe pcap_fileno(handle)
+        if filter.isEmpty {
+            let count = linux_filter(descriptor, nil, 0)
+            guard count > 0 else { return false }
+            var found = [bpf_insn](repeating: bpf_insn(), count: Int(count))
+            guard unsafe linux_filter(descriptor, &found, UInt32(count)) == count else { return false }
+            filter = found
+        }
+        guard var program = isCut ? ResponseCut.program(filter, ports: ports) : filter else { return false }
+        return unsafe linux_attach(descriptor, &program, UInt16(clamping: program.count)) == 0
     }
 
     /// Whether a packet's time is when it was read, not when it passed: so with NFLOG.

@@ -5,6 +5,29 @@ import Testing
 
 struct LoadShedderTests {
     /// The rungs after each interval, of drops in it.
+    @Test func `response rows go first and come back last`() {
+        var shedder = LoadShedder(canCutResponses: true)
+        var total: UInt64 = 0
+        let steps = ([9, 9, 9, 9] + Array(repeating: 0, count: 20) as [UInt64]).enumerated().map { index, count in
+            total += count
+            _ = shedder.look(drops: total, at: Int64(index) * LoadShedder.interval)
+            return shedder.cutsResponses ? 1 + shedder.rung : 0
+        }
+        #expect(Array(steps.prefix(5)) == [0, 1, 1, 2, 2])
+        #expect(steps[11] == 1)
+        #expect(steps.last == 0)
+    }
+
+    @Test func `where rows cannot be left out, flows are`() {
+        var shedder = LoadShedder(canCutResponses: true)
+        for index in 1...4 as ClosedRange<UInt64> {
+            _ = shedder.look(drops: index, at: 0)
+            if shedder.cutsResponses { shedder.cannotCutResponses() }
+        }
+        #expect(!shedder.cutsResponses)
+        #expect(shedder.rung == 1)
+    }
+
     private static func rungs(_ drops: [UInt64]) -> [Int] {
         var shedder = LoadShedder()
         var total: UInt64 = 0

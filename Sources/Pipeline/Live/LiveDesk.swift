@@ -90,6 +90,7 @@ public final class LiveDesk: Sendable {
         let beats = Atomic<Int>(0)
         let unknownCount = Atomic<Int>(0)
         let shedding = Atomic<Int>(0)
+        let isCutting = Atomic<Bool>(false)
         /// A pipe: what is written at one end wakes the worker, which waits at the other.
         let button: Int32, bell: Int32
 
@@ -137,6 +138,9 @@ public final class LiveDesk: Sendable {
 
     /// How far the worker that leaves out most does so: of `2^rung` flows it looks at one; 0: it leaves out none.
     public var shedding: Int { posts.reduce(0) { max($0, $1.shedding.load(ordering: .relaxed)) } }
+
+    /// Whether a worker keeps only the beginnings of large responses.
+    public var isCutting: Bool { posts.contains { $0.isCutting.load(ordering: .relaxed) } }
 
     private func ask<Question, Answer>(
         _ inquiry: Inquiry<Question, Answer>,
@@ -327,7 +331,10 @@ public final class LiveDesk: Sendable {
     }
 
     /// How far a worker leaves out flows.
-    func note(shedding rung: Int, _ worker: Int) { posts[worker].shedding.store(rung, ordering: .relaxed) }
+    func note(shedding rung: Int, cutting isCutting: Bool, _ worker: Int) {
+        posts[worker].shedding.store(rung, ordering: .relaxed)
+        posts[worker].isCutting.store(isCutting, ordering: .relaxed)
+    }
 
     /// How many of a worker's sessions are in question.
     func note(unknown count: Int, _ worker: Int) { posts[worker].unknownCount.store(count, ordering: .relaxed) }

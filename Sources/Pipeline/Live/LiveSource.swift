@@ -20,6 +20,8 @@ protocol LiveSource: ~Copyable {
         into shard: inout Shard<some StatementRecorder & ~Copyable>,
         _ tally: inout LiveTally
     ) throws(CaptureError)
+    /// Leaves out most of large responses, or takes them whole again; whether that is possible here.
+    mutating func cutResponses(_ isCut: Bool) -> Bool
     /// Adds what only the source knows.
     func fill(_ capture: inout CaptureSummary)
 }

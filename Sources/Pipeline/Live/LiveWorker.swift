@@ -46,6 +46,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             limits: options.limits,
             recorder: recorder
         )
+        tally.shedder = LoadShedder(canCutResponses: true)
         shard.analyser.poolers = options.poolers
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
@@ -94,7 +95,11 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     }
 
     private mutating func lookForDrops(_ now: Int64) {
-        if tally.shedder.look(drops: source.dropped, at: now) { desk.note(shedding: tally.shedder.rung, number) }
+        let wasCut = tally.shedder.cutsResponses
+        guard tally.shedder.look(drops: source.dropped, at: now) else { return }
+        let isCut = tally.shedder.cutsResponses
+        if isCut != wasCut, !source.cutResponses(isCut) { tally.shedder.cannotCutResponses() }
+        desk.note(shedding: tally.shedder.rung, cutting: tally.shedder.cutsResponses, number)
     }
 
     /// Forgets connections that are silent for long: a part of the table at a time.

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides which flows a worker leaves out while packets outrun it.
+/// Decides what a worker leaves out while packets outrun it.
 ///
 /// When the kernel's ring overflows, it drops packets of all flows alike, and hardly a statement of any is seen whole.
-/// Leaving out half of the flows, by their hash, lets the other half be seen whole. Each rung of the ladder leaves out
-/// half of what is left; response rows need no rung, as they are passed over unread anyway.
+/// Response rows go first, where the source can leave them out: they are most of the bytes, and tell least. If that is not
+/// enough, half of the flows go, by their hash, so that the other half is seen whole; each further rung of the ladder leaves
+/// out half of what is left.
 struct LoadShedder {
     /// Rungs; at the last one 1 flow of 16 is left.
     static let most = 4
+    /// One for a source that may be able to leave out rows.
+    init(canCutResponses: Bool = false) { self.canCutResponses = canCutResponses }
+
     /// How often it looks at the kernel's count of drops, ns.
     static let interval: Int64 = 250_000_000
     /// Intervals with drops, one after the other, after which it goes up a rung: a single one is a pause, not overload.
@@ -16,6 +20,10 @@ struct LoadShedder {
     static let calm = 8
 
     private(set) var rung = 0
+    /// Whether the beginnings of large responses are all that is kept of them.
+    private(set) var cutsResponses = false
+    /// Whether the source can do that.
+    private var canCutResponses: Bool
     private var next: Int64 = 0
     private var drops: UInt64 = 0
     private var bad = 0
@@ -26,24 +34,27 @@ struct LoadShedder {
     /// Whether it is time to tell it the kernel's count of drops.
     func isDue(_ now: Int64) -> Bool { now >= next }
 
-    /// Takes the count at `now`, ns of a steady clock; returns whether the rung changed.
+    /// Takes the count at `now`, ns of a steady clock; returns whether something else is left out from now on.
     mutating func look(drops total: UInt64, at now: Int64) -> Bool {
         next = now &+ Self.interval
         let isDropping = total > drops
         drops = total
         (bad, good) = isDropping ? (bad + 1, 0) : (0, good + 1)
         if bad >= Self.patience, rung < Self.most {
-            rung += 1
+            if canCutResponses, !cutsResponses { cutsResponses = true } else { rung += 1 }
             bad = 0
             return true
         }
-        if good >= Self.calm, rung > 0 {
-            rung -= 1
+        if good >= Self.calm, rung > 0 || cutsResponses {
+            if rung > 0 { rung -= 1 } else { cutsResponses = false }
             good = 0
             return true
         }
         return false
     }
+
+    /// The source cannot leave out responses: flows are the first to go.
+    mutating func cannotCutResponses() { (canCutResponses, cutsResponses) = (false, false) }
 
     /// Whether the flow with this hash is left out; counts it.
     @inline(__always)

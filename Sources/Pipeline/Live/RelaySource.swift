@@ -68,6 +68,9 @@ struct RelaySource: LiveSource, ~Copyable {
         while try drain(into: &shard, &tally), Replay.now(CLOCK_MONOTONIC) < deadline {}
     }
 
+    /// A relay's ring holds bytes in order: none can be left out.
+    func cutResponses(_ isCut: Bool) -> Bool { false }
+
     func fill(_ capture: inout CaptureSummary) {
         capture.relayDroppedBytes = rings.reduce(goneBytes) { $0 &+ $1.reader.dropped.bytes }
         capture.relayDroppedRecords = dropped

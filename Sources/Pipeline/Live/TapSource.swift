@@ -17,6 +17,7 @@ struct TapSource: LiveSource, ~Copyable {
     /// What may gather in such a pause, in bytes, before the ring is watched itself.
     private let most: UInt64
     private var isCalm = false
+    private let ports: [UInt16]
 
     /// Packets taken from one tap before the next one has its turn.
     private static var turn: Int { 4096 }
@@ -29,6 +30,7 @@ struct TapSource: LiveSource, ~Copyable {
         let canWait = !taps.contains(where: \.isStampedWhenRead)
         pause = canWait ? Self.pause(buffer: options.buffer) : 0
         most = UInt64(max(0, options.buffer)) / 8
+        ports = options.ports
         decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
         _ = segments.take()
     }
@@ -47,6 +49,13 @@ struct TapSource: LiveSource, ~Copyable {
     var descriptors: [Int32] { isCalm ? [] : taps.map(\.descriptor) }
     var patience: Int32 { isCalm ? pause : 50 }
     var dropped: UInt64 { taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped } }
+
+    mutating func cutResponses(_ isCut: Bool) -> Bool {
+        // Packets inside of others are not told apart by the kernel's filter.
+        var isDone = false
+        for tap in taps where tap.cutResponses(isCut, from: ports) { isDone = true }
+        return isDone
+    }
 
     mutating func drain(
         into shard: inout Shard<some StatementRecorder & ~Copyable>,

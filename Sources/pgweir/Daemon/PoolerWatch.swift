@@ -10,8 +10,9 @@ import Pipeline
 struct PoolerWatch {
     private var poolers: [SessionDirectory]
     private var next = Supervisor.now() + 2
-    /// Between two looks, in seconds.
-    private static let interval = 60.0
+    /// Until the next look, in seconds: each time twice as long, as a long list holds up a pooler's clients.
+    private var interval = 60.0
+    private static let longest = 3600.0
 
     /// A watch over those of these that are poolers; `nil` if none is.
     init?(_ directories: [SessionDirectory]) {
@@ -22,8 +23,11 @@ struct PoolerWatch {
     /// Asks the poolers now and then; one that cannot be asked is no matter here.
     mutating func look(at desk: LiveDesk) {
         guard !poolers.isEmpty, Supervisor.now() >= next else { return }
-        next = Supervisor.now() + Self.interval
         let seen = desk.snapshot().sessions.map { (client: $0.client, server: $0.server) }
+        next = Supervisor.now() + interval
+        // Two sides are two servers, at least.
+        guard Set(seen.map(\.server)).count > 1 else { return }
+        interval = min(interval * 2, Self.longest)
         poolers.removeAll { pooler in
             guard let sides = try? pooler.sides(of: seen), let place = sides.place else { return false }
             Log.warning("attribution.both_sides", Self.text(sides) + ". " + Self.remedy(place))

@@ -60,7 +60,7 @@ final class Supervisor: Sendable {
         // The first at once: a path that cannot be written is better known now.
         var lastOutput = -Double.infinity
         var complaint: String?
-        var shedding = 0
+        var shedding = (0, false)
         var lastRefresh = 0.0
         while !isFinished.load(ordering: .acquiring) {
             if let server {
@@ -72,15 +72,10 @@ final class Supervisor: Sendable {
                 bell.rest(Self.pause)
             }
             if Interrupt.takeReload() { reload() }
-            let rung = desk.shedding
-            if rung != shedding {
-                shedding = rung
-                Log.warning(
-                    rung == 0 ? "capture.overload_over" : "capture.overload",
-                    rung == 0
-                        ? "overload is over: all connections are looked at again."
-                        : "overload: packets outrun a worker, which looks at 1 of \(1 << rung) connections."
-                )
+            let load = (desk.shedding, desk.isCutting)
+            if load != shedding {
+                shedding = load
+                tell(load)
             }
             let now = Self.now()
             if let interval = notifier.watchdogInterval, now - lastSign >= interval {
@@ -103,6 +98,18 @@ final class Supervisor: Sendable {
             }
         }
         notifier.stopping()
+    }
+
+    /// What is left out under overload.
+    private func tell(_ load: (rung: Int, isCutting: Bool)) {
+        guard load.rung > 0 || load.isCutting else {
+            return Log.warning("capture.overload_over", "overload is over: all is looked at again.")
+        }
+        let what =
+            load.rung > 0
+            ? "looks at 1 of \(1 << load.rung) connections."
+            : "takes only the beginnings of large responses: statements that have such ones are uncertain."
+        Log.warning("capture.overload", "overload: packets outrun a worker, which \(what)")
     }
 
     private var state: String {

@@ -82,7 +82,11 @@ struct DaemonMetrics {
             "Bytes that a relay forwarded without a copy.",
             capture.relayDroppedBytes
         )
-        text.counter("pgweir_capture_truncated_packets", "Packets cut by the snap length.", capture.truncatedPackets)
+        text.counter(
+            "pgweir_capture_truncated_packets",
+            "Packets cut by the snap length, or long responses under overload.",
+            capture.truncatedPackets
+        )
         text.counter("pgweir_capture_fragments", "IP fragments.", capture.fragments)
         text.counter("pgweir_capture_clock_steps", "Times that the clock of packets was set.", capture.clockSteps)
         let ignored = Dictionary(uniqueKeysWithValues: capture.ignoredByReason.map { ($0.reason, $0.count) })
