@@ -10,7 +10,7 @@ import Pipeline
 struct PoolerWatch {
     private var poolers: [SessionDirectory]
     private var next = Supervisor.now() + 2
-    /// Until the next look, in seconds: each time twice as long, as a long list holds up a pooler's clients.
+    /// Until the next look, in seconds: each time twice as long, as it costs the workers and the pooler a long list.
     private var interval = 60.0
     private static let longest = 3600.0
 
@@ -25,9 +25,9 @@ struct PoolerWatch {
         guard !poolers.isEmpty, Supervisor.now() >= next else { return }
         let seen = desk.snapshot().sessions.map { (client: $0.client, server: $0.server) }
         next = Supervisor.now() + interval
+        interval = min(interval * 2, Self.longest)
         // Two sides are two servers, at least.
         guard Set(seen.map(\.server)).count > 1 else { return }
-        interval = min(interval * 2, Self.longest)
         poolers.removeAll { pooler in
             guard let sides = try? pooler.sides(of: seen), let place = sides.place else { return false }
             Log.warning("attribution.both_sides", Self.text(sides) + ". " + Self.remedy(place))
