@@ -41,11 +41,9 @@ struct PoolerLink: Sendable, Hashable {
 
     /// A row of PgBouncer's `SHOW SERVERS`; `nil` for what is not on the network.
     init?(pooler row: [String: String]) {
-        guard let address = row["addr"], let port = row["port"].flatMap({ UInt16($0) }),
-            let server = Endpoint(address: address, port: port), let local = row["local_addr"],
-            let localPort = row["local_port"].flatMap({ UInt16($0) }),
-            let own = Endpoint(address: local, port: localPort)
-        else { return nil }
+        guard let server = Endpoint(row, "addr", "port"), let own = Endpoint(row, "local_addr", "local_port") else {
+            return nil
+        }
         self.init(local: own, server: server)
     }
 }

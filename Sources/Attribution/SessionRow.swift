@@ -17,8 +17,7 @@ public struct SessionRow: Sendable, Equatable {
 
     /// A row of pg_stat_activity; `nil` for what has no client on the network or no user yet.
     init?(activity row: [String: String]) {
-        guard let address = row["client_addr"], let port = row["client_port"].flatMap({ UInt16($0) }),
-            let client = Endpoint(address: address, port: port), let user = row["usename"],
+        guard let client = Endpoint(row, "client_addr", "client_port"), let user = row["usename"],
             let database = row["datname"]
         else { return nil }
         self.client = client
@@ -28,16 +27,22 @@ public struct SessionRow: Sendable, Equatable {
 
     /// A row of PgBouncer's `SHOW CLIENTS`.
     init?(pooler row: [String: String]) {
-        guard let address = row["addr"], let port = row["port"].flatMap({ UInt16($0) }),
-            let client = Endpoint(address: address, port: port), let local = row["local_addr"],
-            let localPort = row["local_port"].flatMap({ UInt16($0) }),
-            let server = Endpoint(address: local, port: localPort), let user = row["user"],
+        guard let client = Endpoint(row, "addr", "port"), let server = Endpoint(row, "local_addr", "local_port"),
+            let user = row["user"],
             let database = row["database"]
         else { return nil }
         self.client = client
         self.server = server
         connected = row["connect_time"].flatMap { Timestamp(connectTime: $0) }
         identity = SessionIdentity(user: user, database: database, application: row["application_name"] ?? "")
+    }
+}
+
+extension Endpoint {
+    /// An end of a connection in two columns of a row; `nil` for what is not on the network.
+    init?(_ row: [String: String], _ address: String, _ port: String) {
+        guard let address = row[address], let port = row[port].flatMap({ UInt16($0) }) else { return nil }
+        self.init(address: address, port: port)
     }
 }
 
