@@ -12,12 +12,14 @@ final class Bell: Sendable {
     /// Wakes up whoever rests, or rests next.
     func ring() { _ = eventfd_write(descriptor, 1) }
 
-    /// Sleeps so many seconds, or until somebody rings.
-    func rest(_ seconds: Double) {
+    /// Sleeps so many seconds, or until somebody rings; whether somebody did.
+    @discardableResult
+    func rest(_ seconds: Double) -> Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         let time = Int32(min(max(seconds * 1000, 0), 3_600_000).rounded(.up))
-        guard unsafe poll(&waiting, 1, time) > 0 else { return }
+        guard unsafe poll(&waiting, 1, time) > 0 else { return false }
         var count: eventfd_t = 0
         _ = unsafe eventfd_read(descriptor, &count)
+        return true
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Attribution
-import Glibc
 import Pipeline
 import Synchronization
 
@@ -8,12 +7,14 @@ import Synchronization
 final class SidesCheck: Sendable {
     private let found = Mutex<[Finding]>([])
     private let thread = Mutex<ServiceThread?>(nil)
+    private let bell = Bell()
 
     /// Asks `poolers` after so many seconds of the tap that `desk` belongs to.
     init(_ poolers: [SessionDirectory], at desk: LiveDesk, after seconds: Double) {
         guard !poolers.isEmpty else { return }
         let started = ServiceThread { [self] in
-            usleep(UInt32(seconds * 1e6))
+            // Rung for before that: the tap was interrupted.
+            guard !bell.rest(seconds) else { return }
             let seen = desk.snapshot().sessions.map { (client: $0.client, server: $0.server) }
             for pooler in poolers {
                 guard let sides = try? pooler.sides(of: seen) else { continue }
@@ -29,6 +30,7 @@ final class SidesCheck: Sendable {
             defer { thread = nil }
             return thread
         }
+        bell.ring()
         thread?.join()
         return found.withLock { $0 }
     }
