@@ -98,7 +98,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         let wasCut = tally.shedder.cutsResponses
         guard tally.shedder.look(drops: source.dropped, at: now) else { return }
         let isCut = tally.shedder.cutsResponses
-        if isCut != wasCut, !source.cutResponses(isCut) { tally.shedder.cannotCutResponses() }
+        if isCut != wasCut, !source.cutResponses(isCut), isCut { tally.shedder.cannotCutResponses() }
         desk.note(shedding: tally.shedder.rung, cutting: tally.shedder.cutsResponses, number)
     }
 

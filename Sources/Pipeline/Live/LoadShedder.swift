@@ -53,8 +53,11 @@ struct LoadShedder {
         return false
     }
 
-    /// The source cannot leave out responses: flows are the first to go.
-    mutating func cannotCutResponses() { (canCutResponses, cutsResponses) = (false, false) }
+    /// The source cannot leave out responses: flows go at once, and are the first from now on.
+    mutating func cannotCutResponses() {
+        (canCutResponses, cutsResponses) = (false, false)
+        rung = min(rung + 1, Self.most)
+    }
 
     /// Whether the flow with this hash is left out; counts it.
     @inline(__always)
