@@ -11,6 +11,8 @@ public struct CaptureSummary: Sendable {
     public var first = Timestamp.epoch, last = Timestamp.epoch
     /// Packets of which the snap length cut bytes.
     public var truncatedPackets: UInt64 = 0
+    /// Packets of long responses that a live capture cut under overload, and the bytes cut off.
+    public var shortenedPackets: UInt64 = 0, shortenedBytes: UInt64 = 0
     /// IP fragments.
     public var fragments: UInt64 = 0
     /// Files that end inside a record, and files that are damaged.
@@ -33,9 +35,18 @@ public struct CaptureSummary: Sendable {
     mutating func ignore(_ reason: IgnoredReason) { ignored[Int(reason.rawValue)] &+= 1 }
 
     @inline(__always)
-    mutating func note(_ record: borrowing CaptureRecord) {
-        if record.captured < record.length { truncatedPackets &+= 1 }
+    mutating func note(_ record: borrowing CaptureRecord, isShortening: Bool = false) {
+        if record.captured < record.length { note(cut: record.length &- record.captured, isShortening) }
         note(count: record.captured, at: record.time)
+    }
+
+    private mutating func note(cut bytes: Int, _ isShortening: Bool) {
+        guard isShortening else {
+            truncatedPackets &+= 1
+            return
+        }
+        shortenedPackets &+= 1
+        shortenedBytes &+= UInt64(truncatingIfNeeded: bytes)
     }
 
     @inline(__always)
@@ -59,6 +70,8 @@ public struct CaptureSummary: Sendable {
         packets &+= other.packets
         bytes &+= other.bytes
         truncatedPackets &+= other.truncatedPackets
+        shortenedPackets &+= other.shortenedPackets
+        shortenedBytes &+= other.shortenedBytes
         fragments &+= other.fragments
         kernelDropped &+= other.kernelDropped
         interfaceDropped &+= other.interfaceDropped

@@ -56,6 +56,8 @@ public struct JSONReport {
             json.field("out_of_window_segments", tcp.outOfWindow)
             json.field("keep_alive_segments", tcp.keepAlives)
             json.field("truncated_packets", capture.truncatedPackets)
+            json.field("shortened_packets", capture.shortenedPackets)
+            json.field("shortened_bytes", capture.shortenedBytes)
             json.field("fragments", capture.fragments)
             json.object("ignored") { json in
                 for entry in capture.ignoredByReason { json.field(named: entry.reason.name, entry.count) }

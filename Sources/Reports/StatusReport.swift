@@ -94,6 +94,7 @@ public struct StatusReport {
                         json.field("interface_dropped", worker.capture.interfaceDropped)
                         json.field("relay_dropped_bytes", worker.capture.relayDroppedBytes)
                         json.field("truncated_packets", worker.capture.truncatedPackets)
+                        json.field("shortened_packets", worker.capture.shortenedPackets)
                         json.field("shed_segments", worker.capture.shedSegments)
                         json.field("cpu_seconds", worker.cpu, places: 6)
                     }

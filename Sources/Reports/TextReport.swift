@@ -76,7 +76,11 @@ public struct TextReport {
         note(capture.shedSegments, "segments left out under overload, whole connections at a time: add workers")
         note(capture.clockSteps, "times the clock was set: hours and durations around that may be off")
         note(tcp.gaps, "gaps in streams, \(Quantity.bytes(tcp.gapBytes)) lost: costs are given as low–high")
-        note(capture.truncatedPackets, "packets cut by the snap length (capture with -s 0) or under overload")
+        note(capture.truncatedPackets, "packets cut by the snap length: capture with -s 0")
+        note(
+            capture.shortenedPackets,
+            "packets of long responses cut under overload, \(Quantity.bytes(capture.shortenedBytes)): add workers"
+        )
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")
         note(sessions.pooled, "connections of poolers to servers were passed over: their clients are counted")
         note(sessions.midstream, "sessions began before the capture: their users are not known")

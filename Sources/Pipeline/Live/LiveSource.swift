@@ -20,8 +20,9 @@ protocol LiveSource: ~Copyable {
         into shard: inout Shard<some StatementRecorder & ~Copyable>,
         _ tally: inout LiveTally
     ) throws(CaptureError)
-    /// Leaves out most of large responses, or takes them whole again; whether that is possible here.
-    mutating func cutResponses(_ isCut: Bool) -> Bool
+    /// Leaves out most of large responses, or takes them whole again, from `now` on (ns of a steady clock); whether that is
+    /// possible here.
+    mutating func cutResponses(_ isCut: Bool, at now: Int64) -> Bool
     /// Adds what only the source knows.
     func fill(_ capture: inout CaptureSummary)
 }
@@ -31,4 +32,7 @@ struct LiveTally {
     var counted = CaptureSummary()
     var clock = ClockGuard()
     var shedder = LoadShedder()
+
+    /// What came so far, and what was cut off it: bytes, and 100 for each packet's own costs.
+    var load: UInt64 { counted.bytes &+ counted.shortenedBytes &+ counted.packets &* 100 }
 }

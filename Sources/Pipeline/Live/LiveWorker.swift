@@ -96,9 +96,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
 
     private mutating func lookForDrops(_ now: Int64) {
         let wasCut = tally.shedder.cutsResponses
-        guard tally.shedder.look(drops: source.dropped, at: now) else { return }
+        guard tally.shedder.look(drops: source.dropped, load: tally.load, at: now) else { return }
         let isCut = tally.shedder.cutsResponses
-        if isCut != wasCut, !source.cutResponses(isCut), isCut { tally.shedder.cannotCutResponses() }
+        if isCut != wasCut, !source.cutResponses(isCut, at: now), isCut { tally.shedder.cannotCutResponses() }
         desk.note(shedding: tally.shedder.rung, cutting: tally.shedder.cutsResponses, number)
     }
 

@@ -69,7 +69,7 @@ struct RelaySource: LiveSource, ~Copyable {
     }
 
     /// A relay's ring holds bytes in order: none can be left out.
-    func cutResponses(_ isCut: Bool) -> Bool { false }
+    func cutResponses(_ isCut: Bool, at now: Int64) -> Bool { false }
 
     func fill(_ capture: inout CaptureSummary) {
         capture.relayDroppedBytes = rings.reduce(goneBytes) { $0 &+ $1.reader.dropped.bytes }

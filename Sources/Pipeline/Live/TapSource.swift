@@ -18,6 +18,8 @@ struct TapSource: LiveSource, ~Copyable {
     private let most: UInt64
     private var isCalm = false
     private let ports: [UInt16]
+    /// Until when packets may be cut on purpose, ns of a steady clock.
+    private var shortensUntil = Int64.min
 
     /// Packets taken from one tap before the next one has its turn.
     private static var turn: Int { 4096 }
@@ -50,10 +52,12 @@ struct TapSource: LiveSource, ~Copyable {
     var patience: Int32 { isCalm ? pause : 50 }
     var dropped: UInt64 { taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped } }
 
-    mutating func cutResponses(_ isCut: Bool) -> Bool {
+    mutating func cutResponses(_ isCut: Bool, at now: Int64) -> Bool {
         // Packets inside of others are not told apart by the kernel's filter.
         var isDone = false
         for tap in taps where tap.cutResponses(isCut, from: ports) { isDone = true }
+        // The ring may hold some that are cut for a while afterwards.
+        if isDone { shortensUntil = isCut ? .max : now &+ 1_000_000_000 }
         return isDone
     }
 
@@ -111,7 +115,7 @@ struct TapSource: LiveSource, ~Copyable {
         into shard: inout Shard<some StatementRecorder & ~Copyable>,
         _ tally: inout LiveTally
     ) {
-        tally.counted.note(record)
+        tally.counted.note(record, isShortening: tally.clock.steady < shortensUntil)
         lastTaken = record.time
         let steps = tally.clock.steps
         let time = tally.clock.admit(record.time)

@@ -84,8 +84,18 @@ struct DaemonMetrics {
         )
         text.counter(
             "pgweir_capture_truncated_packets",
-            "Packets cut by the snap length, or long responses under overload.",
+            "Packets cut by the snap length.",
             capture.truncatedPackets
+        )
+        text.counter(
+            "pgweir_capture_shortened_packets",
+            "Packets of long responses that were cut under overload.",
+            capture.shortenedPackets
+        )
+        text.counter(
+            "pgweir_capture_shortened_bytes",
+            "Bytes cut off these.",
+            capture.shortenedBytes
         )
         text.counter("pgweir_capture_fragments", "IP fragments.", capture.fragments)
         text.counter("pgweir_capture_clock_steps", "Times that the clock of packets was set.", capture.clockSteps)
