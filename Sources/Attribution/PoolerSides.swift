@@ -4,32 +4,60 @@ public import PostgresClient
 
 /// Which sides of a pooler a tap sees, proven by the addresses and ports that the pooler itself lists.
 ///
-/// Where both are seen each statement is billed twice, unless the pooler's address is named (``PoolerSides/place``).
+/// Where both are seen each statement would be billed twice.
 public struct PoolerSides: Sendable, Equatable {
     /// Connections seen that the pooler lists as its clients' (`SHOW CLIENTS`), and as its own to servers (`SHOW SERVERS`).
     public var clients = 0, servers = 0
     /// Where it listens, at the address from which it reaches its servers; `nil` unless both are seen.
     public var place: Endpoint?
+    /// Clients that it lists and that did something under the tap's eyes, but are not seen, or cannot be read: on a Unix
+    /// socket, on another way, or encrypted.
+    public var unseen = 0
+    /// Connections seen that come from the pooler's address too and that it does not list.
+    public var others = 0
 
-    /// Compares the connections seen, each its client's and its server's end, with what a pooler lists.
-    init(seen: [(client: Endpoint, server: Endpoint)], clients rows: [SessionRow], servers links: [PoolerLink]) {
-        let fronts = Set(rows.compactMap { row in row.server.map { PoolerLink(local: row.client, server: $0) } })
+    /// Whether both sides are seen, and with the pooler's connections to servers passed over nothing would be lost.
+    public var isWhole: Bool { place != nil && unseen == 0 && others == 0 }
+
+    /// Compares the connections seen before the pooler was asked and after that with what it listed; `own` are ends of
+    /// this process, and what was done before `since` the tap did not see.
+    init(
+        before: [SeenConnection],
+        after: [SeenConnection],
+        clients rows: [PoolerClient],
+        servers links: [PoolerLink],
+        own: Set<Endpoint>,
+        since: Timestamp
+    ) {
+        let seen = Set(before).union(after)
         let backs = Set(links)
+        let fronts = Set(rows.compactMap(\.link))
         var listening: UInt16?
-        var own: Endpoint?
+        var source: Endpoint?
+        var read: Set<PoolerLink> = []
         for connection in seen {
-            let link = PoolerLink(local: connection.client, server: connection.server)
+            let link = PoolerLink(connection)
             if fronts.contains(link) {
-                clients += 1
+                if connection.isRead { read.insert(link) }
                 listening = connection.server.port
             } else if backs.contains(link) {
-                servers += 1
-                own = connection.client
+                source = connection.client
             }
         }
-        guard let listening, var own else { return }
-        own.port = listening
-        place = own
+        (clients, servers) = (read.count, Set(seen.map { PoolerLink($0) }).intersection(backs).count)
+        guard let listening, var source, clients > 0 else { return }
+        source.port = listening
+        place = source
+        unseen = rows.count { row in
+            row.link.map { !read.contains($0) } ?? true && (row.lastSign.map { $0 >= since } ?? true)
+        }
+        // Those that came or went while the pooler was asked prove nothing.
+        let rule = PoolerAddresses([source])
+        let lasting = Set(before.map { PoolerLink($0) }).intersection(after.map { PoolerLink($0) })
+        others = lasting.count { link in
+            rule.isServerSide(client: link.local, server: link.server) && !backs.contains(link)
+                && !own.contains(link.local)
+        }
     }
 }
 
@@ -38,6 +66,8 @@ struct PoolerLink: Sendable, Hashable {
     var local: Endpoint, server: Endpoint
 
     init(local: Endpoint, server: Endpoint) { (self.local, self.server) = (local, server) }
+
+    init(_ connection: SeenConnection) { self.init(local: connection.client, server: connection.server) }
 
     /// A row of PgBouncer's `SHOW SERVERS`; `nil` for what is not on the network.
     init?(pooler row: [String: String]) {
@@ -48,19 +78,48 @@ struct PoolerLink: Sendable, Hashable {
     }
 }
 
+/// A client as PgBouncer's `SHOW CLIENTS` lists it.
+struct PoolerClient: Sendable, Hashable {
+    /// Its connection; `nil`: on a Unix socket.
+    var link: PoolerLink?
+    /// When it came or asked for something last, by the pooler's clock and in whole seconds; `nil`: not told.
+    var lastSign: Timestamp?
+
+    /// A row; `nil` for a client of the console, whose statements go to no server.
+    init?(pooler row: [String: String]) {
+        guard row["database"] != "pgbouncer" else { return nil }
+        if let client = Endpoint(row, "addr", "port"), let server = Endpoint(row, "local_addr", "local_port") {
+            link = PoolerLink(local: client, server: server)
+        }
+        let times = [row["connect_time"], row["request_time"]].compactMap { $0.flatMap { Timestamp(connectTime: $0) } }
+        lastSign = times.max()
+    }
+}
+
 extension SessionDirectory {
-    /// Asks a pooler which of its sides the connections `seen` are; `nil` of a server.
+    /// Asks a pooler which of its sides are seen, by `look` before and after that; `nil` of a server, or when a look fails.
+    ///
+    /// `own`: ends of connections of this process. `since`: when the tap began.
     ///
     /// - Throws: ``PostgresError`` with what is wrong.
-    public func sides(of seen: [(client: Endpoint, server: Endpoint)]) throws(PostgresError) -> PoolerSides? {
-        guard kind == .pooler else { return nil }
+    public func sides(
+        own: Set<Endpoint>,
+        since: Timestamp,
+        look: () -> [SeenConnection]?
+    ) throws(PostgresError) -> PoolerSides? {
+        guard kind == .pooler, let before = look() else { return nil }
         let connection = try PostgresConnection(parameters, application: "pgweir", seconds: Self.patience)
         let clients = try connection.rows(of: "SHOW CLIENTS", seconds: Self.patience)
         let servers = try connection.rows(of: "SHOW SERVERS", seconds: Self.patience)
+        guard let after = look() else { return nil }
         return PoolerSides(
-            seen: seen,
-            clients: clients.compactMap { SessionRow(pooler: $0) },
-            servers: servers.compactMap { PoolerLink(pooler: $0) }
+            before: before,
+            after: after,
+            clients: clients.compactMap { PoolerClient(pooler: $0) },
+            servers: servers.compactMap { PoolerLink(pooler: $0) },
+            own: own,
+            // The pooler tells whole seconds.
+            since: Timestamp(nanoseconds: since.nanoseconds / 1_000_000_000 * 1_000_000_000)
         )
     }
 }

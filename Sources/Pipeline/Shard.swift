@@ -109,8 +109,8 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
         at moment: Moment
     ) {
         sessions.opened(flow, isMidstream: isMidstream)
-        if poolers.isServerSide(client: client, server: server) { sessions.passOver(flow) }
         books.opened(flow, client: client, server: server, at: moment)
+        if poolers.isServerSide(client: client, server: server) { sessions.passOver(flow, at: moment, into: &books) }
     }
 
     func sender(of bytes: RawSpan) -> Direction? { Sessions.sender(of: bytes) }

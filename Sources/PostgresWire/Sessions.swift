@@ -64,11 +64,17 @@ public struct Sessions: ~Copyable {
         if isMidstream { session.value.flags = .midstream }
     }
 
-    /// A connection that is of no interest, because what passes on it is counted elsewhere: a pooler's to a server.
-    public mutating func passOver(_ flow: FlowHandle) {
+    /// A connection that is of no interest from now on, because what passes on it is counted elsewhere: a pooler's to a server.
+    public mutating func passOver(_ flow: FlowHandle, at moment: Moment, into sink: inout some SessionSink & ~Copyable)
+    {
         guard Int(flow) < table.highWater else { return }
-        table.slot(flow).value.phase = .opaque
+        closed(flow, isKnown: false, at: moment, into: &sink)
         counters.pooled += 1
+    }
+
+    /// Whether what passes on this connection is read.
+    public mutating func isRead(_ flow: FlowHandle) -> Bool {
+        Int(flow) < table.highWater && table.slot(flow).value.phase != .opaque
     }
 
     /// Somebody else pays for a session that began before the capture, from its next answer on; false if it is none, or

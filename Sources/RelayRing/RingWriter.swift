@@ -142,7 +142,7 @@ import Glibc
         return capacity &- (head &- tail) >= count
     }
 
-    /// The analyser looks every some ms by itself; it is woken when the ring fills faster than that.
+    /// The analyser looks 20 times a second by itself; it is woken when the ring fills faster than that.
     @inline(never)
     private mutating func wake() {
         let told = reader.word(RingLayout.tailOffset).load()

@@ -84,4 +84,32 @@ struct PoolerTests {
         ]
         #expect(run(turns).served.isEmpty)
     }
+
+    @Test func `a session that is passed over says no more, and what it ran is in doubt`() {
+        var sessions = Sessions(hash: .standard)
+        var sink = RecordingSink()
+        let moment = Moment(time: .epoch, ordinal: 1)
+        sessions.opened(0, isMidstream: false)
+        let said: [Turn] = SessionTests.login + [.client(M.query("select 1"))]
+        for turn in said {
+            switch turn {
+            case .client(let bytes): _ = sessions.bytes(0, from: .client, bytes.rawSpan, at: moment, into: &sink)
+            case .server(let bytes): _ = sessions.bytes(0, from: .server, bytes.rawSpan, at: moment, into: &sink)
+            default: break
+            }
+        }
+        let wasRead = sessions.isRead(0)
+        sessions.passOver(0, at: moment, into: &sink)
+        let isRead = sessions.isRead(0)
+        #expect(wasRead && !isRead)
+        #expect(sink.log.last?.hasPrefix("uncertain select 1") == true)
+        #expect(sink.charged == sink.settled + sink.refunded)
+        let count = sink.log.count
+        let answer = M.complete("SELECT 1") + M.ready()
+        let interest = sessions.bytes(0, from: .server, answer.rawSpan, at: moment, into: &sink)
+        sessions.closed(0, isKnown: true, at: moment, into: &sink)
+        #expect(interest == .drop)
+        #expect(sink.log.count == count)
+        #expect(sessions.counters.pooled == 1)
+    }
 }

@@ -55,9 +55,11 @@ public final class LiveDesk: Sendable {
         /// Roles for which row-level security is passed over, and how often they changed.
         var bypassing: Set<String> = []
         var roles = 0
+        /// Poolers whose connections to servers are passed over; `nil`: as at the start.
+        var poolers: PoolerAddresses?
     }
 
-    private struct State {
+    struct State {
         var orders: Orders
         var resolutions: [Int: [SessionResolution]] = [:]
         /// What workers ask about prices and tell of them, and what they are told.
@@ -70,23 +72,24 @@ public final class LiveDesk: Sendable {
         var activity: [ActivityRecord] = []
     }
 
-    /// Questions: all that was counted, plain counts, counts by user, open sessions, sessions whose owner is in question, what a user
-    /// spent most on, and what was run since the last time.
+    /// Questions: all that was counted, plain counts, counts by user, open sessions, sessions whose owner is in question, open
+    /// connections, what a user spent most on, and what was run since the last time.
     let snapshots = Inquiry<Void, Part>()
     let censuses = Inquiry<Void, LiveCensus>()
     let users = Inquiry<Void, [String: PrincipalCounts]>()
     let sessions = Inquiry<Void, SessionCounts>()
     let unknown = Inquiry<Void, [UnknownSession]>()
+    let connections = Inquiry<Void, [SeenConnection]>()
     let evidence = Inquiry<String, [PatternSpend]>()
     let activities = Inquiry<Void, Void>()
 
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let version = Atomic<Int>(1)
-    private let posts: [Post]
+    let posts: [Post]
     private let isRunning = Atomic<Bool>(true)
 
     /// A worker's sign of life, and what wakes it from its wait for packets.
-    private final class Post: Sendable {
+    final class Post: Sendable {
         let beats = Atomic<Int>(0)
         let unknownCount = Atomic<Int>(0)
         let shedding = Atomic<Int>(0)
@@ -142,7 +145,7 @@ public final class LiveDesk: Sendable {
     /// Whether a worker keeps only the beginnings of large responses.
     public var isCutting: Bool { posts.contains { $0.isCutting.load(ordering: .relaxed) } }
 
-    private func ask<Question, Answer>(
+    func ask<Question, Answer>(
         _ inquiry: Inquiry<Question, Answer>,
         _ question: Question,
         _ patience: Double
@@ -153,6 +156,18 @@ public final class LiveDesk: Sendable {
     /// Asks all workers for these sessions; waits at most `patience` seconds for those that are busy.
     public func unknownSessions(patience: Double = 1) -> [UnknownSession] {
         ask(unknown, (), patience).values.flatMap { $0 }
+    }
+
+    /// Asks all workers for the open connections; `nil` if one does not answer within `patience` seconds.
+    public func seenConnections(patience: Double = 1) -> [SeenConnection]? {
+        let found = ask(connections, (), patience)
+        return found.count == posts.count ? found.values.flatMap { $0 } : nil
+    }
+
+    /// Passes over the connections of these poolers to servers from now on, the open ones included.
+    public func passOver(_ poolers: PoolerAddresses) {
+        state.withLock { $0.orders.poolers = poolers }
+        ring()
     }
 
     /// Tells the workers what became of them.
@@ -219,100 +234,6 @@ public final class LiveDesk: Sendable {
         return sums
     }
 
-    /// Asks all workers what was run since the last time; waits at most `patience` seconds for those that are busy, whose
-    /// answers then come with the next.
-    public func takeActivity(patience: Double = 1) -> [ActivityRecord] {
-        _ = ask(activities, (), patience)
-        return state.withLock { state in
-            defer { state.activity = [] }
-            return state.activity
-        }
-    }
-
-    // MARK: Prices
-
-    /// What the workers asked and told since the last time.
-    public func takePricing() -> PricingTray {
-        state.withLock { state in
-            defer { state.pricing = PricingTray() }
-            return state.pricing
-        }
-    }
-
-    /// Tells all workers prices.
-    public func tell(_ answers: [PriceAnswer]) {
-        guard !answers.isEmpty else { return }
-        state.withLock { state in
-            for worker in posts.indices { state.prices[worker, default: []] += answers }
-        }
-        ring()
-    }
-
-    /// Tells all workers for which roles row-level security is passed over.
-    public func tell(bypassing roles: Set<String>) {
-        let isNew = state.withLock { state in
-            guard state.orders.bypassing != roles else { return false }
-            state.orders.bypassing = roles
-            state.orders.roles += 1
-            return true
-        }
-        if isNew { ring() }
-    }
-
-    /// Asks the workers how long patterns took: they tell it with what they ask.
-    public func askForObservations() {
-        state.withLock { $0.orders.observation += 1 }
-        ring()
-    }
-
-    /// What a worker asks and tells.
-    func post(_ tray: PricingTray) { state.withLock { $0.pricing.add(tray) } }
-
-    /// What a worker is told.
-    func takePrices(_ worker: Int) -> [PriceAnswer] {
-        state.withLock { $0.prices.removeValue(forKey: worker) ?? [] }
-    }
-
-    // MARK: Usage
-
-    /// What users used since the last time.
-    public func takeUsage() -> [UserUsage] {
-        state.withLock { state in
-            defer { state.usage = [] }
-            return state.usage
-        }
-    }
-
-    /// Usage that found no room, because nobody took any for long: so many entries.
-    public var lostUsage: UInt64 { state.withLock { $0.lostUsage } }
-
-    private static let mostUsage = 1 << 20
-
-    /// What a user spent most on in the current hour, as the workers saw it; waits at most `patience` seconds.
-    public func evidence(against user: String, patience: Double = 1) -> [PatternSpend] {
-        var sums: [String: PatternSpend] = [:]
-        for spend in ask(evidence, user, patience).values.flatMap({ $0 }) {
-            let key = spend.fingerprint.description + spend.database
-            sums[key, default: spend.nothing].cost += spend.cost
-            sums[key]?.calls += spend.calls
-        }
-        return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
-    }
-
-    /// What was run at a worker since the last time.
-    func post(_ activity: [ActivityRecord]) { state.withLock { $0.activity += activity } }
-
-    /// What users of one worker used.
-    func post(_ usage: [UserUsage]) {
-        state.withLock { state in
-            if state.usage.count < Self.mostUsage {
-                state.usage += usage
-            } else {
-                state.lostUsage += UInt64(usage.count)
-            }
-        }
-    }
-
     // MARK: Workers
 
     /// What tells a worker, beside packets, that there is something to do.
@@ -350,7 +271,7 @@ public final class LiveDesk: Sendable {
         return sum(snapshots.legacies).result
     }
 
-    private func ring() {
+    func ring() {
         version.add(1, ordering: .acquiringAndReleasing)
         var one: UInt8 = 1
         for post in posts { _ = unsafe write(post.button, &one, 1) }

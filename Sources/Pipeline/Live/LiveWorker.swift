@@ -20,6 +20,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var roles = 0
     /// The questions that were answered last.
     private var snapshot = 0, census = 0, users = 0, sessions = 0, unknown = 0, evidence = 0, activity = 0
+    private var connections = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
     /// The greatest delay of a packet since it was last told, ns.
@@ -86,6 +87,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         desk.post(shard.analyser.books.takeActivity())
         desk.activities.leave((), from: number)
         desk.unknown.leave([], from: number)
+        desk.connections.leave([], from: number)
         desk.evidence.leave([], from: number)
         desk.censuses.leave(counts(), from: number)
         desk.users.leave(shard.countsByUser, from: number)
@@ -125,6 +127,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             settings = orders.settings
             shard.analyser.books.price(by: orders.judgement.prices)
         }
+        if let poolers = orders.poolers, poolers != shard.analyser.poolers {
+            shard.passOver(poolers, at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets))
+        }
         resolutions += desk.takeResolutions(number)
         if shard.analyser.books.pricing != nil {
             shard.analyser.books.take(desk.takePrices(number), at: tally.clock.latest)
@@ -143,6 +148,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private mutating func answerQuestions() {
         if desk.unknown.news(since: &unknown) != nil {
             desk.unknown.answer(shard.analyser.books.unknownSessions(of: number), to: unknown, from: number)
+        }
+        if desk.connections.news(since: &connections) != nil {
+            desk.connections.answer(shard.connections, to: connections, from: number)
         }
         if let suspect = desk.evidence.news(since: &evidence) {
             let found = shard.analyser.books.evidence(against: suspect, at: tally.clock.latest, most: 20)

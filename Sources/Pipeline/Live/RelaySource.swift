@@ -14,8 +14,6 @@ struct RelaySource: LiveSource, ~Copyable {
     private var ringCount: UInt64 = 0
     /// Of rings that are over.
     private var goneBytes: UInt64 = 0, goneRecords: UInt64 = 0
-    /// When the last record came, ns of a steady clock.
-    private var lastRecord: Int64 = 0
 
     /// Records taken from one ring before the next one has its turn.
     private static var turn: Int { 4096 }
@@ -26,9 +24,8 @@ struct RelaySource: LiveSource, ~Copyable {
     }
 
     var descriptors: [Int32] { rings.map(\.reader.descriptor) }
-    /// Relays do not ring for each record: while something comes, it is looked for often.
-    var patience: Int32 { isBusy ? 5 : 50 }
-    private var isBusy = false
+    /// Relays do not ring for each record, only when much waits: who wakes up may be in the way of a query.
+    var patience: Int32 { 50 }
     var dropped: UInt64 { rings.reduce(goneRecords) { $0 &+ $1.reader.dropped.records &+ $1.strays } }
 
     mutating func drain(
@@ -46,7 +43,6 @@ struct RelaySource: LiveSource, ~Copyable {
             rings[index].reader.wake()
             let count = rings[index].take(Self.turn, into: &shard, &tally)
             if count >= Self.turn { isBehind = true }
-            if count > 0 { lastRecord = tally.clock.steady }
             if rings[index].reader.isBroken || (isOver && count == 0) { rings[index].end(into: &shard, tally) }
         }
         for ring in rings where ring.isOver {
@@ -54,7 +50,6 @@ struct RelaySource: LiveSource, ~Copyable {
             goneRecords &+= ring.reader.dropped.records &+ ring.strays
         }
         rings.removeAll(where: \.isOver)
-        isBusy = tally.clock.steady &- lastRecord < 200_000_000
         if !isBehind { for ring in rings { ring.reader.sleep() } }
         return isBehind
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Attribution
+import Domain
 import Pipeline
 import Synchronization
 
@@ -12,12 +13,13 @@ final class SidesCheck: Sendable {
     /// Asks `poolers` after so many seconds of the tap that `desk` belongs to.
     init(_ poolers: [SessionDirectory], at desk: LiveDesk, after seconds: Double) {
         guard !poolers.isEmpty else { return }
+        let began = Supervisor.time()
         let started = ServiceThread { [self] in
             // Rung for before that: the tap was interrupted.
             guard !bell.rest(seconds) else { return }
-            let seen = desk.snapshot().sessions.map { (client: $0.client, server: $0.server) }
             for pooler in poolers {
-                guard let sides = try? pooler.sides(of: seen) else { continue }
+                let answer = try? pooler.sides(own: OwnConnections.ends, since: began) { desk.seenConnections() }
+                guard let sides = answer ?? nil else { continue }
                 found.withLock { $0.append(Self.finding(sides)) }
             }
         }
@@ -42,6 +44,16 @@ final class SidesCheck: Sendable {
                 "not both sides of the PgBouncer are seen (connections: \(sides.clients) of clients, \(sides.servers) to servers)"
             )
         }
-        return .warning("pooler.sides", PoolerWatch.text(sides), PoolerWatch.remedy(place))
+        if sides.isWhole {
+            return .fine(
+                "pooler.sides",
+                PoolerWatch.text(sides) + ": with --pooler, `pgweir run` passes over those to its servers"
+            )
+        }
+        return .warning(
+            "pooler.sides",
+            PoolerWatch.text(sides) + ": " + PoolerWatch.bill(sides),
+            PoolerWatch.remedy(place)
+        )
     }
 }
