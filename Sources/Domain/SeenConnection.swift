@@ -4,7 +4,8 @@
 public struct SeenConnection: Sendable, Hashable {
     /// Its ends.
     public var client: Endpoint, server: Endpoint
-    /// Whether what passes on it is read: it is not encrypted, not passed over, and speaks PostgreSQL as far as is known.
+    /// Whether what its client says is read: it is not encrypted, not passed over, and not one that began before the tap and of
+    /// which no message was found yet.
     public var isRead: Bool
 
     /// A connection.

@@ -72,9 +72,21 @@ public struct Sessions: ~Copyable {
         counters.pooled += 1
     }
 
-    /// Whether what passes on this connection is read.
+    /// Whether this connection is encrypted, passed over, or not PostgreSQL.
+    public mutating func isOpaque(_ flow: FlowHandle) -> Bool {
+        Int(flow) >= table.highWater || table.slot(flow).value.phase == .opaque
+    }
+
+    /// Whether what the client says on this connection is read; of one that began before the capture, a message must have
+    /// been found, as it may be encrypted.
     public mutating func isRead(_ flow: FlowHandle) -> Bool {
-        Int(flow) < table.highWater && table.slot(flow).value.phase != .opaque
+        guard Int(flow) < table.highWater else { return false }
+        let session = table.slot(flow)
+        switch session.value.phase {
+        case .opaque: return false
+        case .ready: return !reader(session, .client).value.isLost
+        case .fresh, .negotiating, .authenticating: return !session.value.flags.contains(.midstream)
+        }
     }
 
     /// Somebody else pays for a session that began before the capture, from its next answer on; false if it is none, or

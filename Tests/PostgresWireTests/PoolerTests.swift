@@ -100,8 +100,8 @@ struct PoolerTests {
         }
         let wasRead = sessions.isRead(0)
         sessions.passOver(0, at: moment, into: &sink)
-        let isRead = sessions.isRead(0)
-        #expect(wasRead && !isRead)
+        let (isRead, isOpaque) = (sessions.isRead(0), sessions.isOpaque(0))
+        #expect(wasRead && !isRead && isOpaque)
         #expect(sink.log.last?.hasPrefix("uncertain select 1") == true)
         #expect(sink.charged == sink.settled + sink.refunded)
         let count = sink.log.count
@@ -111,5 +111,26 @@ struct PoolerTests {
         #expect(interest == .drop)
         #expect(sink.log.count == count)
         #expect(sessions.counters.pooled == 1)
+    }
+
+    @Test func `a session that began before is read once a message is found, and never if it is encrypted`() {
+        let record: [UInt8] = [0x17, 0x03, 0x03, 0x00, 0x20] + Array(repeating: 0x5A, count: 32)
+        let spoken: [(client: [UInt8], server: [UInt8], isRead: Bool)] = [
+            (M.query("select 1"), M.complete("SELECT 1") + M.ready(), true), (record, record, false),
+        ]
+        for session in spoken {
+            var sessions = Sessions(hash: .standard)
+            var sink = RecordingSink()
+            sessions.opened(0, isMidstream: true)
+            var isRead = sessions.isRead(0)
+            #expect(!isRead)
+            for ordinal in 1...8 as ClosedRange<UInt64> {
+                let moment = Moment(time: .epoch, ordinal: ordinal)
+                _ = sessions.bytes(0, from: .client, session.client.rawSpan, at: moment, into: &sink)
+                _ = sessions.bytes(0, from: .server, session.server.rawSpan, at: moment, into: &sink)
+            }
+            isRead = sessions.isRead(0)
+            #expect(isRead == session.isRead)
+        }
     }
 }

@@ -76,7 +76,8 @@ extension Shard where Recorder: ~Copyable {
         analyser.poolers = poolers
         for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
             let note = analyser.books.flows[flow]
-            guard poolers.isServerSide(client: note.client, server: note.server), analyser.sessions.isRead(flow) else {
+            guard poolers.isServerSide(client: note.client, server: note.server), !analyser.sessions.isOpaque(flow)
+            else {
                 continue
             }
             analyser.sessions.passOver(flow, at: moment, into: &analyser.books)
