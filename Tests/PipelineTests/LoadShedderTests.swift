@@ -82,6 +82,12 @@ struct LoadShedderTests {
         #expect(waves.last == 1)
     }
 
+    @Test func `the load at a pause is no measure of a later overload`() {
+        let small: (UInt64, UInt64) = (0, 80)
+        let rungs = Self.rungs([(9, 1000), (0, 1000), (9, 100), (9, 100)] + Array(repeating: small, count: 20))
+        #expect(rungs.last == 1)
+    }
+
     @Test func `a load that was too much before the last overload ended is forgotten`() {
         let none: (UInt64, UInt64) = (0, 0)
         let small: (UInt64, UInt64) = (0, 80)

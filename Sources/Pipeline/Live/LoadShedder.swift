@@ -46,7 +46,9 @@ struct LoadShedder {
         let rate = Double(totalLoad &- load) / Double(max(1, now &- last)) * 1e9
         (last, drops, load) = (now, totalDrops, totalLoad)
         if isDropping {
-            burden = max(burden, rate)
+            // While all is taken, each series of drops begins anew: one that was short was a pause.
+            let isNew = bad == 0 && rung == 0 && !cutsResponses
+            burden = isNew ? rate : max(burden, rate)
             (bad, clean, light) = (bad + 1, 0, 0)
         } else {
             (bad, clean, light) = (0, clean + 1, rate <= burden / 2 ? light + 1 : 0)
@@ -58,7 +60,6 @@ struct LoadShedder {
         }
         if light >= Self.calm || clean >= Self.trial, rung > 0 || cutsResponses {
             if rung > 0 { rung -= 1 } else { cutsResponses = false }
-            if rung == 0, !cutsResponses { burden = 0 }
             (clean, light) = (0, 0)
             return true
         }
