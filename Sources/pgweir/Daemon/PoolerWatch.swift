@@ -20,7 +20,7 @@ struct PoolerWatch {
     /// Until the next look where something is open, and otherwise; in seconds.
     private static let soon = 5.0, interval = 60.0
     /// A look that took so long is repeated after so many times as long.
-    private static let rest = 1000.0
+    private static let rest = 200.0
 
     /// A watch over those of these that are poolers; `nil` if none is.
     init?(_ directories: [SessionDirectory]) {
