@@ -35,16 +35,18 @@ public struct PoolerSides: Sendable, Equatable {
         var listening: UInt16?
         var source: Endpoint?
         var read: Set<PoolerLink> = []
+        var backsSeen: Set<PoolerLink> = []
         for connection in seen {
             let link = PoolerLink(connection)
             if fronts.contains(link) {
                 if connection.isRead { read.insert(link) }
                 listening = connection.server.port
             } else if backs.contains(link) {
+                backsSeen.insert(link)
                 source = connection.client
             }
         }
-        (clients, servers) = (read.count, Set(seen.map { PoolerLink($0) }).intersection(backs).count)
+        (clients, servers) = (read.count, backsSeen.count)
         guard let listening, var source, clients > 0 else { return }
         source.port = listening
         place = source
@@ -97,17 +99,18 @@ struct PoolerClient: Sendable, Hashable {
 }
 
 extension SessionDirectory {
-    /// Asks a pooler which of its sides are seen, by `look` before and after that; `nil` of a server, or when a look fails.
+    /// Asks a pooler which of its sides are seen; `nil` of a server, or when there is no list of what is seen after that.
     ///
-    /// `own`: ends of connections of this process. `since`: when the tap began.
+    /// `before`: what is seen already. `own`: ends of connections of this process. `since`: when the tap began.
     ///
     /// - Throws: ``PostgresError`` with what is wrong.
     public func sides(
+        before: [SeenConnection],
         own: Set<Endpoint>,
         since: Timestamp,
-        look: () -> [SeenConnection]?
+        after look: () -> [SeenConnection]?
     ) throws(PostgresError) -> PoolerSides? {
-        guard kind == .pooler, let before = look() else { return nil }
+        guard kind == .pooler else { return nil }
         let connection = try PostgresConnection(parameters, application: "pgweir", seconds: Self.patience)
         let clients = try connection.rows(of: "SHOW CLIENTS", seconds: Self.patience)
         let servers = try connection.rows(of: "SHOW SERVERS", seconds: Self.patience)

@@ -57,34 +57,6 @@ extension Shard where Recorder: ~Copyable {
         return Array(found.sorted(by: SessionStatus.precedes).prefix(limit))
     }
 
-    /// The open connections.
-    var connections: [SeenConnection] {
-        mutating get {
-            var found: [SeenConnection] = []
-            for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
-                let note = analyser.books.flows[flow]
-                found.append(
-                    SeenConnection(client: note.client, server: note.server, isRead: analyser.sessions.isRead(flow))
-                )
-            }
-            return found
-        }
-    }
-
-    /// Passes over the connections of these poolers to servers from now on, the open ones included.
-    mutating func passOver(_ poolers: PoolerAddresses, at moment: Moment) {
-        analyser.poolers = poolers
-        for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
-            let note = analyser.books.flows[flow]
-            guard poolers.isServerSide(client: note.client, server: note.server), !analyser.sessions.isOpaque(flow)
-            else {
-                continue
-            }
-            analyser.sessions.passOver(flow, at: moment, into: &analyser.books)
-            analyser.books.closed(flow)
-        }
-    }
-
     /// How many sessions are open, and how many of them run something: a walk over all of them.
     var sessionCounts: SessionCounts {
         mutating get {

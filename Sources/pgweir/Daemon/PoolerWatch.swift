@@ -37,7 +37,8 @@ struct PoolerWatch {
         if let seen = desk.seenConnections(), Set(seen.map(\.server)).count > 1 {
             let own = OwnConnections.ends
             for index in poolers.indices {
-                let found = try? poolers[index].directory.sides(own: own, since: began) { desk.seenConnections() }
+                let directory = poolers[index].directory
+                let found = try? directory.sides(before: seen, own: own, since: began) { desk.seenConnections() }
                 if let sides = found ?? nil, judge(index, sides, desk) { isOpen = true }
             }
         }

@@ -17,8 +17,10 @@ final class SidesCheck: Sendable {
         let started = ServiceThread { [self] in
             // Rung for before that: the tap was interrupted.
             guard !bell.rest(seconds) else { return }
+            guard let seen = desk.seenConnections() else { return }
+            let own = OwnConnections.ends
             for pooler in poolers {
-                let answer = try? pooler.sides(own: OwnConnections.ends, since: began) { desk.seenConnections() }
+                let answer = try? pooler.sides(before: seen, own: own, since: began) { desk.seenConnections() }
                 guard let sides = answer ?? nil else { continue }
                 found.withLock { $0.append(Self.finding(sides)) }
             }

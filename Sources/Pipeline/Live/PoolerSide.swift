@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Packets
+import PostgresWire
+
+/// What of a tap is a pooler's server side may be decided while it runs.
+extension Shard where Recorder: ~Copyable {
+    /// The open connections.
+    var connections: [SeenConnection] {
+        mutating get {
+            var found: [SeenConnection] = []
+            for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
+                let note = analyser.books.flows[flow]
+                found.append(
+                    SeenConnection(client: note.client, server: note.server, isRead: analyser.sessions.isRead(flow))
+                )
+            }
+            return found
+        }
+    }
+
+    /// Passes over the connections of these poolers to servers from now on, the open ones included.
+    mutating func passOver(_ poolers: PoolerAddresses, at moment: Moment) {
+        analyser.poolers = poolers
+        for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
+            let note = analyser.books.flows[flow]
+            guard poolers.isServerSide(client: note.client, server: note.server), !analyser.sessions.isOpaque(flow)
+            else {
+                continue
+            }
+            analyser.sessions.passOver(flow, at: moment, into: &analyser.books)
+            analyser.books.closed(flow)
+        }
+    }
+}
