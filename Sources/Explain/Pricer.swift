@@ -328,7 +328,8 @@ public final class Pricer {
     private static func word(_ error: PricingError) -> String {
         switch error {
         case .server: error.sqlState ?? "server"
-        case .unsafe: "unsafe"
+        case .unsafe(let finding): "unsafe: \(finding.check.rawValue)"
+        case .parserFailed: "parser failed"
         case .syntax(.tooLarge): "too large"
         case .syntax, .notOneStatement: "not parsed"
         default: "no plan"
