@@ -16,8 +16,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
-
-SEED = int(os.environ.get("PGWEIR_SEED") or random.SystemRandom().randrange(1 << 32))
+from servers.options import LONG, SEED  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -31,23 +30,19 @@ def pytest_configure(config):
 
 
 def pytest_report_header():
-    return f"PGWEIR_SEED={SEED} PGWEIR_LONG={os.environ.get('PGWEIR_LONG', '')}"
+    return f"PGWEIR_SEED={SEED} PGWEIR_LONG={int(LONG)}"
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.get_closest_marker("long") and not is_long():
+        if item.get_closest_marker("long") and not LONG:
             item.add_marker(pytest.mark.skip(reason="only in full runs: PGWEIR_LONG=1"))
-
-
-def is_long():
-    return os.environ.get("PGWEIR_LONG") == "1"
 
 
 @pytest.fixture
 def long():
     """Whether full counts are asked for."""
-    return is_long()
+    return LONG
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import signal
 
 from servers import cache, process
 from servers.process import Folder, Log, free_port, wait_for
+from servers.wire import Connection
 
 VERSIONS = ("14", "15", "16", "17", "18")
 
@@ -67,6 +68,10 @@ class Postgres:
     def conninfo(self, user="admin", database="postgres", **more):
         return " ".join(f"{name}={value}" for name, value in
                         {"host": self.address, "port": self.port, "user": user, "dbname": database, **more}.items())
+
+    def connect(self, user="admin", database="postgres", by_socket=False, **settings):
+        """A session by the protocol; over the Unix socket no tap sees it."""
+        return Connection(self.folder.path if by_socket else self.address, self.port, user, database, **settings)
 
     def environment(self, user="admin", database="postgres"):
         return {"PGHOST": self.address, "PGPORT": str(self.port), "PGUSER": user, "PGDATABASE": database,
