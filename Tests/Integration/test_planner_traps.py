@@ -94,14 +94,15 @@ def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
         if answer is None:
             unanswered.append(statement.text)
         methods[answer["method"] if answer else "ended"] += 1
-        for tag in judge.trips():
-            trips.setdefault(tag, []).append((statement.text, answer))
+        for tag, query in judge.trips().items():
+            trips.setdefault(tag, []).append((statement.text, answer, query))
     traces = judge.traces()
     asker.close()
     print(f"PostgreSQL {trapped.primary.version} {kind}: {len(trapped.valid)} asked, {dict(methods)}; "
           f"{sum(map(len, trips.values()))} trips of {len(trips)} forms")
     for tag, found in sorted(trips.items()):
-        print(f"  {tag}: {len(found)}, such as {found[0][0][:300]!r} -> {found[0][1] and found[0][1].get('failure', found[0][1]['method'])}")
+        text, answer, query = found[0]
+        print(f"  {tag}: {len(found)}, such as {text[:300]!r} -> {answer and answer.get('failure', answer['method'])}; the server was at {query!r}")
     assert not trips, sorted(trips)
     assert not traces
     assert not unanswered, f"{len(unanswered)} statements end the process, such as {unanswered[0]!r}"

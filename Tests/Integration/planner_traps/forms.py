@@ -40,6 +40,7 @@ def form(name, setup="", **more):
 
 # Functions of constants, which are folded.
 form("literal", int=["m.{z}(1)", "m.{z}(1 + 1)", "m.{z}(-1)", "m.{z}(1)::int"])
+form("literal_new", int=["m.{z}(0x1F)", "m.{z}(1_000)", "m.{z}(0b1)", "m.{z}(0o7)"], first=16)
 form("noarg", "create function m.{z}0() returns int immutable language plpgsql as 'begin return m.{z}(1); end'", int=["m.{z}0()", "(m.{z}0())"])
 form("null", int=["m.{z}(null)", "m.{z}(null::int)", "m.{z}(x => null)"],
      setup="drop function m.{z}(int); create function m.{z}(x int) returns int immutable language plpgsql as "
@@ -108,7 +109,7 @@ form("json_cast", "create type m.{z}e as enum ('sad'); create function m.{z}j(m.
 form("overloaded_function", "create schema {z}; grant usage on schema {z} to public; create function {z}.lower(bool) returns int immutable language plpgsql as 'begin return m.{z}(1); end'; "
      "create function {z}.upper(m.t) returns int stable language sql as 'select m.{z}(1)'", path="{z}, m, public",
      int=["lower(true)", "lower(null::bool)", "{z}.lower(true)", "upper(x)", "x.upper"])
-form("overloaded_operator", "create schema {z}; grant usage on schema {z} to public; create function m.{z}o(bool, int) returns bool immutable language plpgsql as 'begin return m.{z}(1) = 1; end'; "
+form("overloaded_operator", "create schema {z}; grant usage on schema {z} to public; create function m.{z}o(bool, int) returns bool immutable language plpgsql as 'begin perform m.{z}(1); return true; end'; "
      "create operator {z}.= (leftarg = bool, rightarg = int, function = m.{z}o)", path="{z}, m, public",
      bool=["true = null::int", "true = 1", "true in (null::int)", "true = any (array[null]::int[])", "(true, true) = (true, null::int)",
            "true is distinct from null::int", "nullif(true, null::int)", "case true when null::int then true else false end"])
@@ -151,6 +152,15 @@ form("range_difference", "create function m.{z}s(float8, float8) returns float8 
            "exists (select from m.{z}t y where y.r <@ m.{z}r(pi(), null))", "exists (select from m.{z}t y where y.r << m.{z}r(pi(), pi() * pi()))",
            "exists (select from m.{z}t y where y.r && '[1,5)')"])
 form("domain_default", "create domain m.{z}d as int default m.{z}(1); create table m.{z}t(id int, a m.{z}d)", relation="m.{z}t", writes="insert")
+form("json_constructor", "create type m.{z}e as enum ('sad'); create function m.{z}j(m.{z}e) returns json immutable language plpgsql as "
+     "'begin perform m.{z}(1); return null; end'; create cast (m.{z}e as json) with function m.{z}j(m.{z}e)", first=16,
+     bool=["x.b = json_array(enum_first(null::m.{z}e))::text", "x.b = json_object('a': enum_first(null::m.{z}e))::text",
+           "x.b = json_object('a' value enum_last(null::m.{z}e) absent on null)::text", "x.b = json_array('sad'::m.{z}e null on null)::text"])
+form("json_scalar", "create type m.{z}e as enum ('sad'); create function m.{z}j(m.{z}e) returns json immutable language plpgsql as "
+     "'begin perform m.{z}(1); return null; end'; create cast (m.{z}e as json) with function m.{z}j(m.{z}e)", first=17,
+     bool=["x.b = json_scalar(enum_first(null::m.{z}e))::text", "x.b = json_serialize(json_scalar('sad'::m.{z}e))"])
+form("parameters", DOMAIN + "create type m.{z}c as (a m.{z}d); create function m.{z}t(m.{z}d) returns int immutable language sql as 'select 1'",
+     any=["$1::m.{z}d", "m.{z}d($1)", "m.{z}t($1)", "$1::m.{z}c", "($1::m.{z}c).a", "$1::m.{z}d[]", "m.{z}(1 + coalesce($1, 1))", "m.{z}t(null)"])
 form("json_record", "create domain m.{z}d as bool check (m.{z}(1) = 1); create type m.{z}c as (f1 m.{z}d)",
      bool=["x.b = json_populate_record(null::m.{z}c, to_json(row(true)))::text", "x.b = jsonb_populate_record(null::m.{z}c, '{\"f1\": true}')::text",
            "exists (select from json_populate_recordset(null::m.{z}c, '[{\"f1\": true}]'))",
@@ -201,7 +211,8 @@ for position, (name, restrict, join) in enumerate([
          bool=[f"x.a operator(m.{sign}) 5", f"x.a {sign} 5", f"x.c {sign} true", f"exists (select from m.u y where y.a {sign} x.a)",
                f"x.c operator(m.{sign}) (true and true)", f"x.a {sign} any (array[1, 2])", f"not (x.c {sign} true)", f"x.c {sign} any (array[true])",
                f"exists (select from m.u y join m.t w on w.a operator(m.{sign}) y.a)", f"x.a in (select y.a from m.u y where y.c {sign} true)",
-               f"true {sign} x.c"])
+               f"true {sign} x.c", f"x.a {sign} any (select y.a from m.u y)", f"x.a {sign} all (select y.a from m.u y where y.c {sign} x.c)",
+               f"(select y.a from m.u y order by y.a {sign} y.id limit 1) = x.a", f"x.c {sign} (x.a is null)", f"x.c {sign} null"])
 for name, restrict, join in [("like", "likesel", "likejoinsel"), ("regex", "regexeqsel", "regexeqjoinsel")]:
     sign = "~" + {"like": "|", "regex": "#"}[name] + "~"
     form("operator_" + name, "create function m.{z}o(text, text) returns bool immutable language plpgsql as 'begin return m.{z}(1) = 1; end'; "
@@ -234,8 +245,8 @@ form("ts_stat", int=["(select count(*)::int from ts_stat('select to_tsvector(m.{
 
 # A search_path that puts the tenant's schemas before pg_catalog.
 SHADOW_OPERATOR = ("create schema {z}; grant usage on schema {z} to public; create function {z}.o(int, int) returns bool immutable language plpgsql as "
-                   "'begin return m.{z}(1) = 1; end'; create function {z}.t(pg_catalog.text, pg_catalog.text) returns bool immutable language plpgsql as "
-                   "'begin return m.{z}(1) = 1; end'; ")
+                   "'begin perform m.{z}(1); return true; end'; create function {z}.t(pg_catalog.text, pg_catalog.text) returns bool immutable language plpgsql as "
+                   "'begin perform m.{z}(1); return true; end'; ")
 form("shadow_equals", SHADOW_OPERATOR + "create operator {z}.= (leftarg = int, rightarg = int, function = {z}.o, restrict = eqsel, join = eqjoinsel)",
      path="{z}, m, public, pg_catalog",
      bool=["null::int = null::int", "1 = 1", "1 in (1, 2)", "null::int in (null)", "1 is distinct from 2", "null::int is not distinct from null::int",
@@ -336,6 +347,10 @@ form("composite_column", DOMAIN + "create type m.{z}c as (a m.{z}d); create tabl
 form("foreign_table", "create server {z}s foreign data wrapper postgres_fdw options (host '{socket}', port '{port}', dbname 'shop', use_remote_estimate 'true'); "
      "create user mapping for public server {z}s options (user 'z_far', password 'z'); create foreign table m.{z}t(id int, a int) server {z}s "
      "options (schema_name 'm', table_name 't')", relation="m.{z}t", writes="all", marker="user=z_far")
+form("foreign_partition", "create server {z}s foreign data wrapper postgres_fdw options (host '{socket}', port '{port}', dbname 'shop', use_remote_estimate "
+     "'true'); create user mapping for public server {z}s options (user 'z_far2', password 'z'); create table m.{z}t(id int, a int) partition by range (id); "
+     "create foreign table m.{z}f partition of m.{z}t for values from (0) to (1000) server {z}s options (schema_name 'm', table_name 't')", relation="m.{z}t",
+     marker="user=z_far2")
 form("assignment_cast", "create type m.{z}e as enum ('sad'); create function m.{z}i(m.{z}e) returns int immutable language plpgsql as 'begin return m.{z}(1); "
      "end'; create cast (m.{z}e as int) with function m.{z}i(m.{z}e) as assignment",
      statements=["insert into m.w(id, a) values (1, 'sad'::m.{z}e)", "update m.w set a = null::m.{z}e", "insert into m.w(id, a) select 1, null::m.{z}e",
@@ -353,6 +368,11 @@ form("merge", "create table m.{z}t(id int, a int default m.{z}(1))", first=15, s
      "merge into m.w x using m.u y on x.id = y.id when matched and m.{z}(null) is null then delete",
      "merge into m.w x using m.u y on x.id = y.id and m.{z}(1) = 1 when matched then do nothing"])
 form("several_statements", statements=["select 1; select m.{z}(1)", "select m.{z}(1); select 1", ";;select m.{z}(null)"])
+form("built_in_effects", int=["pg_current_xact_id()::text::int", "txid_current()::int", "length(set_config('application_name', 'TRIPPED', false))",
+     "length(pg_read_file('PG_VERSION'))", "nextval('m.tripped_times')::int", "length(pg_sleep(9)::text)", "length(pg_advisory_lock(4242, 7)::text)",
+     "pg_terminate_backend(pg_backend_pid())::int", "length(lo_import('/etc/hosts')::text)", "length(pg_notify('a', 'b')::text)", "pg_stat_file('base')::text::int",
+     "length(pg_logical_emit_message(false, 'a', 'b')::text)", "length(current_setting('data_directory'))", "pg_cancel_backend(1)::int",
+     "pg_advisory_xact_lock(4242, 7)::text::int", "pg_ls_dir('.')::int", "length(pg_get_viewdef('m.z_viewv'::regclass))"])
 form("utility", statements=["do $$ begin perform m.{z}(1); end $$", "create index on m.t((m.{z}(1) + id))", "create table m.{z}n(a int check (a > m.{z}(1)))",
      "alter table m.t add column {z}n int default m.{z}(1)", "analyze m.t(a)", "create view m.{z}n as select m.{z}(1)", "explain (analyze) select m.{z}(1)",
      "execute {z}p(m.{z}(1))", "refresh materialized view m.z_index_of_matviewv", "create rule r as on insert to m.t do also select m.{z}(1)",

@@ -27,9 +27,9 @@ create table m.tripped_rows(tag text);
 """
 # All that outlives a rollback, a read-only transaction and a standby is tried; the log is what none of it can take back.
 WIRE = """
-create function m.tripped(tag text) returns void language plpgsql as $f$
+create function m.tripped(tag text) returns void language plpgsql set search_path = pg_catalog, pg_temp as $f$
 begin
-    raise log 'TRIPPED % session_user=% current_user=%', tag, session_user, current_user;
+    raise log 'TRIPPED % session_user=% current_user=% query=%', tag, session_user, current_user, pg_catalog.left(pg_catalog.current_query(), 60);
     if session_user <> 'mallory' then
         perform set_config('application_name', 'TRIPPED ' || tag, false), pg_advisory_lock(4242, hashtext(tag));
         begin
@@ -41,6 +41,8 @@ begin
     end if;
 end $f$
 """
+# Several statements, and what is analysed only when it is run: Parse says nothing of them.
+UNCHECKED = {"several_statements", "utility"}
 CONTROLS = ["select x.id from m.t x where x.a = 5", "select count(*) from m.t join m.u using (id) where t.b like 'x%'", "update m.t set a = 1 where id = 5",
             "insert into m.w(id, a) values (1, 2)", "select a, sum(id) over (order by a) from m.u order by a limit 5"]
 
@@ -50,7 +52,7 @@ def trap(server):
     server.ask("create database shop")
     server.ask(f"create role {TENANT} login; create schema m authorization {TENANT}; grant usage on schema m to public; "
                f"grant create on database shop to {TENANT}; create extension postgres_fdw; grant usage on foreign data wrapper postgres_fdw to {TENANT}", "shop")
-    server.ask("create role z_far login")
+    server.ask("create role z_far login; create role z_far2 login")
     with open(ROLE, encoding="utf-8") as file:
         server.ask(file.read(), "shop")
     tenant = server.connect(TENANT, "shop")
@@ -77,7 +79,7 @@ def trap(server):
     return missing
 
 
-SETTINGS = {"log_connections": "on", "constraint_exclusion": "on", "max_connections": 60}
+SETTINGS = {"log_connections": "on", "constraint_exclusion": "on", "max_connections": 60, "autovacuum": "off"}
 
 
 class Judge:
@@ -97,15 +99,14 @@ class Judge:
         return text
 
     def trips(self, by_tenant=False):
-        """Names of the forms whose tripwires went off."""
+        """The forms whose tripwires went off, each with the beginning of the query that the server was at."""
         return self.tripped(self.read(), by_tenant)
 
     @staticmethod
     def tripped(text, by_tenant=False):
-        found = {tag for tag, user in re.findall(r"TRIPPED (\S+) session_user=(\S+)", text) if (user == TENANT) == by_tenant}
-        if "user=z_far" in text:
-            found.add("foreign_table")
-        return found
+        by = TENANT if by_tenant else EXPLAINER
+        found = {tag: query for tag, user, query in re.findall(r"TRIPPED (\S+) session_user=(\S+) current_user=\S+ query=(.*)", text) if user == by}
+        return found | {form.name: "a connection" for form in FORMS if form.marker and re.search(form.marker + r"\b", text)}
 
     def traces(self):
         """What is left behind: advisory locks, names of sessions, sequences."""
@@ -131,7 +132,7 @@ def naive(server, statements):
         if statement.path != path:
             path = statement.path
             checker.ask(f"set search_path = {path}")
-        error = None if statement.form in ("several_statements", "utility") else checker.refusal(statement.inner)
+        error = None if statement.form in UNCHECKED else checker.refusal(statement.inner)
         # Types' input functions run while a literal is parsed, and may refuse it: that is a trap too.
         if error and not judge.trips(by_tenant=True):
             refused.setdefault(statement.form, []).append((statement.inner, str(error)))
@@ -141,6 +142,9 @@ def naive(server, statements):
         planner.ask(f"set search_path = {path}")
         judge.read()
         planner.query("explain " + statement.inner)
+        if "$1" in statement.inner:
+            planner.query(f"set plan_cache_mode = force_generic_plan; prepare z_p as {statement.inner}")
+            planner.query("explain execute z_p(null)")
         if statement.form in judge.trips(by_tenant=True):
             live.setdefault(statement.form, []).append(statement)
         planner.close()

@@ -125,7 +125,65 @@ select x.id from m.p x where x.id = {int}
 select x.id from m.p x where x.id in (3, {int}) and {bool}
 select x.id from m.p x join m.p y on x.id = y.id and {bool}
 update m.p x set a = {int} where x.id = {int}
+select substring(x.b from {int} for 2), overlay(x.b placing 'x' from {int}) from m.t x
+select position('x' in ({any})::text), trim(both ({any})::text from x.b) from m.t x
+select x.b collate "C", ({any})::text collate "C" from m.t x
+select extract(year from case when {bool} then x.d end) from m.t x
+select (x.d, x.d) overlaps (x.d, case when {bool} then x.d end) from m.t x
+select now() at time zone ({any})::text from m.t x
+select x.id from m.t x where x.b similar to ({any})::text
+select x.id from m.t x where x.b like 'x' escape ({any})::text
+select x.id from m.t x where x.d > date '2026-01-01' + {int}
+select x.id from m.t x where x.d between symmetric x.d + {int} and current_date
+select x.id from m.t x where x.a = all (array[{int}, x.id])
+select x.id from m.t x where x.arr = array[{int}]
+select x.id from m.t x where x.arr && array[{int}] or x.arr @> array[x.id]
+select x.id from m.t x where x.id = {int} and x.id = {int}
+select x.id from m.t x where (x.id, x.a) in ((1, 2), ({int}, 3))
+select x.id from m.t x where (x.id, x.a) in (select y.id, {int} from m.u y)
+select x.id from m.t x where row(x.id, {int}) is not distinct from row(x.a, 1)
+select x.id from m.t x where x.id in (select y.id from m.u y group by y.id having count(*) > {int})
+select x.id from m.t x where x.a * 2 + {int} > 7
+select x.id from m.t x where x.ctid is not null and {bool}
+select cast({any} as text), cast({int} as numeric(10, 2)) from m.t x
+select sum({int}) filter (where {bool}) over (order by x.id range between unbounded preceding and current row) from m.t x
+select first_value({any}) over (partition by {any}) from m.t x
+select distinct x.a, {any} from m.t x order by 2, 1
+select grouping(x.a), count(*) from m.t x group by cube (x.a, ({any}))
+select x.a, sum({int}) from m.t x group by distinct rollup (x.a), cube (x.b)
+select x.id from (select t.id, {any} as z from m.t t, lateral (select t.*) x) x
+select x.id from m.t x where {bool} order by x.id limit 5 for share skip locked
+select x.id from m.t x where {bool} limit all
+select x.id from m.t x full join m.u y on x.id = y.id where {bool}
+select x.id from (m.t x cross join m.u y) join m.u z on {bool}
 """
+
+# By the version that brought them.
+NEW = {
+    16: """
+select any_value({any}) from m.t x
+select json_array({any}, x.a) from m.t x
+select json_object('a': {any}, 'b': x.id) from m.t x
+select x.j is json object with unique keys from m.t x where {bool}
+""",
+    17: """
+merge into m.t x using m.u y on x.id = y.id when not matched by source and {bool} then delete
+merge into m.t x using m.u y on x.id = y.id when matched then update set a = {int} returning merge_action(), x.id
+merge into m.t x using m.u y on x.id = y.id when matched then do nothing returning {any}
+with w as (merge into m.t x using m.u y on x.id = y.id when matched and {bool} then delete returning x.id) select * from w
+select json_value(x.j, '$.a' passing {int} as z returning int default {int} on empty) from m.t x
+select q.* from m.t x, json_table(x.j, '$' passing {any} as z columns (a int path '$.a' default {int} on error)) q
+select json_exists(x.j, '$.a' passing {any} as z) from m.t x
+select json_serialize(json_scalar({any})) from m.t x
+""",
+    18: """
+update m.t x set a = 1 returning with (old as o, new as n) o.a, n.a, {any}
+update m.t x set a = {int} returning old.a, new.a
+delete from m.t x where {bool} returning old.id
+insert into m.w as x(id, a) select 1, {int} from m.t x returning with (new as n) n.id
+merge into m.t x using m.u y on x.id = y.id and {bool} when matched then update set a = 1 returning with (old as o) o.a, merge_action()
+""",
+}
 
 WITHOUT_ROW = """
 select {any}

@@ -36,6 +36,8 @@ def spell(sql, random, names):
                 text = 'U&"' + "".join(f"\\{ord(letter):04x}" if random.random() < 0.5 else letter for letter in text) + '"'
             elif chosen == "upper":
                 text = text.upper()
+        elif kind == "string" and chosen in ("escaped", "quoted") and parts[place - 1][1][-1:] not in "&'" and len(text) > 2:
+            text = random.choice([text, string(text, random)])
         elif kind == "word" and chosen == "upper":
             text = "".join(random.choice([letter.upper(), letter]) for letter in text)
         elif kind == "space" and chosen == "comments":
@@ -46,3 +48,13 @@ def spell(sql, random, names):
         result.append(text)
         place += 1
     return "".join(result)
+
+
+def string(text, random):
+    """A string constant in another form."""
+    value = text[1:-1]
+    return random.choice([
+        "$$" + value.replace("''", "'") + "$$", "$q$" + value.replace("''", "'") + "$q$", "e'" + value.replace("\\", "\\\\") + "'",
+        "E'" + "".join(f"\\x{ord(letter):02x}" for letter in value.replace("''", "'") if ord(letter) < 128) + "'",
+        "U&'" + "".join(f"\\{ord(letter):04x}" for letter in value.replace("''", "'")) + "'",
+        "'" + value[:1].replace("'", "") + "'\n'" + value[1:] + "'" if "'" not in value else text])

@@ -42,6 +42,7 @@ def fill(position, kind, expression, random):
 def combinations(form, version):
     """(position, inner maker) of a form, each once for each of its uses."""
     rows, bare = positions.lines(positions.WITH_ROW), positions.lines(positions.WITHOUT_ROW)
+    rows += [line for first, text in positions.NEW.items() if version >= first for line in positions.lines(text)]
     for kind, use in form.uses:
         text = form.expand(use)
         for position in rows if re.search(r"\bx\.|\(x\)|::.*\bx\b|\(x", text) else rows + bare:

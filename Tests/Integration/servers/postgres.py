@@ -2,6 +2,7 @@
 """PostgreSQL 14 to 18: a primary, or a standby made by pg_basebackup."""
 import os
 import signal
+import subprocess
 
 from servers import cache, process
 from servers.process import Folder, Log, free_port, wait_for
@@ -19,6 +20,9 @@ class Postgres:
     def __init__(self, version="15", settings=None, source=None, wrap=(), address="127.0.0.1", hba=("host all all samenet trust",)):
         self.version, self.source, self.wrap, self.address = str(version), source, list(wrap), address
         self.bin = cache.postgres_binaries(self.version)
+        # Libraries of a package from the cache find each other by this only.
+        libraries = os.path.join(os.path.dirname(self.bin), "lib")
+        self.paths = {**os.environ, "LD_LIBRARY_PATH": libraries} if self.bin.startswith(cache.root()) else None
         self.user = process.unprivileged()
         self.folder = Folder(f"postgres-{self.version}", self.user)
         self.data = self.folder / "data"
@@ -50,7 +54,7 @@ class Postgres:
         with open(self.log.path, "ab") as log:
             # SIGQUIT is an immediate shutdown: whoever started the server is gone and nobody needs its data.
             self.process = process.start([os.path.join(self.bin, "postgres"), "-D", self.data], self.user, signal.SIGQUIT, self.wrap,
-                                         stdin=-3, stdout=log, stderr=log, cwd=self.folder.path)
+                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder.path, env=self.paths)
         wait_for(self.is_ready, what=f"PostgreSQL {self.version} is ready", process=self.process)
 
     def is_ready(self):
@@ -58,7 +62,7 @@ class Postgres:
 
     def tool(self, program, *arguments, check=True, **more):
         """Runs a program of this server's version beside it."""
-        return process.run([os.path.join(self.bin, program), *arguments], self.user, cwd=self.folder.path, check=check, **more)
+        return process.run([os.path.join(self.bin, program), *arguments], self.user, cwd=self.folder.path, check=check, env=self.paths, **more)
 
     def ask(self, sql, database="postgres", user="admin", check=True):
         """Runs SQL by psql over the Unix socket, which no tap sees; gives its output without the last line's end."""
