@@ -166,9 +166,10 @@ enum AdmissionQuery {
             UNION SELECT p.oprcode::oid FROM classes JOIN pg_opclass o USING (oid)
                 JOIN pg_amop a ON a.amopfamily = o.opcfamily JOIN pg_operator p ON p.oid = a.amopopr
                 WHERE o.oid >= 16384 OR o.opcfamily >= 16384
-            UNION SELECT p.oid FROM types JOIN pg_type t USING (oid) JOIN pg_proc p ON p.oid = ANY (ARRAY[
-                t.typinput, t.typoutput, t.typmodin, t.typmodout, t.typanalyze, (to_jsonb(t) ->> 'typsubscript')::regproc]::oid[])
-                WHERE t.typtype = 'b'),
+            UNION SELECT one FROM types CROSS JOIN LATERAL (
+                SELECT * FROM pg_type WHERE pg_type.oid = types.oid AND typtype = 'b' OFFSET 0) t
+                CROSS JOIN LATERAL unnest(ARRAY[t.typinput, t.typoutput, t.typmodin, t.typmodout, t.typanalyze,
+                    (to_jsonb(t) ->> 'typsubscript')::regproc]::oid[]) one),
 
         named_functions AS (
             SELECT n.name, p.oid FROM function_names n CROSS JOIN LATERAL (

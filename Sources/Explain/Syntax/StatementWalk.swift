@@ -44,6 +44,7 @@ struct StatementWalk {
         // PostgreSQL uses it where nobody wrote it: IN, CASE x WHEN, USING, NULLIF.
         names.operators = [.init(name: "=")]
         walk(statement, .value)
+        if ExpansionWeight(statement).isTooLarge { refuse(.size, "sub-queries that multiply what they compute") }
     }
 
     private mutating func refuse(_ check: SafetyChecks.Name, _ what: String) {
