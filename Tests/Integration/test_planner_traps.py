@@ -78,6 +78,18 @@ def test_the_traps_are_live(trapped):
     assert by_form.total() > 0.5 * len(trapped.valid)
 
 
+def test_harmless_statements_are_priced_beside_them(trapped, pgweir):
+    """A check that refuses everything would pass all other tests; a tenant's names in its own schemas are nothing to others."""
+    asker = trapped.asker(pgweir, "primary")
+    refused = {}
+    for sql in lab.CONTROLS:
+        answer = asker.price(sql, "m, public")
+        if not answer or answer["method"] != "generic":
+            refused[sql] = answer and answer.get("failure")
+    asker.close()
+    assert not refused
+
+
 @pytest.mark.parametrize("kind", ["primary", "standby"])
 def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
     if kind == "standby" and not LONG and trapped.primary.version == "15":
@@ -87,9 +99,6 @@ def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
     asker = trapped.asker(pgweir, kind)
     judge = trapped.judge()
     methods, trips, unanswered = collections.Counter(), {}, []
-    for sql in lab.CONTROLS:
-        answer = asker.price(sql, "m, public")
-        assert answer and answer["method"] == "generic", (sql, answer)
     for statement in trapped.valid:
         answer = asker.price(statement.text, statement.path)
         if answer is None:
