@@ -5,6 +5,7 @@ Ordinary runs take a slice on PostgreSQL 15 and another version; PGWEIR_LONG=1 t
 """
 import collections
 import os
+import random
 
 import pytest
 import servers
@@ -77,6 +78,18 @@ def test_the_traps_are_live(trapped):
     assert by_form.total() > 0.5 * len(trapped.valid)
 
 
+def test_harmless_statements_are_priced_beside_them(trapped, pgweir):
+    """A check that refuses everything would pass all other tests; a tenant's names in its own schemas are nothing to others."""
+    asker = trapped.asker(pgweir, "primary")
+    refused = {}
+    for sql in lab.CONTROLS:
+        answer = asker.price(sql, "m, public")
+        if not answer or answer["method"] != "generic":
+            refused[sql] = answer and answer.get("failure")
+    asker.close()
+    assert not refused
+
+
 @pytest.mark.parametrize("kind", ["primary", "standby"])
 def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
     if kind == "standby" and not LONG and trapped.primary.version == "15":
@@ -86,9 +99,6 @@ def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
     asker = trapped.asker(pgweir, kind)
     judge = trapped.judge()
     methods, trips, unanswered = collections.Counter(), {}, []
-    for sql in lab.CONTROLS:
-        answer = asker.price(sql, "m, public")
-        assert answer and answer["method"] == "generic", (sql, answer)
     for statement in trapped.valid:
         answer = asker.price(statement.text, statement.path)
         if answer is None:
@@ -106,3 +116,68 @@ def test_no_statement_of_a_tenant_runs_its_code(trapped, kind, pgweir):
     assert not trips, sorted(trips)
     assert not traces
     assert not unanswered, f"{len(unanswered)} statements end the process, such as {unanswered[0]!r}"
+
+
+def debug_build(program):
+    """A debug build, which alone can do without a check."""
+    for place in (os.environ.get("PGWEIR_DEBUG"), os.path.join(servers.daemon.CHECKOUT, ".build/debug/pgweir"), program):
+        if place and os.path.exists(place):
+            return place
+    return program
+
+
+@pytest.fixture(scope="module")
+def telling():
+    """A server that logs each text that it is given to parse, before it looks at it."""
+    made = Lab("15")
+    made.primary.ask("alter system set log_min_messages = 'debug2'")
+    made.primary.ask("select pg_reload_conf()")
+    yield made
+    made.primary.stop()
+
+
+def ask_all(made, program, statements, environment=None, enough=None):
+    """Trips and forbidden texts over statements; ends early when `enough` of them are found."""
+    asker = made.asker(program, "primary", environment)
+    judge = lab.Judge(made.primary)
+    trips, reached = set(), []
+    for statement in statements:
+        asker.price(statement.text, statement.path)
+        text = judge.read()
+        trips |= set(judge.tripped(text))
+        reached += [(statement.form, found) for found in judge.forbidden(text)]
+        if enough and (len(trips) + len(reached)) >= enough:
+            break
+    asker.close()
+    return trips, reached
+
+
+def test_nothing_forbidden_reaches_the_server(telling, pgweir):
+    """Prevention, not luck: the text of a trap is not even parsed by the server."""
+    if lab.checks(debug_build(pgweir)) is None:
+        pytest.skip("pending: this build has no allow-list of named checks")
+    statements = generate(15, SEED, COUNT, plain=True)
+    trips, reached = ask_all(telling, pgweir, statements)
+    print(f"PGWEIR_SEED={SEED}: {len(statements)} asked, {len(reached)} reached the server")
+    assert not trips
+    assert not reached, (len(reached), collections.Counter(form for form, _ in reached).most_common(10), reached[0])
+
+
+def test_each_check_is_needed(telling, pgweir):
+    """With any one check switched off a trap trips, or a forbidden text reaches the server: no check is there for show."""
+    program = debug_build(pgweir)
+    names = lab.checks(program)
+    if names is None:
+        pytest.skip("pending: this build has no allow-list of named checks")
+    statements = generate(15, SEED, 12 if LONG else 4, plain=True)
+    if not LONG:
+        names = random.Random(SEED).sample(names, min(2, len(names)))
+    before = ask_all(telling, program, statements)
+    assert before == (set(), []), before
+    idle = []
+    for name in names:
+        trips, reached = ask_all(telling, program, statements, {"PGWEIR_EXPLAIN_WITHOUT": name}, enough=1)
+        print(f"  without {name}: {sorted(trips)} trip, {[form for form, _ in reached]} reach the server")
+        if not trips and not reached:
+            idle.append(name)
+    assert not idle, idle

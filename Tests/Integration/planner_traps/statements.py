@@ -60,8 +60,11 @@ def combinations(form, version):
         yield form.expand(text), None, None
 
 
-def generate(version, seed, most_of_form=None):
-    """Statements for a server, in an order that the seed decides; `most_of_form`: how many of each form (all if None)."""
+def generate(version, seed, most_of_form=None, plain=False):
+    """Statements for a server, in an order that the seed decides; `most_of_form`: how many of each form (all if None).
+
+    `plain`: in the letters in which forms and positions are written, with nothing around them.
+    """
     random = randomness.Random(f"{seed} {version}")
     result = []
     for form in FORMS:
@@ -72,10 +75,10 @@ def generate(version, seed, most_of_form=None):
         names = COLUMNS | set(re.findall(r"\bz_[a-z_0-9]+", form.expand(form.setup + " ".join(text for _, text in form.uses)))) | {f"z_{form.name}"}
         for position, kind, text in found[:most_of_form]:
             inner = position if kind is None else fill(position, kind, text, random)
-            spelled = spell(inner, random, names)
+            spelled = inner if plain else spell(inner, random, names)
             # What adds a column's name to a query must not clash with names that it has already.
             sent = spelled
-            if random.random() < 0.25 and ";" not in inner and form.name != "utility":
+            if not plain and random.random() < 0.25 and ";" not in inner and form.name != "utility":
                 wrappers = list(positions.WRAPPERS)
                 if re.match(r"(select|values|table|with(?!.*(insert|update|delete|merge) ))", inner) and "for update" not in inner:
                     wrappers += positions.QUERY_WRAPPERS * 2

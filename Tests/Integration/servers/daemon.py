@@ -41,7 +41,7 @@ class Daemon:
         self.output = Log(self.folder / "daemon.out")
         self.environment = {**os.environ, "STATE_DIRECTORY": self.state, **(environment or {})}
         options = [str(option) for option in options]
-        given = {"--socket": self.socket, "--state": self.state, "--format": "json"}
+        given = {"--socket": self.socket, "--state": self.state, "--format": "json", "--web.listen-address": "none"}
         self.command = [self.program, "run", *options]
         if server is not None:
             self.command += ["-i", interface, "-p", str(getattr(server, "port", server))]

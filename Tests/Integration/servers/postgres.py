@@ -58,7 +58,7 @@ class Postgres:
         wait_for(self.is_ready, what=f"PostgreSQL {self.version} is ready", process=self.process)
 
     def is_ready(self):
-        return self.tool("pg_isready", "-q", "-h", self.folder.path, "-p", str(self.port), "-d", "postgres", check=False).returncode == 0
+        return self.tool("pg_isready", "-q", "-h", self.folder.path, "-p", str(self.port), "-U", "admin", "-d", "postgres", check=False).returncode == 0
 
     def tool(self, program, *arguments, check=True, **more):
         """Runs a program of this server's version beside it."""
@@ -88,7 +88,7 @@ class Postgres:
 
     def caught_up(self):
         """Waits until all that the primary has written so far is replayed here."""
-        target = self.source.ask("select pg_current_wal_insert_lsn()")
+        target = self.source.ask("select pg_current_wal_flush_lsn()")
         wait_for(lambda: self.ask(f"select pg_last_wal_replay_lsn() >= '{target}'") == "t", what="the standby follows")
 
     def halt(self, first=signal.SIGQUIT):

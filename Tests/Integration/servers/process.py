@@ -49,8 +49,7 @@ class Folder:
         if user and os.getuid() == 0:
             shutil.chown(self.path, user)
         # The servers of a killed owner are ended by the kernel (`start`) and take a moment to close their files.
-        script = ('trap "" INT TERM HUP; cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$0"; sleep 1; '
-                  '[ -e "$0" ] || break; done')
+        script = 'trap "" INT TERM HUP; cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$0"; [ -e "$0" ] || break; sleep 1; done'
         self.watcher = subprocess.Popen(["sh", "-c", script, self.path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, cwd="/", start_new_session=True)
 
