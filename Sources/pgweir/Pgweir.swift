@@ -15,7 +15,8 @@ struct Pgweir: ParsableCommand {
         subcommands: [
             ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
             MirrorCommands.self, CostCommands.self, QuotaCommands.self, GuardCommand.self,
-            AgentCommand.self, ExplainWorkerCommand.self, FingerprintCommand.self, ConfigCommands.self, ReportCommand.self,
+            AgentCommand.self, ExplainWorkerCommand.self, FingerprintCommand.self, ConfigCommands.self,
+            ReportCommand.self,
         ]
     )
 

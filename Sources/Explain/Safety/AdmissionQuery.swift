@@ -219,6 +219,16 @@ enum AdmissionQuery {
             WHERE p.oid >= 16384 AND p.pronargs - p.pronargdefaults <= 1
                 AND p.oid NOT IN (SELECT oid FROM extension_functions)
         UNION ALL
+        -- Where no relation has such a column, x.f can only be f(x).
+        SELECT 'fields', 'function ' || p.oid::regprocedure || ' may be meant by a column', ''
+            FROM unnest($10::text[]) f(name)
+            CROSS JOIN LATERAL (SELECT * FROM pg_proc WHERE proname = f.name::name OFFSET 0) p
+            JOIN path h ON h.oid = p.pronamespace
+            WHERE p.oid >= 16384 AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1
+                AND p.oid NOT IN (SELECT oid FROM extension_functions)
+                AND NOT EXISTS (SELECT FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid
+                    WHERE a.attname = f.name::name AND a.attnum > 0 AND NOT a.attisdropped)
+        UNION ALL
         SELECT 'stored', 'function ' || oid::regprocedure, '' FROM bad_stored
         UNION ALL
         SELECT 'stored', 'expressions that cannot be read', '' FROM trees WHERE tree IS NULL

@@ -14,6 +14,8 @@ struct ExpansionWeight {
     private var largest = 1
     private(set) var isTooLarge = false
 
+    private static let first = ["withClause", "ctes", "larg", "rarg", "fromClause"]
+
     init(_ statement: SyntaxNode) { walk(statement) }
 
     /// Walks over a tree, the inner queries first.
@@ -23,9 +25,8 @@ struct ExpansionWeight {
         case .array(let items): for item in items { walk(item) }
         case .object(let fields):
             // WITH clauses and FROM come before what refers to them.
-            for name in ["withClause", "ctes", "larg", "rarg", "fromClause"] { if let field = fields[name] { walk(field) } }
-            for (name, value) in node.fields
-            where !["withClause", "ctes", "larg", "rarg", "fromClause"].contains(name) { walk(value) }
+            for name in Self.first { if let field = fields[name] { walk(field) } }
+            for (name, value) in node.fields where !Self.first.contains(name) { walk(value) }
             if case .array(let targets)? = fields["targetList"] { note(targets) }
             if let alias = fields["alias"], fields["subquery"] != nil { rename(alias["colnames"]) }
             if let names = fields["aliascolnames"] { rename(names) }
