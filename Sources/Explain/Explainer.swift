@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
-import Fingerprints
 import PostgresClient
 
 /// A statement to be priced.
@@ -11,7 +10,7 @@ public struct PricingRequest: Sendable {
     public var types: [UInt32]
     /// The database it ran in; `nil`: that of the connection string.
     public var database: String?
-    /// The role that ran it; it is logged in as only where that is asked for.
+    /// The role that ran it, whose settings tell the search_path; it is logged in as only where that is asked for.
     public var user: String?
     /// The search_path it ran under, as `SET` takes it; `nil`: the login's own.
     public var searchPath: String?
@@ -38,8 +37,8 @@ public struct PricingRequest: Sendable {
 
 /// A price as the planner gave it, or the class of a statement that it knows no price for.
 public enum PricingResult: Sendable {
-    /// A generic plan, or with `isLiteral` that of the very statement.
-    case plan(Plan, isLiteral: Bool, version: Int)
+    /// A generic plan, by a server of a version such as 150018.
+    case plan(Plan, version: Int)
     /// A class price.
     case fixed(UtilityClass)
 }
@@ -47,8 +46,9 @@ public enum PricingResult: Sendable {
 /// Asks a server what statements cost in general: `Parse`, then `EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE` under
 /// `plan_cache_mode = force_generic_plan`, on PostgreSQL 12 to 18.
 ///
-/// Nothing is executed: every statement goes through the extended protocol, alone, in a READ ONLY transaction, with
-/// timeouts, as a role without rights to change anything; what could run foreign code while it is planned is refused. For one thread.
+/// Nothing is executed, and none of a tenant's code runs: a statement's constants become parameters, and what it names, and
+/// all that this depends on, is judged by our own query before the server parses it (``Admission``). Every statement goes
+/// through the extended protocol, alone, in a READ ONLY transaction, with timeouts. For one thread.
 public final class Explainer {
     /// How it asks.
     public struct Options: Sendable {
@@ -56,40 +56,63 @@ public final class Explainer {
         public var parameters: String
         /// A primary may be asked.
         public var allowsPrimary = false
-        /// Log in as the role that ran the statement: then its rights hold, its functions are its own, and where no
-        /// generic plan is to be had the statement itself may be explained.
+        /// Log in as the role that ran the statement: then its rights and row-level security hold.
         public var asTenant = false
+        /// The program that parses foreign text, and its arguments; `nil`: this process does.
+        public var parserCommand: [String]?
+        /// The checks of statements.
+        public var checks = SafetyChecks.all
 
         /// Options for a connection string.
         public init(parameters: String) { self.parameters = parameters }
     }
 
     private let options: Options
+    private let parser: any StatementParser
     private var sessions: [String: ExplainSession] = [:]
     /// Sessions in the order of their last use.
     private var order: [String] = []
+    /// A process of the server that ended by no means.
+    private var held: HeldBackend?
+    /// How often that happened.
+    public private(set) var heldCount: UInt64 = 0
     /// More databases (or roles) than this are asked in turn.
-    private static let mostSessions = 16
+    private static let maxSessions = 16
 
     /// Answers of the server that a change of the text may cure.
     private static let curable: Set<String> = [
         "42P18", "42803", "42P10", "42725", "42883", "42804", "42P08", "42846", "22P02", "42601", "42809",
     ]
-    private static let mostRepairs = 4
+    private static let maxRepairs = 4
 
     /// An explainer; it connects when it is first asked.
-    public init(_ options: Options) { self.options = options }
+    public init(_ options: Options) {
+        self.options = options
+        parser = options.parserCommand.map { ParserProcess(command: $0) } ?? LocalParser()
+    }
 
     /// The price of a statement.
     public func price(_ request: PricingRequest) throws(PricingError) -> PricingResult {
-        switch try target(of: request) {
-        case .fixed(let utility): return .fixed(utility)
-        case .plan(let text):
-            let statement = try generic(text)
+        let question = ParseRequest(
+            text: request.text,
+            backslashEscapes: request.backslashEscapes,
+            checks: options.checks
+        )
+        switch try parser.parse(question) {
+        case .fixed(let name): return .fixed(UtilityClass(rawValue: name) ?? .unknown)
+        case .notOneStatement: throw .notOneStatement
+        case .failed(let error): throw .syntax(error)
+        case .plan(let statement):
+            if let refusal = statement.refusal { throw .unsafe(refusal) }
+            if held != nil {
+                if let pid = held?.pid, held?.isHeld() == true { throw .backendHeld(pid: pid) }
+                held = nil
+            }
             let session = try session(for: request)
             do throws(PricingError) {
-                return try explain(statement, request, session)
+                return try explain(statement, question, request, session)
             } catch {
+                if error.isTimeout { end(session, request) }
                 if error.isConnectionLost || error.isTimeout { forget(request) }
                 throw error
             }
@@ -122,153 +145,162 @@ public final class Explainer {
         }
     }
 
-    /// The statement with its literals as parameters, as it is sent to the server first.
-    public func genericText(of request: PricingRequest) throws(PricingError) -> [UInt8]? {
-        guard case .plan(let text) = try target(of: request) else { return nil }
-        return try generic(text).render(.init()).text
-    }
-
-    private func target(of request: PricingRequest) throws(PricingError) -> StatementTarget {
-        let text = Self.standardStrings(request)
-        let tokens = LexicalTokens.scan(text)
-        let (kind, node) = try root(text, tokens)
-        return StatementTarget.of(kind, node, text, tokens)
-    }
-
-    /// The statement in standard strings: where backslashes escaped, plain strings become E'' ones.
-    private static func standardStrings(_ request: PricingRequest) -> [UInt8] {
-        guard request.backslashEscapes else { return request.text }
-        var result: [UInt8] = []
-        var place = 0
-        for token in LexicalTokens.scan(request.text, backslashEscapes: true)
-        where token.kind == .string && request.text[token.range.lowerBound] == UInt8(ascii: "'") {
-            result += request.text[place..<token.range.lowerBound] + [UInt8(ascii: "E")]
-            place = token.range.lowerBound
+    /// The statement with its constants as parameters, as it is sent to the server first.
+    func genericText(of request: PricingRequest) throws(PricingError) -> String? {
+        let question = ParseRequest(
+            text: request.text,
+            backslashEscapes: request.backslashEscapes,
+            checks: options.checks
+        )
+        switch try parser.parse(question) {
+        case .plan(let statement):
+            if let refusal = statement.refusal { throw .unsafe(refusal) }
+            return statement.text
+        case .fixed: return nil
+        case .notOneStatement: throw .notOneStatement
+        case .failed(let error): throw .syntax(error)
         }
-        return result + request.text[place...]
-    }
-
-    private func root(_ text: [UInt8], _ tokens: [LexicalToken]) throws(PricingError) -> (String, SyntaxNode) {
-        let statements: [SyntaxNode]
-        do throws(SyntaxError) {
-            statements = try SyntaxTree.statements(text, tokens: tokens)
-        } catch {
-            throw .syntax(error)
-        }
-        guard statements.count == 1, let (kind, node) = statements.first?.unwrapped else { throw .notOneStatement }
-        return (kind, node)
-    }
-
-    private func generic(_ text: [UInt8]) throws(PricingError) -> GenericStatement {
-        let tokens = LexicalTokens.scan(text)
-        let (kind, node) = try root(text, tokens)
-        // What was cut out must be something that EXPLAIN never executes.
-        guard ["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"].contains(kind),
-            !node["intoClause"].exists,
-            let statement = GenericStatement(text, .object([kind: node]), tokens: tokens)
-        else { throw .notOneStatement }
-        return statement
     }
 
     // MARK: The server
 
     private func explain(
-        _ statement: GenericStatement,
+        _ statement: ParsedStatement,
+        _ question: ParseRequest,
         _ request: PricingRequest,
         _ session: ExplainSession
     ) throws(PricingError) -> PricingResult {
-        var style = GenericStatement.Style()
+        var question = question
+        var statement = statement
         var tried: Set<GenericStatement.Style> = []
         var failure = PricingError.badPlan
-        for _ in 0...Self.mostRepairs where tried.insert(style).inserted {
+        for _ in 0...Self.maxRepairs where tried.insert(question.style).inserted {
             do throws(PricingError) {
-                let plan = try ask(statement, style, request, session)
-                return .plan(plan, isLiteral: false, version: session.version)
+                let json = try ask(&statement, question, request, session)
+                guard let plan = try parser.plan(json: json) else { throw .badPlan }
+                return .plan(plan, version: session.version)
             } catch {
                 failure = error
                 guard case .server(.refused(let reason, let state)) = error, Self.curable.contains(state) else { break }
-                style = StatementRepair.next(after: style, state: state, reason: reason, of: statement)
+                question.style = StatementRepair.next(
+                    after: question.style,
+                    state: state,
+                    reason: reason,
+                    of: statement
+                )
             }
         }
-        guard options.asTenant, !failure.isConnectionLost, !failure.isTimeout, statement.hasLiterals,
-            statement.ownParameters == 0
-        else {
-            throw failure
-        }
-        return try explainLiteral(statement, request, session)
+        throw failure
     }
 
     private func ask(
-        _ statement: GenericStatement,
-        _ style: GenericStatement.Style,
+        _ statement: inout ParsedStatement,
+        _ question: ParseRequest,
         _ request: PricingRequest,
         _ session: ExplainSession
-    ) throws(PricingError) -> Plan {
-        let (text, count) = statement.render(style)
-        var found: String?
-        var answer: [[String: String]] = []
-        var name = session.nextName()
-        do throws(PostgresError) {
-            defer { release(name, session) }
-            try session.inReadOnlyTransaction(searchPath: request.searchPath) { () throws(PostgresError) in
-                try session.connection.prepare(
-                    name,
-                    text,
-                    types: known(request.types, of: statement),
-                    seconds: ExplainSession.patience
-                )
-                var types = try session.connection.parameterTypes(of: name, seconds: ExplainSession.patience)
-                if !options.asTenant { found = try SafetyCheck.ask(session, statement.names) }
-                guard found == nil else { return }
-                let bases = try SafetyCheck.baseTypes(session, types)
-                if bases != types {
-                    release(name, session)
-                    name = session.nextName()
-                    types = bases
-                    try session.connection.prepare(name, text, types: bases, seconds: ExplainSession.patience)
-                }
-                let nulls = Array(repeating: "NULL", count: max(types.count, count)).joined(separator: ",")
-                let call = nulls.isEmpty ? name : "\(name)(\(nulls))"
-                answer = try session.execute("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE \(call)")
+    ) throws(PricingError) -> String {
+        var written = statement
+        let name = session.nextName()
+        let json = try session.inReadOnlyTransaction { () throws(PricingError) -> String? in
+            let path = try Self.server { () throws(PostgresError) in
+                if let path = request.searchPath { return path }
+                return try Admission.defaultPath(session, user: request.user)
             }
-        } catch {
-            throw .server(error)
+            guard let listed = SearchPath.names(path, user: request.user) else {
+                throw .server(.refused(reason: "invalid search_path", sqlState: "22023"))
+            }
+            let schemas = SearchPath.effective(listed)
+            let admission = try admit(written.names, schemas, session, locked: false)
+            var question = question
+            question.schemas = admission.schemas
+            guard case .plan(let now) = try parser.parse(question) else { throw .parserFailed }
+            written = now
+            // Where nobody else's names can be found: those of tables and types stand in the text with their schemas.
+            let narrow = ["pg_catalog"] + admission.extensionSchemas.map(GenericStatement.quoted) + ["pg_temp"]
+            let parsePath = options.checks.isOn(.path) ? narrow.joined(separator: ", ") : path
+            return try plan(written, name, request, session, path: parsePath) { () throws(PricingError) in
+                if options.checks.isOn(.recheck) { _ = try admit(written.names, schemas, session, locked: true) }
+            }
         }
-        if let found { throw .unsafe(what: found) }
-        return try Self.plan(in: answer)
+        statement = written
+        release(name, session)
+        guard let json else { throw .badPlan }
+        return json
     }
 
-    private static func plan(in answer: [[String: String]]) throws(PricingError) -> Plan {
-        guard let json = answer.first?.values.first, let plan = Plan(json: json) else { throw .badPlan }
-        return plan
+    private func admit(
+        _ names: StatementNames,
+        _ path: [String],
+        _ session: ExplainSession,
+        locked: Bool
+    ) throws(PricingError) -> Admission {
+        let admission = try Self.server { () throws(PostgresError) in
+            try Admission.ask(session, names, path: path, locked: locked, checks: options.checks)
+        }
+        if let refusal = admission.refusal { throw .unsafe(refusal) }
+        return admission
     }
 
-    /// The statement itself: its functions may run, so only as the tenant whose functions they are.
-    private func explainLiteral(
-        _ statement: GenericStatement,
+    /// Parses under `path`, looks once more, and has it planned.
+    private func plan(
+        _ statement: ParsedStatement,
+        _ name: String,
         _ request: PricingRequest,
-        _ session: ExplainSession
-    ) throws(PricingError) -> PricingResult {
-        var answer: [[String: String]] = []
-        let text = String(decoding: statement.source, as: UTF8.self)
-        do throws(PostgresError) {
-            try session.inReadOnlyTransaction(searchPath: request.searchPath) { () throws(PostgresError) in
-                answer = try session.execute("EXPLAIN (VERBOSE, FORMAT JSON) " + text)
-            }
-        } catch {
-            throw .server(error)
+        _ session: ExplainSession,
+        path: String,
+        recheck: () throws(PricingError) -> Void
+    ) throws(PricingError) -> String? {
+        let isOwn = path == ExplainSession.ownPath
+        func parse(_ types: [UInt32]) throws(PostgresError) -> [UInt32] {
+            let text = Array(statement.text.utf8)
+            if !isOwn { try session.setPath(path) }
+            try session.connection.prepare(name, text, types: types, seconds: ExplainSession.planTimeout)
+            let types = try session.connection.parameterTypes(of: name, seconds: ExplainSession.timeout)
+            if !isOwn { try session.setPath(ExplainSession.ownPath) }
+            return types
         }
-        return .plan(try Self.plan(in: answer), isLiteral: true, version: session.version)
+        let types = try Self.server { () throws(PostgresError) in
+            let types = try parse(Self.known(request.types, of: statement))
+            let bases = try BaseTypes.of(types, session)
+            guard bases != types else { return types }
+            _ = try session.execute("DEALLOCATE \(name)")
+            return try parse(bases)
+        }
+        try recheck()
+        return try Self.server { () throws(PostgresError) in
+            if !isOwn { try session.setPath(path) }
+            let nulls = Array(repeating: "NULL", count: max(types.count, statement.parameters)).joined(separator: ",")
+            let call = nulls.isEmpty ? name : "\(name)(\(nulls))"
+            return try session.connection.execute(
+                "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE \(call)",
+                seconds: ExplainSession.planTimeout
+            ).first?.values.first
+        }
     }
 
-    /// Types from the Parse message, for the statement's own parameters only.
-    private func known(_ types: [UInt32], of statement: GenericStatement) -> [UInt32] {
-        Array(types.prefix(statement.ownParameters))
+    private static func server<Value>(_ body: () throws(PostgresError) -> Value) throws(PricingError) -> Value {
+        do throws(PostgresError) { return try body() } catch { throw .server(error) }
+    }
+
+    /// Types from the Parse message, for the statement's own parameters only: built-in ones, the others are found out.
+    private static func known(_ types: [UInt32], of statement: ParsedStatement) -> [UInt32] {
+        types.prefix(statement.ownParameters).map { $0 < 16_384 ? $0 : 0 }
     }
 
     private func release(_ name: String, _ session: ExplainSession) {
         // In a failed transaction this is refused: then the name is simply never used again.
         _ = try? session.execute("DEALLOCATE \(name)")
+    }
+
+    /// Ends the process of a session that did not answer in time.
+    private func end(_ session: ExplainSession, _ request: PricingRequest) {
+        held = HeldBackend(
+            session.connection.backendPID,
+            options.parameters,
+            database: request.database,
+            user: options.asTenant ? request.user : nil
+        )
+        if held != nil { heldCount &+= 1 }
     }
 
     // MARK: Sessions
@@ -290,7 +322,7 @@ public final class Explainer {
             user: options.asTenant ? request.user : nil,
             allowsPrimary: options.allowsPrimary
         )
-        if order.count >= Self.mostSessions { sessions[order.removeFirst()] = nil }
+        if order.count >= Self.maxSessions { sessions[order.removeFirst()] = nil }
         sessions[key] = session
         order.append(key)
         return session

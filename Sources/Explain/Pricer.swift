@@ -46,6 +46,12 @@ public final class Pricer {
         public var failed: UInt64 = 0
         /// Those of them that were not planned, because that could run foreign code.
         public var unsafe: UInt64 = 0
+        /// The same by the check that refused them.
+        public var refusals: [SafetyChecks.Name: UInt64] = [:]
+        /// Texts over which the parser's process ended, or took too long.
+        public var parserFailures: UInt64 = 0
+        /// Processes of the server that neither their timeout nor a termination ended.
+        public var held: UInt64 = 0
         /// Prices that were asked for again because a table changed, or they were old.
         public var refreshed: UInt64 = 0
         /// Prices that moved by more than a factor of four between two questions.
@@ -158,6 +164,7 @@ public final class Pricer {
             }
             if let answer = ask(explainer, key, question, at: now) { answers.append(answer) }
             busy.charge(Double(Self.steady() &- now) / 1e6)
+            counters.held = explainer.heldCount
         }
         (counters.waiting, counters.age) = (queue.count, Double(queue.age(at: Self.steady())) / 1e9)
         (counters.known, counters.overflow) = (known.count, leftOut &+ queue.overflow)
@@ -285,7 +292,11 @@ public final class Pricer {
                 return nil
             }
             counters.failed &+= 1
-            if case .unsafe = error { counters.unsafe &+= 1 }
+            if case .unsafe(let finding) = error {
+                counters.unsafe &+= 1
+                counters.refusals[finding.check, default: 0] &+= 1
+            }
+            if case .parserFailed = error { counters.parserFailures &+= 1 }
             price.failures = queue.failed(key, at: now)
             price.failure = Self.word(error)
             // A price that was good stays, until the tables are there again; one that never was is the default.
@@ -328,7 +339,8 @@ public final class Pricer {
     private static func word(_ error: PricingError) -> String {
         switch error {
         case .server: error.sqlState ?? "server"
-        case .unsafe: "unsafe"
+        case .unsafe(let finding): "\(StoredPrice.refused): \(finding.check.rawValue)"
+        case .parserFailed: "parser failed"
         case .syntax(.tooLarge): "too large"
         case .syntax, .notOneStatement: "not parsed"
         default: "no plan"

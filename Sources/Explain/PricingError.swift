@@ -16,7 +16,13 @@ public enum PricingError: Error, Equatable, CustomStringConvertible {
     /// It holds several statements or none.
     case notOneStatement
     /// Planning could run code that somebody else than the server's makers wrote.
-    case unsafe(what: String)
+    case unsafe(SafetyFinding)
+    /// The parser's process ended over the text, or did not answer in time.
+    case parserFailed
+    /// The parser's process cannot be started, or ended too often.
+    case parserRests
+    /// A process of the server looks at no cancellation.
+    case backendHeld(pid: Int32)
     /// The plan cannot be read.
     case badPlan
 
@@ -31,7 +37,16 @@ public enum PricingError: Error, Equatable, CustomStringConvertible {
         case .tooOld(let version): "PostgreSQL \(version / 10_000) is too old; 12 or later is needed"
         case .syntax(let error): error.description
         case .notOneStatement: "the text is not exactly one statement"
-        case .unsafe(let what): "planning it could run foreign code: \(what)"
+        case .unsafe(let finding):
+            "planning it could run foreign code or take too long (\(finding.check.rawValue)): \(finding.what)"
+        case .parserFailed: "the parser ended over the text, or took too long; the daemon goes on"
+        case .parserRests:
+            "the parser's process (`pgweir explain-worker`) cannot be started, or ended too often; it is tried again soon"
+        case .backendHeld(let pid):
+            """
+            process \(pid) of the server of --explain ended neither by its timeout nor by pg_terminate_backend; nothing is asked \
+            until it is gone. Look at it in pg_stat_activity
+            """
         case .badPlan: "the server's plan cannot be read"
         }
     }
@@ -48,7 +63,7 @@ public enum PricingError: Error, Equatable, CustomStringConvertible {
     public var isConnectionLost: Bool {
         switch self {
         case .server(.cannotConnect), .isPrimary, .isSuperuser, .tooOld: true
-        case .syntax(.noLibrary), .syntax(.noThread): true
+        case .syntax(.noLibrary), .syntax(.noThread), .parserRests, .backendHeld: true
         // Shutdowns, and conflicts with recovery that end the session.
         case .server(.refused(_, let state)): state.hasPrefix("57P") || state.hasPrefix("08")
         default: false

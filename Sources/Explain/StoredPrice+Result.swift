@@ -9,8 +9,8 @@ extension StoredPrice {
         let hadPrice = method == .generic || method == .literal
         let now: CostUnits
         switch result {
-        case .plan(let plan, let isLiteral, let version):
-            method = isLiteral ? .literal : .generic
+        case .plan(let plan, let version):
+            method = .generic
             // An empty table costs the planner nothing, but somebody must look whether it is empty.
             now = CostUnits(units: max(plan.cost, plan.tables.isEmpty ? 0 : 0.01))
             (rows, width, tables, shape) = (plan.rows, plan.width, plan.tables, plan.shape)

@@ -25,6 +25,11 @@ import Glibc
         ) -> Int32
     let sendPrepare: @convention(c) (Connection, Text, Text, Int32, UnsafePointer<Oid>?) -> Int32
     let sendDescribePrepared: @convention(c) (Connection, Text) -> Int32
+    let sendQueryPrepared:
+        @convention(c) (
+            Connection, Text, Int32, Strings?, UnsafePointer<Int32>?, UnsafePointer<Int32>?, Int32
+        ) -> Int32
+    let backendPID: @convention(c) (Connection) -> Int32
     let serverVersion: @convention(c) (Connection) -> Int32
     let consumeInput: @convention(c) (Connection) -> Int32
     let isBusy: @convention(c) (Connection) -> Int32
@@ -76,6 +81,13 @@ import Glibc
                 "PQsendDescribePrepared",
                 as: (@convention(c) (Connection, Text) -> Int32).self
             ),
+            let sendQueryPrepared = unsafe load(
+                "PQsendQueryPrepared",
+                as: (@convention(c) (
+                    Connection, Text, Int32, Strings?, UnsafePointer<Int32>?, UnsafePointer<Int32>?, Int32
+                ) -> Int32).self
+            ),
+            let backendPID = unsafe load("PQbackendPID", as: (@convention(c) (Connection) -> Int32).self),
             let serverVersion = unsafe load("PQserverVersion", as: (@convention(c) (Connection) -> Int32).self),
             let parameters = unsafe load("PQnparams", as: (@convention(c) (Result) -> Int32).self),
             let parameterType = unsafe load("PQparamtype", as: (@convention(c) (Result, Int32) -> Oid).self),
@@ -104,6 +116,7 @@ import Glibc
         unsafe (self.isNull, self.value) = (isNull, value)
         unsafe (self.sendQueryParams, self.sendPrepare) = (sendQueryParams, sendPrepare)
         unsafe (self.sendDescribePrepared, self.serverVersion) = (sendDescribePrepared, serverVersion)
+        unsafe (self.sendQueryPrepared, self.backendPID) = (sendQueryPrepared, backendPID)
         unsafe (self.parameters, self.parameterType) = (parameters, parameterType)
     }
 

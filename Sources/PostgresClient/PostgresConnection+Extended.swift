@@ -7,6 +7,22 @@ extension PostgresConnection {
     /// The server's version as a number, such as 150004.
     public var serverVersion: Int { unsafe Int(library.serverVersion(connection)) }
 
+    /// The process at the server that serves this connection.
+    public var backendPID: Int32 { unsafe library.backendPID(connection) }
+
+    /// Runs a prepared statement with text parameters; returns the rows, by column name.
+    public func execute(
+        prepared name: String,
+        _ parameters: [String?],
+        seconds: Double
+    ) throws(PostgresError) -> [[String: String]] {
+        let sent = unsafe Self.withOptionalCStrings(parameters) { values in
+            unsafe library.sendQueryPrepared(connection, name, Int32(clamping: parameters.count), values, nil, nil, 0)
+        }
+        guard sent == 1 else { throw failure() }
+        return try unsafe collect(seconds) { rows, result in unsafe rows += read(result) }
+    }
+
     /// Runs one statement with text parameters; returns the rows, by column name.
     ///
     /// A text of several statements is refused by the server.

@@ -43,16 +43,25 @@ public struct PricingStatus: Sendable {
     public var condition: String
     /// Counters by name, in the order they are shown.
     public var values: [(name: String, value: UInt64)]
+    /// Statements that were not planned, by the check that refused them.
+    public var refusals: [(name: String, value: UInt64)]
     /// How long the pattern that waits longest has waited, in seconds.
     public var age: Double
 
     /// A standing.
-    public init(store: String, condition: String, values: [(name: String, value: UInt64)], age: Double) {
+    public init(
+        store: String,
+        condition: String,
+        values: [(name: String, value: UInt64)],
+        refusals: [(name: String, value: UInt64)] = [],
+        age: Double
+    ) {
         (self.store, self.condition, self.values, self.age) = (store, condition, values, age)
+        self.refusals = refusals
     }
 
     var line: String {
-        let shown = ["known", "waiting", "priced", "failed", "unsafe", "server_errors", "store_errors"]
+        let shown = ["known", "waiting", "priced", "failed", "unsafe", "server_errors", "store_errors", "held"]
         return values.filter { shown.contains($0.name) && ($0.value > 0 || $0.name == "known") }
             .map { "\($0.value) \($0.name.replacing("_", with: " "))" }.joined(separator: ", ")
     }
@@ -62,6 +71,9 @@ public struct PricingStatus: Sendable {
         json.field("store_condition", condition)
         json.field("oldest_seconds", age, places: 3)
         for entry in values { json.field(named: entry.name, entry.value) }
+        json.object("refused") { json in
+            for entry in refusals where entry.value > 0 { json.field(named: entry.name, entry.value) }
+        }
     }
 }
 

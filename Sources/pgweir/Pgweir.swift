@@ -15,7 +15,7 @@ struct Pgweir: ParsableCommand {
         subcommands: [
             ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
             MirrorCommands.self, CostCommands.self, QuotaCommands.self, GuardCommand.self,
-            AgentCommand.self, FingerprintCommand.self, ConfigCommands.self, ReportCommand.self,
+            AgentCommand.self, ExplainWorkerCommand.self, FingerprintCommand.self, ConfigCommands.self, ReportCommand.self,
         ]
     )
 
@@ -23,7 +23,7 @@ struct Pgweir: ParsableCommand {
     static func main() {
         do {
             var words = Array(CommandLine.arguments.dropFirst())
-            if ["run", "agent"].contains(words.first) { CrashPrivacy.begin() }
+            if ["run", "agent", ExplainWorkerCommand._commandName].contains(words.first) { CrashPrivacy.begin() }
             try explainingErrors { words = try Launch.expand(words) }
             main(words)
         } catch {

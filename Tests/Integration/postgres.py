@@ -59,10 +59,10 @@ class Server:
             time.sleep(0.1)
         raise RuntimeError("the standby does not follow")
 
-    def file(self, path):
+    def file(self, path, database="postgres"):
         """Runs a file of SQL."""
         with open(path, encoding="utf-8") as file:
-            self.ask(file.read())
+            self.ask(file.read(), database)
 
     def run(self, program, *arguments, check=True):
         subprocess.run(

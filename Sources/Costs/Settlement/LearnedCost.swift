@@ -67,8 +67,12 @@ public struct LearnedCost: Sendable, Equatable {
 
     /// The same where there is no planner's price: the default until three runs were seen, never more than that.
     public func chargeOfUnpriced(atMost fallback: CostUnits) -> CostUnits {
+        min(fallback, chargeByTime(until: fallback))
+    }
+
+    /// The same for what is not to be planned: only its time tells what it costs, also where that is much.
+    public func chargeByTime(until fallback: CostUnits) -> CostUnits {
         guard runs >= 3 else { return fallback }
-        let units = max(Self.floor, exp(time) * Self.unitsPerMillisecond)
-        return min(fallback, CostUnits(units: units))
+        return CostUnits(units: max(Self.floor, exp(time) * Self.unitsPerMillisecond))
     }
 }

@@ -115,9 +115,16 @@ public struct StoredPrice: Sendable, Equatable {
         switch method {
         case .pinned: cost
         case .generic, .literal, .utility: learned.charge(of: cost)
-        case .failed: learned.chargeOfUnpriced(atMost: cost)
+        case .failed:
+            isRefused ? learned.chargeByTime(until: cost) : learned.chargeOfUnpriced(atMost: cost)
         }
     }
+
+    /// What `failure` begins with where the statement is not to be planned.
+    public static let refused = "unsafe"
+
+    /// Whether it was refused before a server saw it, so that no plan will ever tell its price.
+    public var isRefused: Bool { method == .failed && failure.hasPrefix(Self.refused) }
 
     /// Whether rows and bytes are charged on top: a pinned price and an assumed one include them.
     public var isMeasured: Bool { method != .pinned && method != .failed }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fingerprints
 
-/// A statement whose literals can become parameters: what PostgreSQL plans once for all values.
+/// A statement whose constants can become parameters: what PostgreSQL plans once for all values.
 ///
 /// A parameter needs the type that the literal had, or operators and functions are ambiguous, or chosen wrongly. So
 /// numbers are cast by their size, as `make_const` in PostgreSQL's parser types them; strings stay bare, because an
 /// untyped parameter resolves as an unknown literal does; typed literals (`date '…'`) become casts.
-public struct GenericStatement: Sendable, Equatable {
-    /// How literals are written; what an error of the server may change.
-    struct Style: Equatable, Hashable {
-        /// Equal literals are one parameter: `GROUP BY a + 1` needs that.
+struct GenericStatement: Sendable, Equatable {
+    /// How constants are written; what an error of the server may change.
+    struct Style: Equatable, Hashable, Sendable, Codable {
+        /// Equal constants are one parameter: `GROUP BY a + 1` needs that.
         var sharesEqual = false
         /// Strings are cast to text.
         var castsStrings = false
@@ -17,154 +17,171 @@ public struct GenericStatement: Sendable, Equatable {
         var castParameters: Set<Int> = []
     }
 
-    private struct Literal: Equatable {
+    /// A part of the text that is written differently.
+    private struct Edit: Equatable {
+        enum Replacement: Equatable {
+            /// A parameter, with a cast behind (`::int4`) or a type around (`date`), whose name may want a schema.
+            case parameter(cast: String, type: [UInt8]?, typeName: String? = nil)
+            /// Written so.
+            case text(String)
+            /// A relation or type, with the schema that it was found in.
+            case relation(String)
+            case type(String)
+        }
+
         var range: Range<Int>
-        var text: [UInt8]
-        /// `::int4`, or nothing for strings.
-        var cast: String
-        /// `date`, for `date '…'`.
-        var type: [UInt8]?
+        var replacement: Replacement
     }
 
     /// The statement as it was sent.
     let source: [UInt8]
     /// What it uses by name.
     let names: StatementNames
-    private let literals: [Literal]
+    /// Why it is not to be planned.
+    let refusal: SafetyFinding?
+    private let edits: [Edit]
     /// The highest `$n` of the statement itself.
     let ownParameters: Int
 
     /// The most parameters that the protocol can bind.
-    static var mostParameters: Int { 65_535 }
+    static var maxParameters: Int { 65_535 }
 
-    init?(_ source: [UInt8], _ node: SyntaxNode, tokens: [LexicalToken]) {
-        let walk = StatementWalk(node)
-        var literals: [Literal] = []
-        var places: [Int: Int] = [:]
-        for (index, token) in tokens.enumerated() { places[token.range.lowerBound] = index }
-        for site in walk.literals.sorted(by: { $0.location < $1.location }) {
-            guard let index = places[site.location] else { continue }
-            if let literal = Self.literal(site, source, tokens, at: index) { literals.append(literal) }
+    /// - Returns: `nil` for more parameters than can be bound.
+    init?(_ source: [UInt8], _ node: SyntaxNode, tokens: [LexicalToken], checks: SafetyChecks = .all) {
+        let walk = StatementWalk(node, checks: checks)
+        var indices: [Int: Int] = [:]
+        for (index, token) in tokens.enumerated() { indices[token.range.lowerBound] = index }
+        let cutter = SiteCutter(source: source, tokens: tokens)
+        var edits: [Edit] = []
+        var end = 0
+        // The tree shows some sources more than once: that of a multiple assignment for each of its columns.
+        for site in walk.sites.sorted(by: { $0.location < $1.location }) {
+            guard let index = indices[site.location], let edit = Self.edit(site, cutter, at: index),
+                edit.range.lowerBound >= end
+            else { continue }
+            edits.append(edit)
+            end = edit.range.upperBound
         }
         self.source = source
-        self.names = walk.names
-        self.literals = literals
+        self.edits = edits
+        names = walk.names
         ownParameters = walk.highestParameter
-        guard ownParameters + literals.count <= Self.mostParameters else { return nil }
+        guard ownParameters >= 0, ownParameters + edits.count <= Self.maxParameters else { return nil }
+        refusal =
+            walk.refusal
+            ?? Self.leftOver(tokens, source, edits: edits.map(\.range), kept: walk.keptIntegers, checks: checks)
     }
 
-    private static func literal(
-        _ site: LiteralSite,
-        _ source: [UInt8],
+    /// Whether a literal is left that the walk did not see, whatever the tree said of it.
+    private static func leftOver(
         _ tokens: [LexicalToken],
-        at index: Int
-    ) -> Literal? {
-        var index = index
-        var start = site.location
-        let isNegative = tokens[index].kind == .symbol && source[tokens[index].range] == [0x2D]
-        if isNegative { index += 1 }
-        guard tokens.indices.contains(index) else { return nil }
-        let token = tokens[index]
-        var end = token.range.upperBound
-        var type: [UInt8]?
-        switch token.kind {
-        case .number: break
-        case .string where !isNegative: break
-        default: return nil  // A keyword that the grammar makes a constant of, as in extract(year FROM …).
-        }
-        if let typed = site.typed {
-            guard typed.start >= 0, typed.start < start else { return nil }
-            var name = Array(source[typed.start..<start])
-            start = typed.start
-            if typed.isInterval {
-                let last = lastOfInterval(source, tokens, after: index)
-                name += [0x20] + source[end..<last]
-                end = last
+        _ source: [UInt8],
+        edits: [Range<Int>],
+        kept: Set<Int>,
+        checks: SafetyChecks
+    ) -> SafetyFinding? {
+        guard checks.isOn(.literals) else { return nil }
+        var next = 0
+        for (index, token) in tokens.enumerated() {
+            while next < edits.count, edits[next].upperBound <= token.range.lowerBound { next += 1 }
+            if next < edits.count, edits[next].contains(token.range.lowerBound) { continue }
+            switch token.kind {
+            case .string: return SafetyFinding(check: .literals, what: "a literal in a place that is not known here")
+            case .number:
+                let isInteger = token.range.count <= 19 && source[token.range].allSatisfy { (0x30...0x39).contains($0) }
+                let isPrecision = isInteger && LexicalRules.isPrecision(tokens, source, at: index)
+                guard isInteger, kept.contains(token.range.lowerBound) || isPrecision else {
+                    return SafetyFinding(check: .literals, what: "a number in a place that is not known here")
+                }
+            default: break
             }
-            type = name
         }
-        let text = Array(source[start..<end])
-        let cast = token.kind == .number ? numberCast(source[token.range]) : stringCast(source[token.range])
-        return Literal(range: start..<end, text: text, cast: cast, type: type)
+        return nil
     }
 
-    /// Where the qualifiers of `interval '1' day to second(3)` end.
-    private static func lastOfInterval(_ source: [UInt8], _ tokens: [LexicalToken], after index: Int) -> Int {
-        let words: Set<String> = ["year", "month", "day", "hour", "minute", "second", "to"]
-        var end = tokens[index].range.upperBound
-        var next = index + 1
-        var isSecond = false
-        while tokens.indices.contains(next) {
-            let token = tokens[next]
-            let word = String(decoding: source[token.range], as: UTF8.self).lowercased()
-            if token.kind == .word, words.contains(word) {
-                isSecond = word == "second"
-                next += 1
-            } else if isSecond, token.kind == .open, tokens.indices.contains(next + 2) {
-                isSecond = false
-                next += 3
-            } else {
-                break
-            }
-            end = tokens[next - 1].range.upperBound
-        }
-        return end
-    }
-
-    private static func numberCast(_ text: ArraySlice<UInt8>) -> String {
-        let digits = String(decoding: text, as: UTF8.self).replacing("_", with: "").lowercased()
-        for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] where digits.hasPrefix(prefix) {
-            return cast(Int64(digits.dropFirst(2), radix: radix))
-        }
-        return cast(Int64(digits))
-    }
-
-    private static func cast(_ value: Int64?) -> String {
-        guard let value else { return "::numeric" }
-        return value <= 2_147_483_647 ? "::int4" : "::int8"
-    }
-
-    private static func stringCast(_ text: ArraySlice<UInt8>) -> String {
-        switch text.first.map({ $0 | 0x20 }) {
-        // Unquoted, bit means bit(1).
-        case UInt8(ascii: "b"), UInt8(ascii: "x"): return "::pg_catalog.\"bit\""
-        case UInt8(ascii: "n"): return "::pg_catalog.bpchar"
-        default: return ""
+    private static func edit(_ site: StatementSite, _ cutter: SiteCutter, at index: Int) -> Edit? {
+        switch site.kind {
+        case .literal(let typed):
+            guard let literal = cutter.literal(at: index, typed: typed) else { return nil }
+            return Edit(
+                range: literal.range,
+                replacement: .parameter(cast: literal.cast, type: literal.type, typeName: typed?.name)
+            )
+        case .constant:
+            guard let word = cutter.word(index) else { return nil }
+            let cast = word == "null" ? "" : "::pg_catalog.bool"
+            guard ["true", "false", "null"].contains(word) else { return nil }
+            return Edit(range: cutter.tokens[index].range, replacement: .parameter(cast: cast, type: nil))
+        case .valueFunction(let type):
+            let range = cutter.withPrecision(from: index)
+            return Edit(range: range, replacement: .parameter(cast: "::pg_catalog.\(type)", type: nil))
+        case .call(let type):
+            guard let range = cutter.bareCall(from: index) else { return nil }
+            return Edit(range: range, replacement: .parameter(cast: "::pg_catalog.\(type)", type: nil))
+        case .emptyArray:
+            guard let range = cutter.emptyArray(from: index) else { return nil }
+            return Edit(range: range, replacement: .parameter(cast: "", type: nil))
+        case .keyword:
+            guard let word = cutter.keyword(at: index) else { return nil }
+            return Edit(range: cutter.tokens[index].range, replacement: .text(word))
+        case .relation(let name):
+            return cutter.isName(index) ? Edit(range: cutter.tokens[index].range, replacement: .relation(name)) : nil
+        case .type(let name):
+            return cutter.isName(index) ? Edit(range: cutter.tokens[index].range, replacement: .type(name)) : nil
         }
     }
 
     /// Whether it has strings that could be cast.
-    var hasStrings: Bool { literals.contains { $0.cast.isEmpty && $0.type == nil } }
-    /// Whether it has literals at all.
-    var hasLiterals: Bool { !literals.isEmpty }
+    var hasStrings: Bool { edits.contains { $0.replacement == .parameter(cast: "", type: nil) } }
+
+    /// Where relations and types were found that were named without a schema.
+    struct Schemas: Equatable, Sendable, Codable {
+        var relations: [String: String] = [:]
+        var types: [String: String] = [:]
+    }
 
     /// The statement in a style, and how many parameters it has.
-    func render(_ style: Style) -> (text: [UInt8], parameters: Int) {
+    func render(_ style: Style, schemas: Schemas = Schemas()) -> (text: [UInt8], parameters: Int) {
         var result: [UInt8] = []
-        var place = 0
+        var start = 0
         var next = ownParameters
         var shared: [[UInt8]: Int] = [:]
-        for literal in literals {
-            result += source[place..<literal.range.lowerBound]
-            place = literal.range.upperBound
-            let number: Int
-            if style.sharesEqual, let known = shared[literal.text] {
-                number = known
-            } else {
-                next += 1
-                number = next
-                shared[literal.text] = number
+        for edit in edits {
+            result += source[start..<edit.range.lowerBound]
+            start = edit.range.upperBound
+            switch edit.replacement {
+            case .text(let text): result += Array(text.utf8)
+            case .relation(let name):
+                if let schema = schemas.relations[name] { result += Array((Self.quoted(schema) + ".").utf8) }
+                result += source[edit.range]
+            case .type(let name):
+                if let schema = schemas.types[name] { result += Array((Self.quoted(schema) + ".").utf8) }
+                result += source[edit.range]
+            case .parameter(let cast, let type, let typeName):
+                let prefix = typeName.flatMap { schemas.types[$0] }.map { Self.quoted($0) + "." } ?? ""
+                let number: Int
+                let text = Array(source[edit.range])
+                if style.sharesEqual, let known = shared[text] {
+                    number = known
+                } else {
+                    next += 1
+                    number = next
+                    shared[text] = number
+                }
+                result += Array(Self.parameter(number, cast, type.map { Array(prefix.utf8) + $0 }, style).utf8)
             }
-            result += Array(Self.parameter(number, literal.cast, literal.type, style).utf8)
         }
-        result += source[place...]
+        result += source[start...]
         return (result, next)
     }
+
+    /// An identifier in quotes.
+    static func quoted(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
 
     private static func parameter(_ number: Int, _ cast: String, _ type: [UInt8]?, _ style: Style) -> String {
         if let type { return " CAST($\(number) AS \(String(decoding: type, as: UTF8.self)))" }
         if !cast.isEmpty { return " ($\(number)\(cast))" }
         let castsToText = style.castsStrings || style.castParameters.contains(number)
-        return castsToText ? " ($\(number)::text)" : " $\(number)"
+        return castsToText ? " ($\(number)::pg_catalog.text)" : " $\(number)"
     }
 }

@@ -7,7 +7,7 @@ enum StatementRepair {
         after style: GenericStatement.Style,
         state: String,
         reason: String,
-        of statement: GenericStatement
+        of statement: ParsedStatement
     ) -> GenericStatement.Style {
         var next = style
         switch state {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import PostgresClient
 
 /// A connection to the server that is asked for plans, set up so that a statement can do no harm there.
@@ -8,9 +7,17 @@ final class ExplainSession {
     /// Such as 150018.
     let version: Int
     private var serial = 0
+    private var hasAdmission = false
 
-    /// Set by `set_config` after the login, so that neither the connection string nor the role can loosen them.
+    /// Under which all runs that is ours: nobody else's functions and operators are found there.
+    static let ownPath = "pg_catalog, pg_temp"
+
+    /// Set after the login, so that neither the connection string, nor the role, nor the database can loosen them.
+    ///
+    /// The search_path first, and by SET, which looks up no function: the owner of a database may have set another one, in
+    /// which `set_config` is the owner's.
     private static let settings = [
+        ("search_path", ownPath),
         ("default_transaction_read_only", "on"), ("statement_timeout", "1000"), ("lock_timeout", "100"),
         ("idle_in_transaction_session_timeout", "5000"), ("plan_cache_mode", "force_generic_plan"), ("geqo", "on"),
         ("join_collapse_limit", "8"), ("from_collapse_limit", "8"),
@@ -19,7 +26,9 @@ final class ExplainSession {
         ("jit", "off"),
     ]
     /// Seconds for one message; the server's own timeout of 1 s comes first.
-    static let patience = 3.0
+    static let timeout = 3.0
+    /// Seconds for one that the planner works on: after these it did not look at its timeout, and is cancelled from outside.
+    static let planTimeout = 1.5
 
     init(
         _ parameters: String,
@@ -32,21 +41,18 @@ final class ExplainSession {
             connection = try PostgresConnection(
                 parameters,
                 application: "pgweir explain",
-                seconds: Self.patience,
+                seconds: Self.timeout,
                 database: database,
                 user: user
             )
             version = connection.serverVersion
             for (name, value) in Self.settings {
-                _ = try connection.execute(
-                    "SELECT set_config($1, $2, false)",
-                    [name, value],
-                    seconds: Self.patience
-                )
+                let value = name == "search_path" ? value : "'\(value)'"
+                _ = try connection.execute("SET \(name) = \(value)", seconds: Self.timeout)
             }
             let rows = try connection.execute(
                 "SELECT pg_is_in_recovery() AS is_standby, rolsuper FROM pg_roles WHERE rolname = current_user",
-                seconds: Self.patience
+                seconds: Self.timeout
             )
             facts = rows.first ?? [:]
         } catch {
@@ -64,24 +70,44 @@ final class ExplainSession {
     }
 
     func execute(_ sql: String, _ parameters: [String?] = []) throws(PostgresError) -> [[String: String]] {
-        try connection.execute(sql, parameters, seconds: Self.patience)
+        try connection.execute(sql, parameters, seconds: Self.timeout)
+    }
+
+    /// The rows of ``AdmissionQuery``, which is planned once a session.
+    func admission(_ parameters: [String?]) throws(PostgresError) -> [[String: String]] {
+        try connection.execute(prepared: "pgweir_admission", parameters, seconds: Self.timeout)
     }
 
     /// Runs `body` in a transaction that changes nothing and is always rolled back.
     func inReadOnlyTransaction<Value>(
-        searchPath: String?,
-        _ body: () throws(PostgresError) -> Value
-    ) throws(PostgresError) -> Value {
-        _ = try execute("BEGIN TRANSACTION READ ONLY")
+        _ body: () throws(PricingError) -> Value
+    ) throws(PricingError) -> Value {
         do throws(PostgresError) {
-            if let searchPath { _ = try execute("SELECT set_config('search_path', $1, true)", [searchPath]) }
+            if !hasAdmission {
+                try connection.prepare("pgweir_admission", Array(AdmissionQuery.text.utf8), seconds: Self.timeout)
+                hasAdmission = true
+            }
+            _ = try execute("BEGIN TRANSACTION READ ONLY")
+        } catch {
+            throw .server(error)
+        }
+        do throws(PricingError) {
             let value = try body()
-            _ = try execute("ROLLBACK")
+            try rollBack()
             return value
         } catch {
             // A session that does not even take this is given up by the caller.
-            if case .refused = error { _ = try execute("ROLLBACK") }
+            if !error.isConnectionLost, !error.isTimeout { try rollBack() }
             throw error
         }
+    }
+
+    private func rollBack() throws(PricingError) {
+        do throws(PostgresError) { _ = try execute("ROLLBACK") } catch { throw .server(error) }
+    }
+
+    /// Has names looked up along `path` until the transaction ends.
+    func setPath(_ path: String) throws(PostgresError) {
+        _ = try execute("SELECT pg_catalog.set_config('search_path', $1, true)", [path])
     }
 }

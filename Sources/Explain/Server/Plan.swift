@@ -2,7 +2,7 @@
 import Foundation
 
 /// What is kept of a plan that `EXPLAIN (VERBOSE, FORMAT JSON)` gave.
-public struct Plan: Sendable, Equatable {
+public struct Plan: Sendable, Equatable, Codable {
     /// The root's total cost, in planner units.
     public var cost: Double
     /// Rows that the planner expects to be returned, or written.

@@ -15,7 +15,7 @@ struct TableSizes {
             JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname || '.' || c.relname = ANY ($1::text[])
             """,
-            [SafetyCheck.array(names)]
+            [Admission.array(names)]
         )
         var sizes = TableSizes()
         for row in rows {

@@ -3,7 +3,7 @@ import Fingerprints
 import Foundation
 
 /// Why a text has no syntax tree here; PostgreSQL may take it all the same.
-public enum SyntaxError: Error, Equatable, CustomStringConvertible {
+public enum SyntaxError: Error, Equatable, Sendable, Codable, CustomStringConvertible {
     /// libpg_query is not installed.
     case noLibrary
     /// Longer, or with more operators and parentheses, than is safe to parse.

@@ -26,17 +26,21 @@ struct CostExplainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The search_path to plan under.", valueName: "schemas")) var searchPath: String?
     @Option(help: ArgumentHelp("The database, if not that of --explain.", valueName: "name")) var database: String?
     @Option(help: ArgumentHelp("The role to log in as, with --explain-as-tenant.", valueName: "name")) var user: String?
+    @Flag(help: ArgumentHelp("List the checks that a statement passes.", visibility: .hidden)) var listChecks = false
     @Argument(help: "Statements.") var statement: [String] = []
 
     private struct Line: Decodable { var sql: String }
 
     func validate() throws {
-        guard server.explain != nil else {
+        guard server.explain != nil || listChecks else {
             throw ValidationError("Name the server to ask: --explain 'host=… dbname=… user=…'.")
         }
     }
 
     mutating func run() throws {
+        if listChecks {
+            return try Output.write(SafetyChecks.Name.allCases.flatMap { Array($0.rawValue.utf8) + [0x0A] })
+        }
         guard let options = server.options else { return }
         let explainer = Explainer(options)
         var normalizer = Normalizer(hash: .standard)

@@ -18,7 +18,7 @@ struct ExplainArguments: ParsableArguments {
     @Flag(
         help: """
             Log in at --explain as the role that ran the statement (let it in by certificate or password file): then its \
-            own rights, row-level security and functions decide.
+            own rights and row-level security decide.
             """
     )
     var explainAsTenant = false
@@ -39,7 +39,20 @@ struct ExplainArguments: ParsableArguments {
         var options = Explainer.Options(parameters: explain)
         options.allowsPrimary = explainPrimary
         options.asTenant = explainAsTenant
+        // Of the running program, also when a newer one was installed meanwhile.
+        options.parserCommand = ["/proc/self/exe", ExplainWorkerCommand._commandName]
+        options.checks = Self.checks
         return options
+    }
+
+    /// All checks; debug builds take the name of one to leave out, for the test of the checks.
+    private static var checks: SafetyChecks {
+        #if DEBUG
+        if let name = Output.environment("PGWEIR_EXPLAIN_WITHOUT") {
+            return SafetyChecks(without: SafetyChecks.Name(rawValue: name))
+        }
+        #endif
+        return .all
     }
 
     @OptionGroup var keeping: StoreArguments

@@ -58,8 +58,10 @@ final class PricingService: Sendable {
                 ("priced", counters.priced), ("failed", counters.failed), ("unsafe", counters.unsafe),
                 ("refreshed", counters.refreshed), ("drifted", counters.drifted),
                 ("store_errors", counters.storeErrors), ("server_errors", counters.serverErrors),
-                ("overflow", counters.overflow),
+                ("overflow", counters.overflow), ("parser_failures", counters.parserFailures),
+                ("held", counters.held),
             ],
+            refusals: SafetyChecks.Name.allCases.map { ($0.rawValue, counters.refusals[$0] ?? 0) },
             age: counters.age
         )
     }

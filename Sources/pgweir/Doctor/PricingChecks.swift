@@ -19,7 +19,7 @@ enum PricingChecks {
         do throws(PricingError) {
             // A table that everybody may read, so that a plan with a table comes back.
             let request = PricingRequest(text: Array("select relname from pg_catalog.pg_class where oid = 1".utf8))
-            guard case .plan(let plan, _, let version) = try Explainer(options).price(request) else {
+            guard case .plan(let plan, let version) = try Explainer(options).price(request) else {
                 throw .badPlan
             }
             return .fine(

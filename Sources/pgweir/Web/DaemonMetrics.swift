@@ -238,6 +238,21 @@ struct DaemonMetrics {
                 ([("reason", "server")], value("server_errors")),
             ]
         )
+        text.counter(
+            "pgweir_explain_refusals",
+            "Statements that were not planned, by the check that refused them.",
+            pricing.refusals.map { ([("check", $0.name)], Double($0.value)) }
+        )
+        text.counter(
+            "pgweir_explain_parser_failures",
+            "Statements over which the parser's process ended or took too long.",
+            value("parser_failures")
+        )
+        text.counter(
+            "pgweir_explain_held_backends",
+            "Server processes that ignored their timeout and pg_terminate_backend.",
+            value("held")
+        )
         text.counter("pgweir_price_store_errors", "Failures of the store of prices.", value("store_errors"))
         text.counter("pgweir_price_queue_overflow", "Questions that found no room.", value("overflow"))
         text.counter("pgweir_price_drifts", "Prices that moved by more than a factor of four.", value("drifted"))
