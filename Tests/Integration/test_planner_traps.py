@@ -20,7 +20,7 @@ TRAPPED = list(VERSIONS) if LONG else ["15", OTHERS[SEED % len(OTHERS)]]
 # Of each form; there are some 115.
 COUNT = int(os.environ.get("PGWEIR_TRAPS") or (40 if LONG else 2))
 # What no planner runs by itself: they are asked all the same.
-NEVER_LIVE = {"utility", "ts_stat"}
+NEVER_LIVE = {"utility", "ts_stat", "built_in_effects", "json_constructor", "json_scalar"}
 
 
 class Lab:
@@ -70,10 +70,12 @@ def test_the_traps_are_live(trapped):
     for name in sorted(trapped.forms):
         print(f"  {name}: {by_form[name]} live, {len(trapped.refused.get(name, []))} refused")
     dead = {name for name in trapped.forms if not by_form[name]} - NEVER_LIVE
+    # 18 looks at a stored column's expression when it runs the statement.
+    dead -= {"generated"} if trapped.primary.version == "18" else set()
     if LONG:
         assert not dead
     # A slice of two statements a form may miss the positions where a form lives.
-    assert len(dead) < 0.4 * len(trapped.forms), dead
+    assert len(dead) < 0.25 * len(trapped.forms), dead
     assert len(trapped.valid) > 0.9 * trapped.count
     assert by_form.total() > 0.5 * len(trapped.valid)
 
@@ -145,7 +147,8 @@ def ask_all(made, program, statements, environment=None, enough=None):
         asker.price(statement.text, statement.path)
         text = judge.read()
         trips |= set(judge.tripped(text))
-        reached += [(statement.form, found) for found in judge.forbidden(text)]
+        if statement.form not in lab.UNRESOLVED:
+            reached += [(statement.form, found) for found in judge.forbidden(text)]
         if enough and (len(trips) + len(reached)) >= enough:
             break
     asker.close()

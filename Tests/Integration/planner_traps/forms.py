@@ -68,6 +68,10 @@ form("sql_deep", "create function m.{z}1(int) returns int language sql as 'selec
      "create function m.{z}4(int) returns int language sql as 'select m.{z}3($1)'", int=["m.{z}4(x.a)", "m.{z}4(null)", "m.{z}4(1)"])
 form("sql_table", "create function m.{z}t() returns setof int stable language sql as 'select a from m.t where a > m.{z}(1)'",
      int=["(select max(q) from m.{z}t() q)", "(select count(*)::int from m.{z}t())"], bool=["exists (select from m.{z}t())"])
+form("value_functions", "create function m.{z}f(text) returns int immutable language plpgsql as 'begin return m.{z}(1); end'; create type m.{z}e as enum "
+     "('pgweir_explain', 'mallory', 'm.z_domaind')", int=["m.{z}f(current_user)", "m.{z}f(version())", "m.{z}f(enum_last(current_user::text::m.{z}e)::text)",
+                                                         "m.{z}f(current_schema)", "m.{z}f(pg_backend_pid()::text)"],
+     bool=["x.a > m.{z}f(session_user)", "x.a = m.{z}f(enum_first(current_user::text::m.{z}e)::text)", "x.a < m.{z}f(current_database())"])
 form("stable", "create function m.{z}s() returns int stable language plpgsql as 'begin return m.{z}(1); end'",
      int=["m.{z}s()"], bool=["x.a > m.{z}s()", "x.a = m.{z}s()", "x.a between m.{z}s() and m.{z}s()", "x.a = any (array[m.{z}s()])"])
 form("immutable_of_stable", "create function m.{z}d(date) returns int immutable language plpgsql as 'begin return m.{z}(1); end'",
@@ -242,6 +246,27 @@ form("xml_current_schema", "create schema z_current; grant usage on schema z_cur
            "x.a < length(schema_to_xml((current_schemas(false))[1], true, true, true::text)::text)"])
 form("ts_stat", int=["(select count(*)::int from ts_stat('select to_tsvector(m.{z}(1)::text)'))"],
      bool=["ts_rewrite('a'::tsquery, 'select ''a''::tsquery, m.{z}(1)::text::tsquery') is null"])
+
+# A trusted extension is its creator's, who may call what he likes a part of it.
+EXTENSION = "create schema {z}; grant usage on schema {z} to public; create extension if not exists hstore schema {z}; "
+form("extension_aggregate", EXTENSION + DOMAIN + "create aggregate m.{z}a(m.{z}d) (sfunc = array_append, stype = m.{z}d[], initcond = '{1}'); alter extension "
+     "hstore add aggregate m.{z}a(m.{z}d)", any=["(select m.{z}a(null))", "(select m.{z}a(null) from m.u y)", "(select m.{z}a(null) over () from m.u y limit 1)"])
+form("extension_function", "create function m.{z}f(bool) returns bool immutable language plpgsql as 'begin return m.{z}(1) = 1; end'; alter extension hstore add "
+     "function m.{z}f(bool); create function m.{z}h(bool, bool) returns bool immutable language plpgsql as 'begin return m.{z}(1) = 1; end'; "
+     "create operator m.@&@ (leftarg = bool, rightarg = bool, function = m.{z}h); alter extension hstore add function m.{z}h(bool, bool); alter extension hstore add operator m.@&@(bool, bool)",
+     bool=["m.{z}f(true)", "m.{z}f(null)", "true operator(m.@&@) true", "null::bool @&@ true"])
+form("extension_type", DOMAIN + "alter extension hstore add domain m.{z}d; create type m.{z}c as (a m.{z}d); alter extension hstore add type m.{z}c", any=["null::m.{z}d", "m.{z}d(null)", "row(null)::m.{z}c", "'{1}'::m.{z}d[]"])
+form("extension_cast", "create type m.{z}e as enum ('sad'); create function m.{z}i(m.{z}e) returns int immutable language plpgsql as 'begin return m.{z}(1); end'; "
+     "create cast (m.{z}e as int) with function m.{z}i(m.{z}e) as implicit; alter extension hstore add cast (m.{z}e as int); alter extension hstore add "
+     "function m.{z}i(m.{z}e); alter extension hstore add type m.{z}e", any=["'sad'::m.{z}e + 1", "null::m.{z}e::int", "enum_first(null::m.{z}e) + 1"])
+form("extension_schema", "create function z_extension_aggregate.lower(bool) returns int immutable language plpgsql as 'begin return m.{z}(1); end'; create function "
+     "z_extension_aggregate.{z}o(bool, int) returns bool immutable language plpgsql as 'begin perform m.{z}(1); return true; end'; create operator "
+     "z_extension_aggregate.= (leftarg = bool, rightarg = int, function = z_extension_aggregate.{z}o); create domain z_extension_aggregate.int8 as pg_catalog.int8 "
+     "check (m.{z}(1) = 1)", path="z_extension_aggregate, m, public",
+     bool=["exist(hstore(x.b, x.b), x.b) and lower(true) = 1", "hstore(x.b, x.b) ? x.b and (true = null::int)", "(hstore(x.b, x.b) -> x.b) is null and true in (null::int)",
+           "exist(hstore(x.b, x.b), x.b) and lower(null::bool) is null", "exist(hstore(x.b, x.b), x.b) and null::z_extension_aggregate.int8 is null"])
+form("extension_view", DOMAIN + "create aggregate m.{z}a(m.{z}d) (sfunc = array_append, stype = m.{z}d[], initcond = '{1}'); alter extension hstore add aggregate "
+     "m.{z}a(m.{z}d); create view m.{z}v as select id, array_length(m.{z}a(null), 1) as a from m.t group by id", relation="m.{z}v")
 
 # A search_path that puts the tenant's schemas before pg_catalog.
 SHADOW_OPERATOR = ("create schema {z}; grant usage on schema {z} to public; create function {z}.o(int, int) returns bool immutable language plpgsql as "

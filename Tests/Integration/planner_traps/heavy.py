@@ -19,6 +19,12 @@ def statements(n=0):
         "numeric chain in TABLESAMPLE": f"select id as a{n} from m.t tablesample bernoulli ((case when {chain} > 0 then 1 else 2 end))",
         "numeric chain in ON CONFLICT": f"insert into m.w(id) values ({n}) on conflict (id) where {chain} > 0 do nothing",
         "numeric chain of built-in names": "select " + " + ".join(f"power(pi()::numeric, factorial({9 + n % 2})::numeric / 90)" for _ in range(60)),
+        "powers of the time": f"select id as a{n} from m.t where a > div(" + " * ".join(["power(extract(epoch from now()), extract(year from now()))"] * 6) + ", "
+                              + " * ".join(["power(extract(epoch from now()), extract(year from now()))"] * 3) + ")",
+        "much text without a literal": f"select id as a{n} from m.t where b = repeat(version(), pg_backend_pid() * pg_backend_pid())",
+        "factorial of the process id": f"select id as a{n} from m.t where a > factorial(pg_backend_pid())",
+        "padding to the time": f"select id as a{n} from m.t where b = lpad(version(), extract(epoch from now())::int)",
+        "a series to the time": f"select id as a{n} from m.t where a in (select g from generate_series(extract(year from now())::int, extract(epoch from now())::int) g)",
         "factorial": f"select 1 as a{n} limit (case when factorial({30000 + n}) > 0 then 1 else 2 end)",
         "exp, ln and sqrt": f"select 1 as a{n} limit (case when " + " + ".join(f"sqrt(exp({5000 + n + i}::numeric)) * ln({i + 2}::numeric(1000, 900))"
                                                                       for i in range(30)) + " > 0 then 1 else 2 end)",
