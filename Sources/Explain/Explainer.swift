@@ -67,11 +67,14 @@ public final class Explainer {
         public init(parameters: String) { self.parameters = parameters }
     }
 
-    private let options: Options
-    private let parser: any StatementParser
+    let options: Options
+    let parser: any StatementParser
     private var sessions: [String: ExplainSession] = [:]
     /// Sessions in the order of their last use.
     private var order: [String] = []
+    /// Relations whose definitions changed while statements on them were planned, and until when they are left alone.
+    var moving: [String: Double] = [:]
+    static let movingRest = 600.0
     /// A process of the server that ended by no means.
     private var held: HeldBackend?
     /// How often that happened.
@@ -191,105 +194,6 @@ public final class Explainer {
             }
         }
         throw failure
-    }
-
-    private func ask(
-        _ statement: inout ParsedStatement,
-        _ question: ParseRequest,
-        _ request: PricingRequest,
-        _ session: ExplainSession
-    ) throws(PricingError) -> String {
-        var written = statement
-        let name = session.nextName()
-        let json = try session.inReadOnlyTransaction { () throws(PricingError) -> String? in
-            let path = try Self.server { () throws(PostgresError) in
-                if let path = request.searchPath { return path }
-                return try Admission.defaultPath(session, user: request.user)
-            }
-            guard let listed = SearchPath.names(path, user: request.user) else {
-                throw .server(.refused(reason: "invalid search_path", sqlState: "22023"))
-            }
-            let schemas = SearchPath.effective(listed)
-            let admission = try admit(written.names, schemas, session, locked: false)
-            var question = question
-            question.schemas = admission.schemas
-            guard case .plan(let now) = try parser.parse(question) else { throw .parserFailed }
-            written = now
-            // Where nobody else's names can be found: those of tables and types stand in the text with their schemas.
-            let narrow = ["pg_catalog"] + admission.extensionSchemas.map(GenericStatement.quoted) + ["pg_temp"]
-            let parsePath = options.checks.isOn(.path) ? narrow.joined(separator: ", ") : path
-            return try plan(written, name, request, session, path: parsePath) { () throws(PricingError) in
-                if options.checks.isOn(.recheck) { _ = try admit(written.names, schemas, session, locked: true) }
-            }
-        }
-        statement = written
-        release(name, session)
-        guard let json else { throw .badPlan }
-        return json
-    }
-
-    private func admit(
-        _ names: StatementNames,
-        _ path: [String],
-        _ session: ExplainSession,
-        locked: Bool
-    ) throws(PricingError) -> Admission {
-        let admission = try Self.server { () throws(PostgresError) in
-            try Admission.ask(session, names, path: path, locked: locked, checks: options.checks)
-        }
-        if let refusal = admission.refusal { throw .unsafe(refusal) }
-        return admission
-    }
-
-    /// Parses under `path`, looks once more, and has it planned.
-    private func plan(
-        _ statement: ParsedStatement,
-        _ name: String,
-        _ request: PricingRequest,
-        _ session: ExplainSession,
-        path: String,
-        recheck: () throws(PricingError) -> Void
-    ) throws(PricingError) -> String? {
-        let isOwn = path == ExplainSession.ownPath
-        func parse(_ types: [UInt32]) throws(PostgresError) -> [UInt32] {
-            let text = Array(statement.text.utf8)
-            if !isOwn { try session.setPath(path) }
-            try session.connection.prepare(name, text, types: types, seconds: ExplainSession.planTimeout)
-            let types = try session.connection.parameterTypes(of: name, seconds: ExplainSession.timeout)
-            if !isOwn { try session.setPath(ExplainSession.ownPath) }
-            return types
-        }
-        let types = try Self.server { () throws(PostgresError) in
-            let types = try parse(Self.known(request.types, of: statement))
-            let bases = try BaseTypes.of(types, session)
-            guard bases != types else { return types }
-            _ = try session.execute("DEALLOCATE \(name)")
-            return try parse(bases)
-        }
-        try recheck()
-        return try Self.server { () throws(PostgresError) in
-            if !isOwn { try session.setPath(path) }
-            let nulls = Array(repeating: "NULL", count: max(types.count, statement.parameters)).joined(separator: ",")
-            let call = nulls.isEmpty ? name : "\(name)(\(nulls))"
-            return try session.connection.execute(
-                "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE \(call)",
-                seconds: ExplainSession.planTimeout
-            ).first?.values.first
-        }
-    }
-
-    private static func server<Value>(_ body: () throws(PostgresError) -> Value) throws(PricingError) -> Value {
-        do throws(PostgresError) { return try body() } catch { throw .server(error) }
-    }
-
-    /// Types from the Parse message, for the statement's own parameters only: built-in ones, the others are found out.
-    private static func known(_ types: [UInt32], of statement: ParsedStatement) -> [UInt32] {
-        types.prefix(statement.ownParameters).map { $0 < 16_384 ? $0 : 0 }
-    }
-
-    private func release(_ name: String, _ session: ExplainSession) {
-        // In a failed transaction this is refused: then the name is simply never used again.
-        _ = try? session.execute("DEALLOCATE \(name)")
     }
 
     /// Ends the process of a session that did not answer in time.
