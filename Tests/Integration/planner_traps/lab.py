@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 import servers
+from planner_traps import probes
 from planner_traps.forms import FORMS, TENANT
 
 ROLE = os.path.join(servers.daemon.CHECKOUT, "Deploy/sql/explain-role.sql")
@@ -76,6 +77,7 @@ def trap(server):
             _, errors = tenant.query(setup)
             if errors:
                 missing[form.name] = str(errors[0])
+    tenant.ask(probes.SETUP)
     # However the role's rights are given, it may plan what the tenant has.
     tenant.ask("do $$ declare s text; begin for s in select nspname from pg_namespace where nspowner = current_user::regrole loop execute "
                f"format('grant usage on schema %I to {EXPLAINER}; grant select, insert, update, delete on all tables in schema %I to {EXPLAINER}', s, s); "
