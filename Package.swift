@@ -15,6 +15,8 @@ let common: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),  // views that outlive one call, as swift-nio uses them
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+    // Debug builds check every use of a slot's handle by themselves.
+    + (Context.environment["PGWEIR_FUZZ"] == nil ? [] : [.define("SLOT_CHECKS")])
 
 /// A stage: pure, synchronous, imports nothing but `Domain`.
 func stage(_ name: String) -> [Target] {

@@ -13,8 +13,7 @@ extension Reassembler {
         if segment.flags.contains(.syn) {
             guard handshake(flow, segment, payload, into: &sink) else { return }
         } else if isAnswer(segment, to: flow) {
-            end(flow, at: moment, into: &sink)
-            start(flow, segment, payload, into: &sink)
+            restart(conclude(flow, at: moment, into: &sink), segment, payload, into: &sink)
             return
         }
         guard !flows[flow].state.contains(.closed) else {
@@ -66,8 +65,7 @@ extension Reassembler {
                 segment.acknowledgment == flows[flow].candidate &+ 1
             {
                 let candidate = flows[flow].candidate
-                end(flow, at: moment, into: &sink)
-                start(flow, segment, payload, into: &sink)
+                restart(conclude(flow, at: moment, into: &sink), segment, payload, into: &sink)
                 synchronize(flow, lower: !fromLower, at: candidate &+ 1)
                 return false
             }
@@ -90,7 +88,7 @@ extension Reassembler {
             // that begins a little behind it is the old one again, whole, as a second tap saw it.
             let behind = stream.next.distance(after: segment.sequence &+ 1)
             let isCopy = stream.state.contains(.synchronized) && behind >= 0 && behind < Self.shortStream
-            if !isCopy { start(flow, segment, payload, into: &sink) }
+            if !isCopy, let ended = takeEnded(flow) { restart(ended, segment, payload, into: &sink) }
             return false
         }
         let isCopy =
