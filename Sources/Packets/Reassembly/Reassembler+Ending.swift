@@ -48,14 +48,16 @@ extension Reassembler {
         if endedCount > Self.endedKept, let oldest = takeOldestEnded() { forget(oldest) }
     }
 
-    /// The flow of which `segment` starts another connection on the same ports.
-    mutating func restart(
-        _ concluded: consuming ConcludedFlow,
+    /// Starts another connection on the ports of a flow, whose own connection is over now if it was not before.
+    mutating func replace(
+        _ flow: FlowHandle,
         _ segment: Segment,
         _ payload: RawSpan,
         into sink: inout some StreamSink & ~Copyable
     ) {
-        start(concluded.handOver(), segment, payload, into: &sink)
+        let moment = Moment(time: segment.time, ordinal: segment.ordinal)
+        let former = takeEnded(flow) ?? conclude(flow, at: moment, into: &sink)
+        start(former.handOver(), segment, payload, into: &sink)
     }
 
     /// Gives the slot of an ended flow back.
