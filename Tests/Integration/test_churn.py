@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections that come and go by the thousand, floods and scans: the daemon lives and meters everybody exactly."""
+import json
+import os
+import random
+import socket
+import threading
+import time
+
+import churn
+import pytest
+import servers
+from churn import CountingServer, Injector, PacketSession, frame, short_session
+from servers import process, wait_for
+from servers.process import Folder, Log
+
+USERS = ("ann", "ben", "cat", "dan")
+STATISTICS = ("select coalesce(json_object_agg(rolname, calls), '{}') from (select rolname, sum(calls) as calls "
+              "from pg_stat_statements s join pg_roles r on r.oid = s.userid where rolname <> 'admin' group by 1) t")
+
+
+class Relay:
+    def __init__(self, program, upstream):
+        self.program, self.folder, self.port = program, Folder("relay"), servers.free_port()
+        self.control, self.log = self.folder / "relay.sock", Log(self.folder / "log")
+        with open(self.log.path, "ab") as log:
+            self.process = process.start([program, "--listen", f"127.0.0.1:{self.port}", "--upstream", f"127.0.0.1:{upstream}",
+                                          "--control", self.control, "--workers", "1"], stdin=-3, stdout=log, stderr=log)
+        wait_for(lambda: "relaying" in self.log.since(), what="the relay listens", process=self.process)
+
+    def status(self):
+        return json.loads(process.run([self.program, "--status", "--control", self.control]).stdout)
+
+    def stop(self):
+        process.stop(self.process)
+        self.folder.remove()
+
+
+@pytest.fixture
+def relay(pgweir):
+    started = []
+
+    def make(upstream):
+        started.append(Relay(os.path.join(os.path.dirname(pgweir), "pgweir-relay"), upstream))
+        return started[-1]
+    yield make
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def proxy(relay, daemon):
+    """A relay before a server, and a daemon that meters what passes it."""
+    def make(upstream):
+        front = relay(upstream)
+        return front, daemon(None, "--mode", "proxy", "--relay", front.control, "--no-quotas", "--allow-second")
+    return make
+
+
+def counted(status):
+    """Statements by user."""
+    counts = {}
+    for entry in status["report"]["users"]:
+        if entry["user"] and entry["statements"]:
+            counts[entry["user"]] = counts.get(entry["user"], 0) + entry["statements"]
+    return counts
+
+
+def expect(daemon, truth, seconds=60):
+    """Waits until the daemon has counted what the server has, and sees that it lost nothing, then or later."""
+    try:
+        daemon.wait(lambda status: counted(status) == truth, seconds)
+    except TimeoutError:
+        pass
+    status = daemon.status()
+    assert counted(status) == truth
+    capture = status["report"]["capture"]
+    assert capture["gaps"] == 0 and capture["kernel_dropped"] == 0, capture
+    assert not status["report"]["sessions"].get("midstream"), status["report"]["sessions"]
+    return status
+
+
+def statistics(server):
+    return json.loads(server.ask(STATISTICS))
+
+
+def statistics_server(postgres, **more):
+    """A PostgreSQL that counts statements by user."""
+    server = postgres(settings={"shared_preload_libraries": "pg_stat_statements", "max_connections": "200"}, **more)
+    server.ask("create extension pg_stat_statements")
+    for user in (*USERS, "visitor"):
+        server.ask(f"create role {user} login")
+    server.ask("select pg_stat_statements_reset()")
+    return server
+
+
+def take_turns(sessions, count, send):
+    for number in range(count):
+        for session in sessions:
+            send(session, f"select {number}")
+
+
+# Proxy mode
+
+
+def test_proxy_meters_exactly_beside_connections_that_close_one_after_the_other(proxy, long):
+    """More end than are remembered: first with no other open, then beside sessions that stay open."""
+    count = 1_000_000 if long else 10_000
+    server = CountingServer()
+    front, daemon = proxy(server.port)
+    for _ in range(4200):
+        short_session(front.port)
+    daemon.assert_alive()
+    open_ones = [servers.Connection("127.0.0.1", front.port, user) for user in USERS]
+    for number in range(count - 4200):
+        short_session(front.port)
+        if number % 500 == 0:
+            open_ones[number // 500 % len(open_ones)].ask("select 1")
+    later = [servers.Connection("127.0.0.1", front.port, user) for user in USERS]
+    take_turns([*open_ones, *later], 100, servers.Connection.ask)
+    status = expect(daemon, server.statements)
+    assert server.statements["visitor"] == count
+    assert status["report"]["sessions"]["total"] == server.sessions == count + 8
+    for session in [*open_ones, *later]:
+        session.close()
+    server.stop()
+
+
+def test_proxy_meters_churn_as_postgresql_does(postgres, proxy, long):
+    """Several clients come and go at once beside sessions that stay, at a real server."""
+    server = statistics_server(postgres)
+    front, daemon = proxy(server.port)
+    open_ones = [servers.Connection("127.0.0.1", front.port, user) for user in USERS]
+    end = time.monotonic() + (600 if long else 5)
+    done, errors = [], []
+
+    def visit(seed):
+        choose = random.Random(seed)
+        try:
+            while time.monotonic() < end:
+                kind = choose.randrange(4)
+                if kind == 0:
+                    # Gone before a login.
+                    socket.create_connection(("127.0.0.1", front.port), 20).close()
+                elif kind == 1:
+                    with socket.create_connection(("127.0.0.1", front.port), 20) as visitor:
+                        visitor.sendall(churn.SESSION)
+                        assert visitor.recv(1) == b"N"
+                else:
+                    short_session(front.port, statement="select 1" if kind == 2 else None)
+                    done.append(kind)
+        except (OSError, AssertionError) as error:
+            errors.append(error)
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() < end:
+        take_turns(open_ones, 1, servers.Connection.ask)
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    assert not errors
+    later = [servers.Connection("127.0.0.1", front.port, user) for user in USERS]
+    take_turns(later, 100, servers.Connection.ask)
+    expect(daemon, statistics(server))
+    accepted = front.status()["connections"]["accepted"]
+    print(f"{accepted} connections, of which {len(done)} were sessions")
+    for session in [*open_ones, *later]:
+        session.close()
+
+
+# Mirror mode
+
+
+class Wire:
+    """Two namespaces and a cable; at one end a server and a tap, at the other whoever comes."""
+
+    def __init__(self, namespace):
+        self.here, self.there = namespace(), namespace()
+        self.here.join(self.there, "10.99.1.1/24", "10.99.1.2/24")
+        self.injector = Injector(self.here.holder.pid, "cable")
+        hardware = self.there.run("cat", "/sys/class/net/cable/address").stdout.strip()
+        self.hardware = bytes.fromhex(hardware.replace(":", ""))
+
+    def tap(self, daemon, port, *options):
+        """A tap at the far end, which forgets empty connections soon."""
+        self.port = port
+        return daemon(port, "-p", str(servers.free_port()), "--empty-timeout", "2", "--no-quotas", "--allow-second", "--buffer", "512",
+                      *options, interface="cable", wrap=self.there.wrap)
+
+    def connect(self, user):
+        """A session that comes over the cable."""
+        return self.injector.run(lambda _: servers.Connection("10.99.1.2", self.port, user))
+
+    def flood(self, count, address="10.99.1.77", hardware=b"\xff" * 6, start=0):
+        """SYNs from addresses that nobody has."""
+        def body(send):
+            for number in range(start, start + count):
+                source = (f"10.{100 + number // 62500}.{number // 250 % 250}.{1 + number % 250}", 40000)
+                send(frame(source, (address, self.port), 1, 0, churn.SYN, hardware=hardware))
+        self.injector.run(body)
+
+    def scan(self, count, port):
+        """SYNs from ports of an address that answers each SYN-ACK by a reset, as `nmap -sS` does."""
+        def body(send):
+            for number in range(count):
+                send(frame(("10.99.1.1", 20000 + number), ("10.99.1.2", port), 1, 0, churn.SYN, hardware=self.hardware))
+        self.injector.run(body)
+
+
+def test_tap_outlives_a_flood_and_a_scan_and_meters_exactly(postgres, namespace, daemon, long):
+    """Unanswered SYNs, half-open connections and a scan expire beside sessions that stay; then others come."""
+    wire = Wire(namespace)
+    server = statistics_server(postgres, wrap=wire.there.wrap, address="10.99.1.2")
+    tap = wire.tap(daemon, server.port)
+    open_ones = [wire.connect(user) for user in USERS]
+    rounds = 20 if long else 1
+    for number in range(rounds):
+        wire.flood(9500, start=9500 * number)
+        wire.flood(400, "10.99.1.2", wire.hardware, start=300_000)
+        wire.scan(500, server.port)
+        wire.scan(500, int(tap.command[tap.command.index("-p") + 1]))
+        for user in ("visitor",) * 50:
+            wire.connect(user).close()
+        expired = 9000 * (number + 1)
+        while tap.status()["report"]["capture"]["expired_flows"] < expired:
+            take_turns(open_ones, 5, servers.Connection.ask)
+            time.sleep(0.02)
+    later = [wire.connect(user) for user in USERS]
+    take_turns([*open_ones, *later], 100, servers.Connection.ask)
+    status = expect(tap, statistics(server))
+    assert status["report"]["capture"]["evicted_flows"] == 0
+    for session in [*open_ones, *later]:
+        session.close()
+
+
+def test_tap_meters_exactly_beside_connections_that_come_and_go(namespace, daemon, seed, long):
+    """Sessions made packet by packet: some close, some are reset, some are never heard of again, some use ports again."""
+    wire = Wire(namespace)
+    tap = wire.tap(daemon, 5432, "--connections", "8192")
+    count = 1_000_000 if long else 12_000
+    choose = random.Random(seed)
+    truth = dict.fromkeys((*USERS, "visitor"), 0)
+
+    def body(send):
+        server = ("10.99.1.77", 5432)
+        open_ones = [PacketSession(send, ("10.99.1.200", 50000 + place), server, user) for place, user in enumerate(USERS)]
+        began = time.monotonic()
+        for number in range(count):
+            # A few ports are used over and over again, many others once.
+            place = choose.randrange(20) if number % 2 else number
+            client = (f"10.{100 + place // 62500}.{place // 250 % 250}.{1 + place % 250}", 40000)
+            visit = PacketSession(send, client, server, "visitor", 1000 + number * 100_003)
+            visit.query()
+            truth["visitor"] += 1
+            (visit.close if choose.randrange(8) else visit.reset)()
+            if number % 100 == 0:
+                user = number // 100 % len(USERS)
+                open_ones[user].query()
+                truth[USERS[user]] += 1
+            if number % 1000 == 999:
+                # No faster than a tap in a debug build can follow.
+                time.sleep(max(0, began + number / 8000 - time.monotonic()))
+        later = [PacketSession(send, ("10.99.1.201", 50000 + place), server, user) for place, user in enumerate(USERS)]
+        for session in [*open_ones, *later]:
+            for _ in range(100):
+                session.query()
+        for user in USERS:
+            truth[user] += 200
+    wire.injector.run(body)
+    status = expect(tap, truth)
+    assert status["report"]["sessions"]["total"] == count + 8
