@@ -55,8 +55,8 @@ public struct BlockPool: ~Copyable {
     /// Bytes handed out now.
     public private(set) var used = 0
     #if DEBUG || SLOT_CHECKS
-        /// The addresses that are handed out, so that a block that is given back twice is noticed.
-        private var lent: Set<UInt> = []
+    /// The addresses that are handed out, so that a block that is given back twice is noticed.
+    private var lent: Set<UInt> = []
     #endif
 
     /// A pool that hands out at most `budget` bytes.
@@ -101,19 +101,19 @@ public struct BlockPool: ~Copyable {
 
     // Debug and fuzz builds check that each block comes back once, and spoil what is read of it afterwards.
     #if DEBUG || SLOT_CHECKS
-        private mutating func noteLent(_ block: Block) {
-            unsafe lent.insert(UInt(bitPattern: block.base))
-        }
+    private mutating func noteLent(_ block: Block) {
+        unsafe lent.insert(UInt(bitPattern: block.base))
+    }
 
-        private mutating func noteBack(_ block: Block) {
-            guard let base = unsafe block.base else { return }
-            precondition(lent.remove(UInt(bitPattern: base)) != nil, "a block was given back twice")
-            unsafe base.initializeMemory(as: UInt8.self, repeating: 0xDB, count: block.capacity)
-        }
+    private mutating func noteBack(_ block: Block) {
+        guard let base = unsafe block.base else { return }
+        precondition(lent.remove(UInt(bitPattern: base)) != nil, "a block was given back twice")
+        unsafe base.initializeMemory(as: UInt8.self, repeating: 0xDB, count: block.capacity)
+    }
     #else
-        @inline(__always)
-        private func noteLent(_ block: Block) {}
-        @inline(__always)
-        private func noteBack(_ block: Block) {}
+    @inline(__always)
+    private func noteLent(_ block: Block) {}
+    @inline(__always)
+    private func noteBack(_ block: Block) {}
     #endif
 }

@@ -144,41 +144,41 @@ struct SlotOwnerTests {
     }
 
     #if DEBUG || SLOT_CHECKS
-        @Test func `using a slot after it was given back ends the program`() async {
-            await #expect(processExitsWith: .failure) {
-                let (box, first, _) = SlotOwnerTests.handedOn()
-                box.table[first] = 1
-            }
-            await #expect(processExitsWith: .failure) {
-                let (box, _, second) = SlotOwnerTests.handedOn()
-                let slot = box.table.slot(second)
-                box.table.give(second)
-                slot.value = 1
-            }
+    @Test func `using a slot after it was given back ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            let (box, first, _) = SlotOwnerTests.handedOn()
+            box.table[first] = 1
         }
+        await #expect(processExitsWith: .failure) {
+            let (box, _, second) = SlotOwnerTests.handedOn()
+            let slot = box.table.slot(second)
+            box.table.give(second)
+            slot.value = 1
+        }
+    }
 
-        @Test func `giving a slot back twice ends the program`() async {
-            await #expect(processExitsWith: .failure) {
-                let (box, first, _) = SlotOwnerTests.handedOn()
-                box.table.give(first)
-            }
-            await #expect(processExitsWith: .failure) {
-                var table = SlotTable<Int>(limit: 8, blank: 0)
-                _ = table.take()
-                let second = table.take() ?? -1
-                table.give(second)
-                table.give(second)
-            }
+    @Test func `giving a slot back twice ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            let (box, first, _) = SlotOwnerTests.handedOn()
+            box.table.give(first)
         }
+        await #expect(processExitsWith: .failure) {
+            var table = SlotTable<Int>(limit: 8, blank: 0)
+            _ = table.take()
+            let second = table.take() ?? -1
+            table.give(second)
+            table.give(second)
+        }
+    }
 
-        @Test func `giving a block back twice ends the program`() async {
-            await #expect(processExitsWith: .failure) {
-                var pool = BlockPool(budget: 4096)
-                guard let block = pool.take(64), pool.take(64) != nil else { return }
-                pool.give(block)
-                pool.give(block)
-            }
+    @Test func `giving a block back twice ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            var pool = BlockPool(budget: 4096)
+            guard let block = pool.take(64), pool.take(64) != nil else { return }
+            pool.give(block)
+            pool.give(block)
         }
+    }
     #endif
 }
 

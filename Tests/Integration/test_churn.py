@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -179,8 +180,8 @@ class Wire:
         self.here, self.there = namespace(), namespace()
         self.here.join(self.there, "10.99.1.1/24", "10.99.1.2/24")
         self.injector = Injector(self.here.holder.pid, "cable")
-        hardware = self.there.run("cat", "/sys/class/net/cable/address").stdout.strip()
-        self.hardware = bytes.fromhex(hardware.replace(":", ""))
+        link = self.there.run("ip", "-o", "link", "show", "cable").stdout
+        self.hardware = bytes.fromhex(re.search(r"link/ether (\S+)", link).group(1).replace(":", ""))
 
     def tap(self, daemon, port, *options):
         """A tap at the far end, which forgets empty connections soon."""

@@ -77,8 +77,10 @@ struct ReassemblyTrial: ~Copyable {
             return "\(reassembler.openFlowCount) of \(reassembler.flowCount) flows are open, "
                 + "\(model.open.count) of \(model.count) should be"
         }
-        guard counters.flows == model.opened, counters.evicted == model.evicted, counters.expired == model.expired else {
-            return "\(counters) do not agree with \(model.opened) opened, \(model.evicted) evicted, \(model.expired) expired"
+        guard counters.flows == model.opened, counters.evicted == model.evicted, counters.expired == model.expired
+        else {
+            return
+                "\(counters) do not agree with \(model.opened) opened, \(model.evicted) evicted, \(model.expired) expired"
         }
         return nil
     }
@@ -432,7 +434,9 @@ struct ReassemblyTrial: ~Copyable {
 
     /// Time passes, and the table is looked through, as a whole or in part.
     private mutating func expire() {
-        time += Int64.random(in: 1...(Int.random(in: 0..<8, using: &random) == 0 ? 1200 : 70), using: &random) * 1_000_000_000
+        time +=
+            Int64.random(in: 1...(Int.random(in: 0..<8, using: &random) == 0 ? 1200 : 70), using: &random)
+            * 1_000_000_000
         ordinal += 1
         let isWhole = Bool.random(using: &random)
         let count = isWhole ? Int.max : Int.random(in: 1...200, using: &random)

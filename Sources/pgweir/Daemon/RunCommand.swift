@@ -63,7 +63,9 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("Connections followed at once by each worker, half a KiB each at most.", valueName: "count")
     )
     var connections = 1 << 18
-    @Option(help: ArgumentHelp("Forget connections that were silent for so long; in mirror mode.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("Forget connections that were silent for so long; in mirror mode.", valueName: "seconds")
+    )
     var idleTimeout = 86_400
     @Option(
         help: ArgumentHelp("The same of those that never carried a session, such as a scan's.", valueName: "seconds")
