@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 
-SESSION = struct.pack("!ii", 8, 80877103)
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 READY = b"Z" + struct.pack("!i", 5) + b"I"
 ACCEPTED = b"R" + struct.pack("!ii", 8, 0) + READY
 DONE = b"C" + struct.pack("!i", 13) + b"SELECT 1\0" + READY
@@ -23,13 +23,13 @@ def query(text):
     return b"Q" + struct.pack("!i", len(text) + 5) + text.encode() + b"\0"
 
 
-def short_session(port, user="visitor", statement="select 1", address="127.0.0.1"):
-    """One connection from its beginning to its end: a login, perhaps a statement, and the server's end of it."""
+def short_session(port, user="visitor", statements=1, address="127.0.0.1"):
+    """One connection from its beginning to its end: a login, perhaps statements, and the server's end of it."""
     with socket.create_connection((address, port), 20) as end:
         end.sendall(startup(user))
         read_ready(end)
-        if statement:
-            end.sendall(query(statement))
+        for number in range(statements):
+            end.sendall(query(f"select {number}"))
             read_ready(end)
         end.sendall(END)
         while end.recv(4096):
@@ -58,11 +58,11 @@ class CountingServer:
         self.listener.setblocking(False)
         self.selector.register(self.listener, selectors.EVENT_READ)
         self.thread = threading.Thread(target=self.run, daemon=True)
-        self.isOver = False
+        self.is_over = False
         self.thread.start()
 
     def run(self):
-        while not self.isOver:
+        while not self.is_over:
             for key, _ in self.selector.select(0.2):
                 if key.data is None:
                     self.accept()
@@ -92,7 +92,9 @@ class CountingServer:
                 return None
             length = struct.unpack("!i", rest[:4])[0]
             body, state["bytes"] = rest[4:length], rest[length:]
-            if state["user"] is None:
+            if state["user"] is None and body[:4] == SSL_REQUEST[4:]:
+                end.sendall(b"N")
+            elif state["user"] is None:
                 state["user"] = re.search(rb"user\0([^\0]*)", body).group(1).decode()
                 self.sessions += 1
                 end.sendall(ACCEPTED)
@@ -108,9 +110,11 @@ class CountingServer:
         end.close()
 
     def stop(self):
-        self.isOver = True
+        self.is_over = True
         self.thread.join()
-        self.listener.close()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.selector.close()
 
 
 # Packets, as another machine would send them.
@@ -162,6 +166,9 @@ class PacketSession:
 
     def reset(self):
         self.ours(RST)
+
+    def leave(self):
+        """Neither side says that it is over."""
 
 
 class Injector:
