@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-let common: [SwiftSetting] = [
+let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),  // SE-0458: every unsafe use says `unsafe`
     .treatAllWarnings(as: .error),  // SE-0480: own targets only
@@ -15,6 +15,8 @@ let common: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),  // views that outlive one call, as swift-nio uses them
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+/// Fuzzers check every use of a slot's handle, as debug builds do by themselves.
+let common = strict + (Context.environment["PGWEIR_FUZZ"] == nil ? [] : [.define("SLOT_CHECKS")])
 
 /// A stage: pure, synchronous, imports nothing but `Domain`.
 func stage(_ name: String) -> [Target] {

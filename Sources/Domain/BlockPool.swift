@@ -54,6 +54,10 @@ public struct BlockPool: ~Copyable {
     public let budget: Int
     /// Bytes handed out now.
     public private(set) var used = 0
+    #if DEBUG || SLOT_CHECKS
+    /// The addresses that are handed out, so that a block that is given back twice is noticed.
+    private var lent: Set<UInt> = []
+    #endif
 
     /// A pool that hands out at most `budget` bytes.
     public init(budget: Int) {
@@ -72,14 +76,20 @@ public struct BlockPool: ~Copyable {
         let sizeClass = shift - Self.smallestShift
         guard byteCount >= 0, sizeClass < Self.classes, used + (1 << shift) <= budget else { return nil }
         used += 1 << shift
-        if let block = free[sizeClass].popLast() { return block }
+        if let block = free[sizeClass].popLast() {
+            noteLent(block)
+            return block
+        }
         let base = UnsafeMutableRawPointer.allocate(byteCount: 1 << shift, alignment: 16)
-        return unsafe Block(base: base, capacity: 1 << shift)
+        let block = unsafe Block(base: base, capacity: 1 << shift)
+        noteLent(block)
+        return block
     }
 
     /// Takes a block back; large ones are freed at once so that one burst does not stay resident.
     public mutating func give(_ block: Block) {
         guard !block.isNone else { return }
+        noteBack(block)
         used -= block.capacity
         let sizeClass = block.capacity.trailingZeroBitCount - Self.smallestShift
         if block.capacity > 1 << 16 || free[sizeClass].count > 1024 {
@@ -88,4 +98,22 @@ public struct BlockPool: ~Copyable {
             free[sizeClass].append(block)
         }
     }
+
+    // Debug and fuzz builds check that each block comes back once, and spoil what is read of it afterwards.
+    #if DEBUG || SLOT_CHECKS
+    private mutating func noteLent(_ block: Block) {
+        unsafe lent.insert(UInt(bitPattern: block.base))
+    }
+
+    private mutating func noteBack(_ block: Block) {
+        guard let base = unsafe block.base else { return }
+        precondition(lent.remove(UInt(bitPattern: base)) != nil, "a block was given back twice")
+        unsafe base.initializeMemory(as: UInt8.self, repeating: 0xDB, count: block.capacity)
+    }
+    #else
+    @inline(__always)
+    private func noteLent(_ block: Block) {}
+    @inline(__always)
+    private func noteBack(_ block: Block) {}
+    #endif
 }

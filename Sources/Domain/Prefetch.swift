@@ -5,13 +5,11 @@ extension SlotTable {
     /// Brings the record of `handle` near, so that it is there when it is needed; handles of other tables do no harm.
     @inline(__always)
     public func prefetch(_ handle: Int32) {
-        guard UInt32(bitPattern: handle) < UInt32(truncatingIfNeeded: highWater) else { return }
-        let slot = slot(handle)
-        unsafe slot.withAddress { address in
-            for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
-                // Only a hint: nothing is read.
-                unsafe pgweir_prefetch(address + offset)
-            }
+        guard contains(handle) else { return }
+        let address = unsafe UnsafeRawPointer(pointer(place(of: handle)))
+        for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
+            // Only a hint: nothing is read.
+            unsafe pgweir_prefetch(address + offset)
         }
     }
 }

@@ -4,7 +4,11 @@ import Glibc
 /// A growing table of records at stable addresses, reached by small handles and recycled by a free list.
 ///
 /// It grows by slabs, so that growth never copies and never doubles the memory. A handle outside the table traps:
-/// handles come from this table alone, never from bytes of the network.
+/// handles come from this table, or one that it stands beside, and never from bytes of the network.
+///
+/// Where handles are checked, debug and fuzz builds give them a generation: using a slot that was given back, or giving
+/// it back twice, then ends the program even when the slot has a new owner. Other builds pay nothing for that; what may
+/// be late by design asks ``occupant(of:)`` and compares a number of its own.
 @safe public struct SlotTable<Element>: ~Copyable {
     private static var slabShift: Int { 12 }
     private static var slabSize: Int { 1 << slabShift }
@@ -12,18 +16,23 @@ import Glibc
     private let slabs: UnsafeMutablePointer<UnsafeMutablePointer<Element>?>
     private let slabCapacity: Int
     private let blank: Element
-    /// Handles given back, as a stack with room for every slot there is.
+    /// The places of slots given back, as a stack with room for every slot there is.
     private var free: UnsafeMutablePointer<Int32>
     private var freeCount = 0
-    /// How many slots were ever handed out; every handle is smaller.
+    /// How many slots were ever handed out; every place is smaller.
     public private(set) var highWater: Int = 0
+    private let owners: SlotOwners
 
     /// A table of at most `limit` records (rounded up to whole slabs), each starting as a copy of `blank`.
-    public init(limit: Int, blank: Element) {
+    ///
+    /// - Parameter checksHandles: whether using a slot after it was given back is a fault; otherwise a handle is the
+    ///   slot's place in all builds.
+    public init(limit: Int, blank: Element, checksHandles: Bool = false) {
         slabCapacity = max(1, (limit + Self.slabSize - 1) >> Self.slabShift)
         unsafe slabs = .allocate(capacity: slabCapacity)
         unsafe slabs.initialize(repeating: nil, count: slabCapacity)
         unsafe free = .allocate(capacity: Self.slabSize)
+        owners = SlotOwners(slabs: slabCapacity, shift: Self.slabShift, isChecked: checksHandles)
         self.blank = blank
     }
 
@@ -45,10 +54,42 @@ import Glibc
         nonmutating unsafeMutableAddress { unsafe address(handle) }
     }
 
-    /// The slot of `handle`, for many accesses at the price of one; valid as long as the table.
+    /// The slot of `handle`, for many accesses at the price of one; valid until it is given back.
     @inline(__always)
     public func slot(_ handle: Int32) -> Slot<Element> {
-        unsafe Slot(handle: handle, pointer: address(handle))
+        let place = place(of: handle)
+        let pointer = unsafe pointer(place)
+        return unsafe Slot(owner: owners.owner(of: handle, at: place), pointer: pointer)
+    }
+
+    /// Where the slot of `handle` stands: from 0, each another one; -1 for handles that are none.
+    @inline(__always)
+    public func place(of handle: Int32) -> Int32 { owners.place(of: handle) }
+
+    /// Whether `handle` has a place in this table, whoever holds it now.
+    @inline(__always)
+    public func contains(_ handle: Int32) -> Bool {
+        UInt32(bitPattern: place(of: handle)) < UInt32(truncatingIfNeeded: highWater)
+    }
+
+    /// What stands now where `handle`, which may be of long ago, had its slot; `nil` outside the table.
+    ///
+    /// Where handles are checked, debug and fuzz builds say `nil` for a free slot too; others leave that to the record.
+    @inline(__always)
+    public func occupant(of handle: Int32) -> Slot<Element>? {
+        let place = place(of: handle)
+        guard UInt32(bitPattern: place) < UInt32(truncatingIfNeeded: highWater), let current = owners.handle(at: place)
+        else { return nil }
+        return slot(current)
+    }
+
+    /// What stands at a place from 0, as ``occupant(of:)`` says it.
+    @inline(__always)
+    public func occupant(at place: Int) -> Slot<Element>? {
+        guard place >= 0, place < highWater, let current = owners.handle(at: Int32(truncatingIfNeeded: place)) else {
+            return nil
+        }
+        return slot(current)
     }
 
     /// The first `count` slots, which must be in use and no more than a slab holds (4096), as a list.
@@ -63,23 +104,24 @@ import Glibc
         guard freeCount > 0 else { return takeNew() }
         freeCount &-= 1
         // In range: below the count of what was given back.
-        let handle = unsafe free[freeCount]
-        self[handle] = blank
-        return handle
+        let place = unsafe free[freeCount]
+        unsafe pointer(place).pointee = blank
+        return owners.take(place)
     }
 
     @inline(never)
     private mutating func takeNew() -> Int32? {
-        guard highWater < slabCapacity << Self.slabShift, highWater < Int(Int32.max) else { return nil }
+        guard highWater < slabCapacity << Self.slabShift, highWater < SlotOwners.mostPlaces else { return nil }
         let slab = highWater >> Self.slabShift
         if unsafe slabs[slab] == nil {
             unsafe slabs[slab] = .allocate(capacity: Self.slabSize)
+            owners.addSlab(slab)
             growFreeList((slab + 1) << Self.slabShift)
         }
-        let handle = Int32(highWater)
+        let place = Int32(highWater)
         highWater &+= 1
-        unsafe address(handle).initialize(to: blank)
-        return handle
+        unsafe pointer(place).initialize(to: blank)
+        return owners.take(place)
     }
 
     /// Makes room to give back all of `capacity` slots; nothing of it is touched before it is used.
@@ -91,25 +133,31 @@ import Glibc
     }
 
     /// Makes sure that `handle`, given out by another table, is a slot here too; false when it is beyond the limit.
+    ///
+    /// From then on the slot is that of this handle, and of no older one.
     public mutating func include(_ handle: Int32) -> Bool {
-        while highWater <= Int(handle) {
+        while highWater <= Int(place(of: handle)) {
             guard takeNew() != nil else { return false }
         }
+        owners.claim(handle)
         return true
     }
 
-    /// Gives a slot back; its handle may be handed out again.
+    /// Gives a slot back; its place may be handed out again.
     @inline(__always)
     public mutating func give(_ handle: Int32) {
-        precondition(handle >= 0 && freeCount < highWater)
+        let place = place(of: handle)
+        precondition(place >= 0 && freeCount < highWater)
+        owners.give(handle, at: place)
         // In range: there is room for every slot, and fewer than all were given back.
-        unsafe free[freeCount] = handle
+        unsafe free[freeCount] = place
         freeCount &+= 1
     }
 
     /// Gives all slots back; the next ones are handed out in order from 0.
     public mutating func removeAll() {
         blankAll()
+        owners.giveAll(highWater)
         highWater = 0
         freeCount = 0
     }
@@ -123,10 +171,18 @@ import Glibc
 
     @inline(__always)
     private func address(_ handle: Int32) -> UnsafeMutablePointer<Element> {
-        // One comparison covers negative handles too; every slab below the high-water mark is allocated.
-        precondition(UInt32(bitPattern: handle) < UInt32(truncatingIfNeeded: highWater))
-        let slab = Int(handle) >> Self.slabShift
-        return unsafe slabs[slab].unsafelyUnwrapped + (Int(handle) & (Self.slabSize - 1))
+        let place = place(of: handle)
+        let pointer = unsafe pointer(place)
+        owners.owner(of: handle, at: place).check()
+        return unsafe pointer
+    }
+
+    @inline(__always)
+    func pointer(_ place: Int32) -> UnsafeMutablePointer<Element> {
+        // One comparison covers negative places too; every slab below the high-water mark is allocated.
+        precondition(UInt32(bitPattern: place) < UInt32(truncatingIfNeeded: highWater))
+        let slab = Int(place) >> Self.slabShift
+        return unsafe slabs[slab].unsafelyUnwrapped + (Int(place) & (Self.slabSize - 1))
     }
 }
 
@@ -134,28 +190,35 @@ import Glibc
 ///
 /// For local use while the table lives: it stays where it is, but giving the slot back blanks it for its next owner.
 @safe public struct Slot<Element>: BitwiseCopyable {
-    /// The record's handle.
-    public let handle: Int32
+    private let owner: SlotOwner
     private let pointer: UnsafeMutablePointer<Element>
 
     @inline(__always)
-    init(handle: Int32, pointer: UnsafeMutablePointer<Element>) {
-        self.handle = handle
+    init(owner: SlotOwner, pointer: UnsafeMutablePointer<Element>) {
+        self.owner = owner
         unsafe self.pointer = pointer
     }
 
-    /// The record's place in memory, for hints to the processor.
+    /// The record's handle.
     @inline(__always)
-    func withAddress(_ body: (UnsafeRawPointer) -> Void) {
-        unsafe body(UnsafeRawPointer(pointer))
-    }
+    public var handle: Int32 { owner.handle }
+
+    /// Where the record stands in its table, from 0.
+    @inline(__always)
+    public var place: Int32 { owner.place }
 
     /// The record.
     public var value: Element {
         @inline(__always)
-        unsafeAddress { unsafe UnsafePointer(pointer) }
+        unsafeAddress {
+            owner.check()
+            return unsafe UnsafePointer(pointer)
+        }
         @inline(__always)
-        nonmutating unsafeMutableAddress { unsafe pointer }
+        nonmutating unsafeMutableAddress {
+            owner.check()
+            return unsafe pointer
+        }
     }
 }
 
@@ -176,7 +239,8 @@ import Glibc
         get {
             precondition(index >= 0 && index < count)
             // The slab is there: it holds `count` slots in use.
-            return unsafe Slot(handle: Int32(truncatingIfNeeded: index), pointer: base.unsafelyUnwrapped + index)
+            let pointer = unsafe base.unsafelyUnwrapped + index
+            return unsafe Slot(owner: SlotOwner(place: Int32(truncatingIfNeeded: index)), pointer: pointer)
         }
     }
 }

@@ -77,7 +77,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         prices = PriceCache(capacity: 8)
         self.hash = hash
         self.priceList = priceList
-        flows = SlotTable(limit: limit, blank: FlowNote())
+        flows = SlotTable(limit: limit, blank: FlowNote(), checksHandles: true)
         self.recorder = recorder
         _ = principals.take()
     }
@@ -455,7 +455,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     private mutating func record(_ event: StatementEvent) {
-        let note = Int(event.flow) < flows.highWater ? flows[event.flow] : FlowNote()
+        let note = flows.contains(event.flow) ? flows[event.flow] : FlowNote()
         let principal = principals[event.principal]
         recorder.record(
             StatementDetails(

@@ -6,7 +6,7 @@ import Quotas
 /// Login → principal: who pays for a session, and by which numbers names are known.
 extension Books where Recorder: ~Copyable {
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle {
-        let note = Int(flow) < flows.highWater ? flows[flow] : FlowNote()
+        let note = flows.contains(flow) ? flows[flow] : FlowNote()
         // Pools log in over and over: the same login again costs no allocation.
         let (user, database) = (hash.hash(login.user), hash.hash(login.database))
         let application = hash.hash(login.application)
@@ -17,12 +17,12 @@ extension Books where Recorder: ~Copyable {
         )
         let known = knownLogins[key] ?? newLogin(login, user, database, server, note)
         if knownLogins.count < Self.mostNames { knownLogins[key] = known }
-        if Int(flow) < flows.highWater { flows[flow].application = known.application }
+        if flows.contains(flow) { flows[flow].application = known.application }
         return known.principal
     }
 
     mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 {
-        guard Int(flow) < flows.highWater else { return 0 }
+        guard flows.contains(flow) else { return 0 }
         let note = flows[flow]
         let server = hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low)
         let database = UInt64(UInt32(bitPattern: principals[principal].databaseIndex))
@@ -38,7 +38,7 @@ extension Books where Recorder: ~Copyable {
         at moment: Moment
     ) -> PrincipalHandle {
         // Where nodes divide what they book by client, the packets' own word counts.
-        guard !isDivided, Int(flow) < flows.highWater, let user = principals[principal].user,
+        guard !isDivided, flows.contains(flow), let user = principals[principal].user,
             let database = principals[principal].database
         else { return principal }
         let before = principals.count

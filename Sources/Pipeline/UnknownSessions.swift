@@ -85,7 +85,7 @@ extension Shard where Recorder: ~Copyable {
     /// Takes an answer; one for a session that ended or began anew meanwhile is void.
     mutating func settle(_ resolution: SessionResolution, at moment: Moment) {
         let flow = resolution.session.flow
-        guard Int(flow) < analyser.books.flows.highWater, reassembler.isOpen(flow),
+        guard reassembler.isOpen(flow), analyser.books.flows.contains(flow),
             analyser.books.flows[flow].session == resolution.session.number
         else { return }
         guard let identity = resolution.identity else { return giveUp(flow) }

@@ -19,7 +19,7 @@ struct NameTable: ~Copyable {
     private var mask = 255
 
     init(limit: Int) {
-        entries = SlotTable(limit: limit, blank: NamedEntry())
+        entries = SlotTable(limit: limit, blank: NamedEntry(), checksHandles: true)
     }
 
     /// An entry, in place.

@@ -21,7 +21,7 @@ public struct SessionActivity: Sendable, BitwiseCopyable {
 extension Sessions {
     /// What the session of this flow does; `nil` when it is no PostgreSQL session that can be read.
     public mutating func activity(_ flow: FlowHandle) -> SessionActivity? {
-        guard Int(flow) < table.highWater else { return nil }
+        guard table.contains(flow) else { return nil }
         let session = table.slot(flow)
         guard session.value.phase == .ready else { return nil }
         let request = linked(session.value.firstRequest)

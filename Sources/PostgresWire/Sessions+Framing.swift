@@ -10,7 +10,7 @@ extension Sessions {
     /// How far one direction of a session is read.
     @inline(__always)
     mutating func reader(_ session: Slot<Session>, _ side: Direction) -> Slot<MessageReader> {
-        readers.slot(session.handle &* 2 &+ Int32(side.rawValue))
+        readers.slot(session.place &* 2 &+ Int32(side.rawValue))
     }
 
     /// Reads what one side sent: whole messages where they lie, the rest by collecting what is needed of it.

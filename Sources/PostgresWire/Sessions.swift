@@ -32,7 +32,7 @@ public struct Sessions: ~Copyable {
     let limits: SessionLimits
     let hash: KeyedHash
     var table: SlotTable<Session>
-    /// Two a session: the client's and the server's direction.
+    /// Two a session, at twice its place: the client's and the server's direction.
     var readers: SlotTable<MessageReader>
     var requests: SlotTable<Request>
     var names: NameTable
@@ -48,16 +48,16 @@ public struct Sessions: ~Copyable {
     public init(hash: KeyedHash, limits: SessionLimits = SessionLimits()) {
         self.limits = limits
         self.hash = hash
-        table = SlotTable(limit: limits.sessions, blank: Session())
+        table = SlotTable(limit: limits.sessions, blank: Session(), checksHandles: true)
         readers = SlotTable(limit: 2 * limits.sessions, blank: MessageReader())
-        requests = SlotTable(limit: limits.requests, blank: Request())
+        requests = SlotTable(limit: limits.requests, blank: Request(), checksHandles: true)
         names = NameTable(limit: limits.names)
         pool = BlockPool(budget: limits.collectedBytes)
     }
 
     /// A connection was seen for the first time.
     public mutating func opened(_ flow: FlowHandle, isMidstream: Bool) {
-        guard table.include(flow), readers.include(flow &* 2 &+ 1) else { return }
+        guard table.include(flow), readers.include(table.place(of: flow) &* 2 &+ 1) else { return }
         let session = table.slot(flow)
         session.value = Session()
         reset(session, isLost: isMidstream)
@@ -67,20 +67,20 @@ public struct Sessions: ~Copyable {
     /// A connection that is of no interest from now on, because what passes on it is counted elsewhere: a pooler's to a server.
     public mutating func passOver(_ flow: FlowHandle, at moment: Moment, into sink: inout some SessionSink & ~Copyable)
     {
-        guard Int(flow) < table.highWater else { return }
+        guard table.contains(flow) else { return }
         closed(flow, isKnown: false, at: moment, into: &sink)
         counters.pooled += 1
     }
 
     /// Whether this connection is encrypted, passed over, or not PostgreSQL.
     public mutating func isOpaque(_ flow: FlowHandle) -> Bool {
-        Int(flow) >= table.highWater || table.slot(flow).value.phase == .opaque
+        !table.contains(flow) || table.slot(flow).value.phase == .opaque
     }
 
     /// Whether what the client says on this connection is read; of one that began before the capture, a message must have
     /// been found, as it may be encrypted.
     public mutating func isRead(_ flow: FlowHandle) -> Bool {
-        guard Int(flow) < table.highWater else { return false }
+        guard table.contains(flow) else { return false }
         let session = table.slot(flow)
         switch session.value.phase {
         case .opaque: return false
@@ -92,7 +92,7 @@ public struct Sessions: ~Copyable {
     /// Somebody else pays for a session that began before the capture, from its next answer on; false if it is none, or
     /// its login was seen.
     public mutating func attribute(_ flow: FlowHandle, to principal: PrincipalHandle) -> Bool {
-        guard Int(flow) < table.highWater else { return false }
+        guard table.contains(flow) else { return false }
         let session = table.slot(flow)
         guard session.value.phase == .ready, session.value.flags.contains(.midstream),
             !session.value.flags.contains(.attributed)
@@ -107,14 +107,14 @@ public struct Sessions: ~Copyable {
 
     /// Whether nothing is known of this session yet: no StartupMessage came, and no boundary of a message was found.
     public mutating func isBlank(_ flow: FlowHandle) -> Bool {
-        Int(flow) >= table.highWater || table.slot(flow).value.phase == .fresh
+        !table.contains(flow) || table.slot(flow).value.phase == .fresh
     }
 
     /// Bytes of this session come soon: it is brought near.
     @inline(__always)
     public mutating func prefetch(_ flow: FlowHandle) {
         table.prefetch(flow)
-        readers.prefetch(flow &* 2)
+        readers.prefetch(table.place(of: flow) &* 2)
     }
 
     /// The next bytes of one direction.
@@ -125,7 +125,7 @@ public struct Sessions: ~Copyable {
         at moment: Moment,
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
-        guard Int(flow) < table.highWater else { return .drop }
+        guard table.contains(flow) else { return .drop }
         now = moment
         let session = table.slot(flow)
         switch session.value.phase {
@@ -148,7 +148,7 @@ public struct Sessions: ~Copyable {
         at moment: Moment,
         into sink: inout some SessionSink & ~Copyable
     ) -> Interest {
-        guard Int(flow) < table.highWater else { return .drop }
+        guard table.contains(flow) else { return .drop }
         now = moment
         let session = table.slot(flow)
         switch session.value.phase {
@@ -172,7 +172,7 @@ public struct Sessions: ~Copyable {
         at moment: Moment,
         into sink: inout some SessionSink & ~Copyable
     ) {
-        guard Int(flow) < table.highWater else { return }
+        guard table.contains(flow) else { return }
         now = moment
         let session = table.slot(flow)
         abandonRequests(session, isKnown: isKnown, &sink)

@@ -113,6 +113,82 @@ struct SlotTableTests {
     }
 }
 
+/// In debug and fuzz builds a slot that is given back cannot be used, nor given back again, unnoticed.
+struct SlotOwnerTests {
+    /// A table of which slot 0 had two owners one after the other, and their handles.
+    private static func handedOn() -> (table: Box, first: Int32, second: Int32) {
+        let box = Box()
+        let first = box.table.take() ?? -1
+        box.table.give(first)
+        return (box, first, box.table.take() ?? -1)
+    }
+
+    private final class Box {
+        var table = SlotTable<Int>(limit: 8, blank: 42, checksHandles: true)
+    }
+
+    @Test func `a slot's place stays, whoever owns it`() {
+        let (box, first, second) = Self.handedOn()
+        #expect(box.table.place(of: first) == 0 && box.table.place(of: second) == 0)
+        #expect(box.table.contains(first) && box.table.contains(second) && !box.table.contains(-1))
+        #expect(box.table.occupant(of: first)?.handle == second && box.table.occupant(at: 0)?.handle == second)
+        #expect(box.table.occupant(at: 1) == nil && box.table.occupant(of: -1) == nil)
+        #expect(box.table.slot(second).place == 0 && box.table[second] == 42)
+    }
+
+    @Test func `a table beside another takes its handles, each instead of the last`() {
+        let (box, _, second) = Self.handedOn()
+        let beside = SlotTable<Int>.beside(second)
+        #expect(beside == 7)
+        #expect(box.table.count == 1)
+    }
+
+    #if DEBUG || SLOT_CHECKS
+    @Test func `using a slot after it was given back ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            let (box, first, _) = SlotOwnerTests.handedOn()
+            box.table[first] = 1
+        }
+        await #expect(processExitsWith: .failure) {
+            let (box, _, second) = SlotOwnerTests.handedOn()
+            let slot = box.table.slot(second)
+            box.table.give(second)
+            slot.value = 1
+        }
+    }
+
+    @Test func `giving a slot back twice ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            let (box, first, _) = SlotOwnerTests.handedOn()
+            box.table.give(first)
+        }
+        await #expect(processExitsWith: .failure) {
+            var table = SlotTable<Int>(limit: 8, blank: 0)
+            _ = table.take()
+            let second = table.take() ?? -1
+            table.give(second)
+            table.give(second)
+        }
+    }
+
+    @Test func `giving a block back twice ends the program`() async {
+        await #expect(processExitsWith: .failure) {
+            var pool = BlockPool(budget: 4096)
+            guard let block = pool.take(64), pool.take(64) != nil else { return }
+            pool.give(block)
+            pool.give(block)
+        }
+    }
+    #endif
+}
+
+extension SlotTable where Element == Int {
+    fileprivate static func beside(_ handle: Int32) -> Int {
+        var table = SlotTable<Int>(limit: 8, blank: 7, checksHandles: true)
+        return table.include(handle) ? table[handle] : 0
+    }
+}
+
 struct BlockPoolTests {
     @Test func `the budget is never exceeded and comes back`() {
         var pool = BlockPool(budget: 4096)

@@ -68,7 +68,7 @@ struct RelayedFlowTests {
         let first = try #require(bench.open(1))
         bench.close(first, 1)
         let second = try #require(bench.open(2))
-        #expect(second == first, "the place is used again")
+        #expect(bench.reassembler.placeCount == 1, "the place is used again")
         bench.deliver(first, 1, .client, "late")
         bench.skip(first, 1, 10)
         bench.close(first, 1)

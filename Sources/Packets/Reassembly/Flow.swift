@@ -2,6 +2,7 @@
 import Domain
 
 /// One direction of a connection.
+// In this order there is no padding: every connection has two.
 struct Stream: BitwiseCopyable {
     /// The sequence number of the next byte to deliver.
     var next: UInt32 = 0
@@ -13,13 +14,13 @@ struct Stream: BitwiseCopyable {
     var held: Int32 = -1
     /// Payload bytes of the held segments.
     var heldBytes: Int32 = 0
-    /// Segments of the flow seen since the stream began to wait for bytes.
-    var waitCount: UInt16 = 0
     /// Where a far-away segment that may be the start of a jump would go on.
     var strayNext: UInt32 = 0
-    var strayCount: UInt8 = 0
     /// Where the stream waits.
     var waitingAt: UInt32 = 0
+    /// Segments of the flow seen since the stream began to wait for bytes.
+    var waitCount: UInt16 = 0
+    var strayCount: UInt8 = 0
     var state = State(rawValue: 0)
     /// When the stream began to wait for bytes.
     var waitSince = Timestamp.epoch
@@ -50,13 +51,15 @@ struct Flow: BitwiseCopyable {
     var lastSeen = Timestamp.epoch
     /// The initial sequence number of a SYN that may be a new connection on the same ports.
     var candidate: UInt32 = 0
+    /// Ended flows are a list, the oldest first; -1 at its ends.
+    var endedBefore: FlowHandle = -1, endedAfter: FlowHandle = -1
     var state = State(rawValue: 0)
 
     struct State: OptionSet, BitwiseCopyable {
         let rawValue: UInt8
         /// The slot is in use.
         static let open = State(rawValue: 1)
-        /// Ended, kept for late retransmissions.
+        /// Ended, and in the list of those that are kept for late retransmissions.
         static let closed = State(rawValue: 2)
         /// The lower end is the client.
         static let lowerIsClient = State(rawValue: 4)

@@ -13,7 +13,7 @@ extension Reassembler {
         let ends = (flows[flow].fromLower.state, flows[flow].fromUpper.state)
         let isReset = ends.0.contains([.finished, .endIsReset]) || ends.1.contains([.finished, .endIsReset])
         if isReset || (ends.0.contains(.finished) && ends.1.contains(.finished)) {
-            end(flow, at: moment, into: &sink)
+            keep(conclude(flow, at: moment, into: &sink))
         }
     }
 

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
-/// An ended flow that waits to be forgotten.
-struct EndedFlow: BitwiseCopyable {
-    var flow: FlowHandle
-    var serial: UInt32
-}
-
 extension Reassembler {
-    /// Ended flows remembered, so that late retransmissions do not look like new connections.
-    static var endedKept: Int { 4096 }
-
     /// A segment of no known connection.
     mutating func begin(_ segment: Segment, _ payload: RawSpan, into sink: inout some StreamSink & ~Copyable) {
         let isSYN = segment.flags.contains(.syn)
@@ -26,7 +17,7 @@ extension Reassembler {
         start(flow, segment, payload, into: &sink)
     }
 
-    /// Starts the connection that `segment` belongs to, in a slot whose key is set.
+    /// Starts the connection that `segment` belongs to, in a slot whose key is set and that is in no list.
     mutating func start(
         _ flow: FlowHandle,
         _ segment: Segment,
@@ -85,58 +76,24 @@ extension Reassembler {
         release(flow, lower: false)
     }
 
-    /// Ends a connection; the slot stays for a while.
-    mutating func end(_ flow: FlowHandle, at moment: Moment, into sink: inout some StreamSink & ~Copyable) {
-        flush(flow, at: moment, into: &sink)
-        release(flow, lower: true)
-        release(flow, lower: false)
-        if flows[flow].state.contains(.oriented) { sink.closed(flow, at: moment) }
-        flows[flow].state.insert(.closed)
-        // While a flow is closed its `candidate` holds the serial number of its entry here.
-        endedSerial &+= 1
-        flows[flow].candidate = endedSerial
-        ended.append(EndedFlow(flow: flow, serial: endedSerial))
-        if ended.count - endedHead > Self.endedKept { forgetOldestEnded() }
-    }
-
-    private mutating func forgetOldestEnded() {
-        while endedHead < ended.count {
-            let oldest = ended[endedHead]
-            endedHead += 1
-            if endedHead > Self.endedKept {
-                ended.removeFirst(endedHead)
-                endedHead = 0
-            }
-            // A flow whose ports were reused is open again, or ended again later.
-            if flows[oldest.flow].state.contains(.closed), flows[oldest.flow].candidate == oldest.serial {
-                forget(oldest.flow)
-                return
-            }
-        }
-    }
-
-    mutating func forget(_ flow: FlowHandle) {
-        index.remove(flow, hash: flows[flow].hash, in: flows)
-        flows[flow].state = []
-        flows.give(flow)
-    }
-
     mutating func takeSlot(at moment: Moment, into sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
         if flows.count < limits.flows, let flow = flows.take() { return flow }
-        counters.evicted += 1
-        if endedHead < ended.count {
-            forgetOldestEnded()
+        if let oldest = takeOldestEnded() {
+            forget(oldest)
         } else if let flow = oldestOfSample(&sink) {
-            end(flow, at: moment, into: &sink)
-            forgetOldestEnded()
+            forget(conclude(flow, at: moment, into: &sink))
+        } else {
+            return nil
         }
+        counters.evicted += 1
         return flows.take()
     }
 
     /// The clock that stamps packets was set by so many ns: nobody was silent for that.
     public mutating func shiftClock(by step: Int64) {
-        for flow in 0..<Int32(flows.highWater) {
-            flows[flow].lastSeen = Timestamp(nanoseconds: flows[flow].lastSeen.nanoseconds &+ step)
+        for place in 0..<placeCount {
+            guard let flow = flows.occupant(at: place) else { continue }
+            flow.value.lastSeen = Timestamp(nanoseconds: flow.value.lastSeen.nanoseconds &+ step)
         }
     }
 
@@ -144,17 +101,15 @@ extension Reassembler {
     ///
     /// A connection that speaks again is then one that was joined mid-stream.
     public mutating func expire(at moment: Moment, count: Int, into sink: inout some StreamSink & ~Copyable) {
-        for _ in 0..<min(count, flows.highWater) {
-            sweepHand = sweepHand + 1 < flows.highWater ? sweepHand + 1 : 0
-            let flow = Int32(sweepHand)
-            guard flows[flow].state.contains(.open), !flows[flow].state.contains(.closed) else { continue }
+        for _ in 0..<min(count, placeCount) {
+            sweepHand = sweepHand + 1 < placeCount ? sweepHand + 1 : 0
+            guard let flow = openFlow(at: sweepHand) else { continue }
             let isBlank = !flows[flow].state.contains(.oriented) || sink.isBlank(flow)
             let silence = moment.time.nanoseconds(since: flows[flow].lastSeen)
             guard silence > (isBlank ? limits.blankIdle : limits.idle) else { continue }
             counters.expired += 1
-            end(flow, at: moment, into: &sink)
             // Not kept as ended: what comes of it would be taken for retransmissions.
-            forget(flow)
+            forget(conclude(flow, at: moment, into: &sink))
         }
     }
 
@@ -163,9 +118,8 @@ extension Reassembler {
     private mutating func oldestOfSample(_ sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
         var best: FlowHandle?
         for number in 0..<1024 {
-            clockHand = clockHand + 1 < flows.highWater ? clockHand + 1 : 0
-            let flow = Int32(clockHand)
-            guard flows[flow].state.contains(.open), !flows[flow].state.contains(.closed) else { continue }
+            clockHand = clockHand + 1 < placeCount ? clockHand + 1 : 0
+            guard let flow = openFlow(at: clockHand) else { continue }
             // The first empty one will do; sessions stand in clusters, so it may be a while until it comes.
             if flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented) || sink.isBlank(flow) {
                 return flow

@@ -81,20 +81,15 @@ extension Reassembler {
         at moment: Moment,
         into sink: inout some StreamSink & ~Copyable
     ) {
-        guard flow >= 0, Int(flow) < flows.highWater, flows[flow].hash == number,
-            flows[flow].state.contains(.open), !flows[flow].state.contains(.closed)
-        else { return }
-        end(flow, at: moment, into: &sink)
+        guard let current = flows.occupant(of: flow), current.value.hash == number, current.value.isOpen else { return }
         // No late packet can come.
-        forget(flow)
+        forget(conclude(flow, at: moment, into: &sink))
     }
 
     /// Whether the flow still is that connection, and of interest: it may have made room for others.
     @inline(__always)
     private func isRelayed(_ flow: FlowHandle, _ number: UInt64) -> Bool {
-        guard flow >= 0, Int(flow) < flows.highWater else { return false }
-        let slot = flows.slot(flow)
-        return slot.value.hash == number && slot.value.state.contains(.open)
-            && slot.value.state.isDisjoint(with: [.closed, .dropped])
+        guard let slot = flows.occupant(of: flow) else { return false }
+        return slot.value.hash == number && slot.value.isOpen && !slot.value.state.contains(.dropped)
     }
 }

@@ -13,8 +13,7 @@ extension Reassembler {
         if segment.flags.contains(.syn) {
             guard handshake(flow, segment, payload, into: &sink) else { return }
         } else if isAnswer(segment, to: flow) {
-            end(flow, at: moment, into: &sink)
-            start(flow, segment, payload, into: &sink)
+            replace(flow, segment, payload, into: &sink)
             return
         }
         guard !flows[flow].state.contains(.closed) else {
@@ -55,19 +54,15 @@ extension Reassembler {
         _ payload: RawSpan,
         into sink: inout some StreamSink & ~Copyable
     ) -> Bool {
-        let moment = Moment(time: segment.time, ordinal: segment.ordinal)
         let isFirst = segment.flags.contains(.ack)
         let fromLower = segment.fromLower
         let stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
         let isClosed = flows[flow].state.contains(.closed)
         if isFirst {
             // SYN-ACK: of the candidate, of this connection, or a copy.
-            if flows[flow].state.contains(.hasCandidate), !isClosed,
-                segment.acknowledgment == flows[flow].candidate &+ 1
-            {
+            if flows[flow].state.contains(.hasCandidate), segment.acknowledgment == flows[flow].candidate &+ 1 {
                 let candidate = flows[flow].candidate
-                end(flow, at: moment, into: &sink)
-                start(flow, segment, payload, into: &sink)
+                replace(flow, segment, payload, into: &sink)
                 synchronize(flow, lower: !fromLower, at: candidate &+ 1)
                 return false
             }
@@ -90,7 +85,7 @@ extension Reassembler {
             // that begins a little behind it is the old one again, whole, as a second tap saw it.
             let behind = stream.next.distance(after: segment.sequence &+ 1)
             let isCopy = stream.state.contains(.synchronized) && behind >= 0 && behind < Self.shortStream
-            if !isCopy { start(flow, segment, payload, into: &sink) }
+            if !isCopy { replace(flow, segment, payload, into: &sink) }
             return false
         }
         let isCopy =

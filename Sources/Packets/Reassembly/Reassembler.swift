@@ -38,9 +38,9 @@ public struct Reassembler: ~Copyable {
     var index = FlowIndex()
     var held: SlotTable<HeldSegment>
     var pool: BlockPool
-    var ended: [EndedFlow] = []
-    var endedHead = 0
-    var endedSerial: UInt32 = 0
+    /// The ends of the list of ended flows, and how many there are.
+    var oldestEnded: FlowHandle = -1, newestEnded: FlowHandle = -1
+    var endedCount = 0
     var clockHand = 0
     var sweepHand = 0
     /// What was met so far.
@@ -50,8 +50,8 @@ public struct Reassembler: ~Copyable {
     public init(serverPorts: PortSet, limits: ReassemblyLimits = ReassemblyLimits()) {
         self.serverPorts = serverPorts
         self.limits = limits
-        flows = SlotTable(limit: limits.flows, blank: Flow())
-        held = SlotTable(limit: 1 << 22, blank: HeldSegment())
+        flows = SlotTable(limit: limits.flows, blank: Flow(), checksHandles: true)
+        held = SlotTable(limit: 1 << 22, blank: HeldSegment(), checksHandles: true)
         pool = BlockPool(budget: limits.heldBytes)
     }
 
@@ -59,12 +59,30 @@ public struct Reassembler: ~Copyable {
     public var flowCount: Int { flows.count }
     /// Connections that are not known to have ended.
     public var openFlowCount: Int {
-        mutating get { flows.count &- (ended.count &- endedHead) }
+        mutating get { flows.count &- endedCount }
     }
 
-    /// Whether this flow is a connection that is not known to have ended.
+    /// Flows stand at places below this number, for walks over all of them by ``toldFlow(at:)``.
+    public var placeCount: Int { flows.highWater }
+
+    /// The connection at a place, if it is one that the sink was told of and that is not known to have ended.
+    public mutating func toldFlow(at place: Int) -> FlowHandle? {
+        guard let flow = openFlow(at: place), flows[flow].state.contains(.oriented) else { return nil }
+        return flow
+    }
+
+    /// The connection at a place that is not known to have ended.
+    mutating func openFlow(at place: Int) -> FlowHandle? {
+        guard let flow = flows.occupant(at: place), flow.value.isOpen else { return nil }
+        return flow.handle
+    }
+
+    /// Whether this flow is a connection that the sink was told of and that is not known to have ended.
+    ///
+    /// A handle of long ago may mean another connection: what it is told by must be compared too.
     public mutating func isOpen(_ flow: FlowHandle) -> Bool {
-        Int(flow) < flows.highWater && flows[flow].state.contains(.open) && !flows[flow].state.contains(.closed)
+        guard let current = flows.occupant(of: flow), current.handle == flow else { return false }
+        return current.value.isOpen && current.value.state.contains(.oriented)
     }
 
     /// A segment of the flow with this hash comes soon: its place in the index is brought near.
@@ -130,8 +148,8 @@ public struct Reassembler: ~Copyable {
 
     /// Ends every connection: what is still held is delivered with the gaps before it.
     public mutating func finish(at moment: Moment, into sink: inout some StreamSink & ~Copyable) {
-        for handle in 0..<Int32(flows.highWater) where flows[handle].state.contains(.open) {
-            if !flows[handle].state.contains(.closed) { end(handle, at: moment, into: &sink) }
+        for place in 0..<placeCount {
+            if let flow = openFlow(at: place) { keep(conclude(flow, at: moment, into: &sink)) }
         }
     }
 }

@@ -9,7 +9,8 @@ extension Shard where Recorder: ~Copyable {
     var connections: [SeenConnection] {
         mutating get {
             var found: [SeenConnection] = []
-            for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
+            for place in 0..<reassembler.placeCount {
+                guard let flow = reassembler.toldFlow(at: place) else { continue }
                 let note = analyser.books.flows[flow]
                 found.append(
                     SeenConnection(client: note.client, server: note.server, isRead: analyser.sessions.isRead(flow))
@@ -22,7 +23,8 @@ extension Shard where Recorder: ~Copyable {
     /// Passes over the connections of these poolers to servers from now on, the open ones included.
     mutating func passOver(_ poolers: PoolerAddresses, at moment: Moment) {
         analyser.poolers = poolers
-        for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
+        for place in 0..<reassembler.placeCount {
+            guard let flow = reassembler.toldFlow(at: place) else { continue }
             let note = analyser.books.flows[flow]
             guard poolers.isServerSide(client: note.client, server: note.server), !analyser.sessions.isOpaque(flow)
             else {

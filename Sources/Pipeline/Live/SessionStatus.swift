@@ -37,8 +37,10 @@ extension Shard where Recorder: ~Copyable {
     /// The open sessions, busy ones first, at most `limit`.
     mutating func sessionStatuses(limit: Int) -> [SessionStatus] {
         var found: [SessionStatus] = []
-        for flow in 0..<Int32(analyser.books.flows.highWater) {
-            guard reassembler.isOpen(flow), let activity = analyser.sessions.activity(flow) else { continue }
+        for place in 0..<reassembler.placeCount {
+            guard let flow = reassembler.toldFlow(at: place), let activity = analyser.sessions.activity(flow) else {
+                continue
+            }
             let note = analyser.books.flows[flow]
             let principal = analyser.books.principals[activity.principal]
             found.append(
@@ -61,8 +63,10 @@ extension Shard where Recorder: ~Copyable {
     var sessionCounts: SessionCounts {
         mutating get {
             var counts = SessionCounts()
-            for flow in 0..<Int32(analyser.books.flows.highWater) where reassembler.isOpen(flow) {
-                guard let activity = analyser.sessions.activity(flow) else { continue }
+            for place in 0..<reassembler.placeCount {
+                guard let flow = reassembler.toldFlow(at: place), let activity = analyser.sessions.activity(flow) else {
+                    continue
+                }
                 counts.open += 1
                 if activity.isActive { counts.active += 1 }
             }

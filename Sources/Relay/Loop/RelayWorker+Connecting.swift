@@ -56,7 +56,7 @@ extension RelayWorker {
         let isAdmitted = board.open.add(1, ordering: .relaxed).newValue <= board.most
         if !isAdmitted { board.open.subtract(1, ordering: .relaxed) }
         let mayRefuse = isAdmitted || board.refusing.add(1, ordering: .relaxed).newValue <= board.mostRefusing
-        guard mayRefuse, let handle = connections.take(), legs.include(handle &* 2 &+ 1) else {
+        guard mayRefuse, let handle = connections.take(), legs.include(connections.place(of: handle) &* 2 &+ 1) else {
             if isAdmitted {
                 board.open.subtract(1, ordering: .relaxed)
             } else {
@@ -69,8 +69,8 @@ extension RelayWorker {
         let connection = connections.slot(handle)
         connection.value.serial = lastSerial
         connection.value.isAdmitted = isAdmitted
-        let client = legs.slot(handle &* 2)
-        (client.value, legs[handle &* 2 &+ 1]) = (Leg(), Leg())
+        let client = legs.slot(connection.place &* 2)
+        (client.value, legs[connection.place &* 2 &+ 1]) = (Leg(), Leg())
         client.value.descriptor = descriptor
         guard queue.add(descriptor, Self.interest, key: key(client, connection)) else {
             return end(connection, resets: true)
@@ -88,12 +88,12 @@ extension RelayWorker {
     mutating func enter(_ phase: Connection.Phase, _ connection: Slot<Connection>, seconds: Double) {
         connection.value.phase = phase
         connection.value.deadline = Self.steady() &+ Int64(seconds * 1e9)
-        waiting.append(key(legs.slot(connection.handle &* 2), connection))
+        waiting.append(key(legs.slot(connection.place &* 2), connection))
     }
 
     /// Connects to the next of the upstream's addresses.
     mutating func connect(_ connection: Slot<Connection>) {
-        let server = legs.slot(connection.handle &* 2 &+ 1)
+        let server = legs.slot(connection.place &* 2 &+ 1)
         while let upstream = next(connection) {
             let descriptor = Socket.connect(upstream.address, mark: board.options.mark)
             if descriptor >= 0 {
@@ -117,7 +117,7 @@ extension RelayWorker {
         let attempt = Int(connection.value.attempt)
         var found: Upstream?
         if board.options.followsOriginalDestination,
-            let address = Socket.originalDestination(legs[connection.handle &* 2].descriptor)
+            let address = Socket.originalDestination(legs[connection.place &* 2].descriptor)
         {
             found = attempt == 0 ? Upstream(address: address, host: address.text) : nil
         } else {
@@ -149,7 +149,7 @@ extension RelayWorker {
     /// The address that is tried did not answer, or said no.
     private mutating func connectNext(_ connection: Slot<Connection>) {
         if let target = target(connection) { board.upstreams.noteFailure(target.address) }
-        legs.slot(connection.handle &* 2 &+ 1).value.close(resets: false)
+        legs.slot(connection.place &* 2 &+ 1).value.close(resets: false)
         connect(connection)
     }
 
@@ -179,7 +179,7 @@ extension RelayWorker {
     }
 
     private mutating func connected(_ connection: Slot<Connection>) {
-        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
+        let (client, server) = (legs.slot(connection.place &* 2), legs.slot(connection.place &* 2 &+ 1))
         if board.options.sendsProxyHeader,
             let header = ProxyHeader.bytes(client.value.descriptor),
             !Socket.send(server.value.descriptor, header)
@@ -193,10 +193,10 @@ extension RelayWorker {
     /// Bytes move from now on; what came meanwhile first.
     mutating func open(_ connection: Slot<Connection>) {
         connection.value.phase = .open
-        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
-        let serial = connection.value.serial
+        let (client, server) = (legs.slot(connection.place &* 2), legs.slot(connection.place &* 2 &+ 1))
+        let key = key(client, connection)
         forward(client, server, connection)
-        guard connection.value.serial == serial, server.value.state.contains(.readable) else { return }
+        guard self.connection(of: key) != nil, server.value.state.contains(.readable) else { return }
         forward(server, client, connection)
     }
 
@@ -211,8 +211,7 @@ extension RelayWorker {
         let keys = waiting
         waiting.removeAll(keepingCapacity: true)
         for key in keys {
-            let connection = connections.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF) &>> 1)
-            guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32), connection.value.deadline != 0,
+            guard let connection = connection(of: key), connection.value.deadline != 0,
                 connection.value.phase != .open
             else { continue }
             if connection.value.deadline > now {

@@ -157,7 +157,7 @@ extension RelayWorker {
     private func record(_ kind: RingRecordKind, _ connection: Slot<Connection>, at time: Timestamp) -> RingRecord {
         var record = RingRecord()
         (record.kind, record.time) = (kind, time)
-        record.slot = UInt32(bitPattern: connection.handle)
+        record.slot = UInt32(bitPattern: connection.place)
         record.serial = connection.value.serial
         return record
     }
@@ -168,7 +168,7 @@ extension RelayWorker {
         // The end of the connection that had this place before goes first.
         if !untold.isEmpty { tellClosed() }
         guard untold.isEmpty else { return false }
-        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
+        let (client, server) = (legs.slot(connection.place &* 2), legs.slot(connection.place &* 2 &+ 1))
         guard let from = Socket.address(client.value.descriptor, .remote),
             let via = Socket.address(server.value.descriptor, .local),
             let to = Socket.address(server.value.descriptor, .remote)
@@ -197,7 +197,9 @@ extension RelayWorker {
 
     /// The connection is over, on both sides.
     mutating func end(_ connection: Slot<Connection>, resets: Bool) {
-        let (client, server) = (legs.slot(connection.handle &* 2), legs.slot(connection.handle &* 2 &+ 1))
+        // Once: its place is another's afterwards.
+        guard connection.value.serial != 0 else { return }
+        let (client, server) = (legs.slot(connection.place &* 2), legs.slot(connection.place &* 2 &+ 1))
         if ring != nil, connection.value.announced == epoch {
             let closed = ClosedRecord(
                 record: record(.closed, connection, at: RingWriter.now()),

@@ -7,14 +7,14 @@ extension RelayWorker {
     mutating func refuse(_ connection: Slot<Connection>, _ refusal: Refusal) {
         counts.refused &+= 1
         connection.value.refusal = refusal
-        legs.slot(connection.handle &* 2 &+ 1).value.close(resets: false)
+        legs.slot(connection.place &* 2 &+ 1).value.close(resets: false)
         enter(.refusing, connection, seconds: 10)
         tellRefusal(connection)
     }
 
     /// The reason goes out once the client's first packet is here: clients that ask for encryption want one byte first.
     mutating func tellRefusal(_ connection: Slot<Connection>) {
-        let client = legs.slot(connection.handle &* 2)
+        let client = legs.slot(connection.place &* 2)
         if client.value.tls == nil {
             loop: while true {
                 guard let bytes = Socket.peek(client.value.descriptor, 16) else { return end(connection, resets: true) }
@@ -43,7 +43,7 @@ extension RelayWorker {
 
     /// Unread bytes would make a reset of the end, and the reason might be lost.
     mutating func linger(_ connection: Slot<Connection>) {
-        let client = legs.slot(connection.handle &* 2)
+        let client = legs.slot(connection.place &* 2)
         while true {
             let count = unsafe client.value.receive(buffer, Self.most)
             if count == Socket.Outcome.again { return }

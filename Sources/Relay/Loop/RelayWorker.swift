@@ -12,7 +12,7 @@ import Synchronization
     let queue: EventQueue
     let tls: RelayTLS
     var connections: SlotTable<Connection>
-    /// Two a connection: the client's at twice its handle, the server's behind it.
+    /// Two a connection: the client's at twice its place, the server's behind it.
     var legs: SlotTable<Leg>
     var listeners: [Int32]
     /// Where bytes pass that are not copied.
@@ -73,7 +73,7 @@ import Synchronization
         self.listeners = listeners
         own = board.workers[number]
         let limit = board.most + board.mostRefusing + 1
-        connections = SlotTable(limit: limit, blank: Connection())
+        connections = SlotTable(limit: limit, blank: Connection(), checksHandles: true)
         legs = SlotTable(limit: 2 * limit, blank: Leg())
         unsafe buffer = .allocate(byteCount: Self.most, alignment: 4096)
         watchListeners()
@@ -102,10 +102,9 @@ import Synchronization
     @inline(__always)
     private mutating func handle(_ key: UInt64, _ events: Events) {
         guard key < Self.special else { return handleSpecial(key) }
-        let leg = legs.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF))
-        let connection = connections.slot(leg.handle &>> 1)
         // One that ended in this very turn may still have an event.
-        guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32) else { return }
+        guard let connection = connection(of: key) else { return }
+        let leg = legs.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF))
         if !events.isDisjoint(with: [.readable, .urgent, .ended, .failed, .hungUp]) {
             leg.value.state.insert(.readable)
         }
@@ -116,11 +115,11 @@ import Synchronization
         if leg.value.isBlocked {
             guard leg.value.flush() else { return breakOff(leg, peer, connection) }
             if !leg.value.isBlocked { forward(peer, leg, connection) }
-            guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32) else { return }
+            guard self.connection(of: key) != nil else { return }
         } else if leg.value.tls != nil, peer.value.state.contains(.readable) {
             // TLS may have waited for this side in order to write, or to read.
             forward(peer, leg, connection)
-            guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32) else { return }
+            guard self.connection(of: key) != nil else { return }
         }
         if leg.value.state.contains(.readable) { forward(leg, peer, connection) }
     }
@@ -136,9 +135,8 @@ import Synchronization
         let keys = again
         again.removeAll(keepingCapacity: true)
         for key in keys {
+            guard let connection = connection(of: key) else { continue }
             let leg = legs.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF))
-            let connection = connections.slot(leg.handle &>> 1)
-            guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32) else { continue }
             forward(leg, legs.slot(leg.handle ^ 1), connection)
         }
     }
@@ -146,6 +144,16 @@ import Synchronization
     /// The key of a leg's events.
     func key(_ leg: Slot<Leg>, _ connection: Slot<Connection>) -> UInt64 {
         UInt64(connection.value.serial) &<< 32 | UInt64(UInt32(bitPattern: leg.handle))
+    }
+
+    /// The connection of a leg's key; `nil`: it is over, and another one may have its place.
+    @inline(__always)
+    func connection(of key: UInt64) -> Slot<Connection>? {
+        let place = Int(key & 0xFFFF_FFFF) &>> 1
+        guard let connection = connections.occupant(at: place),
+            connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32)
+        else { return nil }
+        return connection
     }
 
     static func steady() -> Int64 {
@@ -187,9 +195,10 @@ import Synchronization
     }
 
     private mutating func cut() {
-        for handle in 0..<Int32(connections.highWater) where connections[handle].serial != 0 {
+        for place in 0..<connections.highWater {
+            guard let connection = connections.occupant(at: place), connection.value.serial != 0 else { continue }
             counts.cut &+= 1
-            end(connections.slot(handle), resets: false)
+            end(connection, resets: false)
         }
     }
 

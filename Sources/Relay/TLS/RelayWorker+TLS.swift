@@ -5,7 +5,7 @@ import Domain
 extension RelayWorker {
     /// Takes the client's first bytes, which tell whether it wants TLS (PostgreSQL documentation, "SSL Session Encryption").
     mutating func greet(_ connection: Slot<Connection>) {
-        let client = legs.slot(connection.handle &* 2)
+        let client = legs.slot(connection.place &* 2)
         while true {
             guard let bytes = Socket.peek(client.value.descriptor, 8) else { return end(connection, resets: true) }
             switch Greeting(bytes) {
@@ -62,7 +62,7 @@ extension RelayWorker {
 
     /// The upstream is connected: it is asked for TLS.
     mutating func askUpstream(_ connection: Slot<Connection>) {
-        let server = legs.slot(connection.handle &* 2 &+ 1)
+        let server = legs.slot(connection.place &* 2 &+ 1)
         let request: [UInt8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F]
         guard Socket.send(server.value.descriptor, request) else { return refuse(connection, .upstreamTLS) }
         enter(.upstreamGreeting, connection, seconds: board.options.connectTimeout)
@@ -70,7 +70,7 @@ extension RelayWorker {
 
     /// The upstream's answer: one byte, and nothing more before TLS.
     mutating func hearUpstream(_ connection: Slot<Connection>) {
-        let server = legs.slot(connection.handle &* 2 &+ 1)
+        let server = legs.slot(connection.place &* 2 &+ 1)
         guard let bytes = Socket.peek(server.value.descriptor, 2) else { return refuse(connection, .upstreamTLS) }
         if bytes.isEmpty, !server.value.state.contains(.hasEnd) { return }
         guard bytes == [0x53] else { return refuse(connection, .upstreamTLS) }

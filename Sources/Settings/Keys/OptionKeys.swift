@@ -57,6 +57,20 @@ extension OptionKey {
             "262144",
             help: "Connections followed at once by each worker."
         ),
+        OptionKey(
+            "capture.idle_timeout",
+            ["--idle-timeout"],
+            .integer(1...31_536_000),
+            "86400",
+            help: "Forget connections that were silent for so many seconds; in mirror mode."
+        ),
+        OptionKey(
+            "capture.empty_timeout",
+            ["--empty-timeout"],
+            .integer(1...31_536_000),
+            "60",
+            help: "The same of those that never carried a session, such as a scan's."
+        ),
         OptionKey("capture.user", ["--user"], .text, "", help: "Become this user once the taps are open."),
         OptionKey(
             "capture.allow_second",

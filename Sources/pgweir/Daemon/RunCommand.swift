@@ -63,6 +63,14 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("Connections followed at once by each worker, half a KiB each at most.", valueName: "count")
     )
     var connections = 1 << 18
+    @Option(
+        help: ArgumentHelp("Forget connections that were silent for so long; in mirror mode.", valueName: "seconds")
+    )
+    var idleTimeout = 86_400
+    @Option(
+        help: ArgumentHelp("The same of those that never carried a session, such as a scan's.", valueName: "seconds")
+    )
+    var emptyTimeout = 60
     @Option(help: ArgumentHelp("Stop after so many seconds.", valueName: "seconds")) var duration: Int?
     @Option(help: ArgumentHelp("Become this user once the taps are open.", valueName: "name")) var user: String?
     @Option(help: ArgumentHelp("Write the report here too, again and again; not with ndjson.", valueName: "file"))
@@ -120,6 +128,11 @@ struct RunCommand: ParsableCommand {
         guard (1024...1 << 22).contains(connections) else {
             throw ValidationError("--connections must be from 1024 to 4194304.")
         }
+        for (name, value) in [("idle", idleTimeout), ("empty", emptyTimeout)] {
+            guard (1...31_536_000).contains(value) else {
+                throw ValidationError("--\(name)-timeout must be from 1 to 31536000.")
+            }
+        }
         guard (1...86_400).contains(every) else { throw ValidationError("--every must be from 1 to 86400.") }
         if report != nil, form.format == .ndjson { throw ValidationError("--report needs --format text or json.") }
         if workers > 1, interface.contains(where: { $0.hasPrefix("nflog") }) {
@@ -143,6 +156,8 @@ struct RunCommand: ParsableCommand {
         options.buffer = buffer << 20
         options.snapLength = snaplen
         options.limits.flows = connections
+        options.limits.idle = Int64(idleTimeout) * 1_000_000_000
+        options.limits.blankIdle = Int64(emptyTimeout) * 1_000_000_000
         if mode == .proxy {
             // A relay tells when a connection is over: silence means nothing.
             (options.limits.idle, options.limits.blankIdle) = (.max / 2, .max / 2)
