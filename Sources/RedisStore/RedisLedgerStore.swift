@@ -96,14 +96,15 @@ public final class RedisLedgerStore: LedgerStore {
     /// No total is larger, in micro-units; thousands of them still have a sum.
     private static let largest: Int64 = 1 << 50
 
-    /// A field's total; `nil` for what no node can have written. Corrections alone are below 0.
+    /// A field's total; `nil` for what no node can have written.
+    ///
+    /// Corrections take away; a node's lower bound may be a little below 0, where what it proved was less than it had
+    /// counted on.
     static func total(_ text: String, isCorrection: Bool) -> Usage? {
         let numbers = text.split(separator: " ", omittingEmptySubsequences: false)
         guard numbers.count == 2, let low = Int64(numbers[0]), let high = Int64(numbers[1]) else { return nil }
-        let least = isCorrection ? -largest : 0
-        guard low >= least, high >= least, low <= largest, high <= largest, isCorrection || low <= high else {
-            return nil
-        }
+        guard low.magnitude <= largest, high.magnitude <= largest else { return nil }
+        guard isCorrection || high >= 0 && low <= high && low >= -high else { return nil }
         return Usage(low: low, high: high)
     }
 
