@@ -41,6 +41,31 @@ extension RelayWorker {
         linger(connection)
     }
 
+    /// Makes room for a newcomer, who may want to cancel: ends the connection beyond the limit that has been open longest
+    /// and is no cancel request. False if there is none here.
+    mutating func endOldestRefusal() -> Bool {
+        var examined = 0
+        defer { refusals.removeFirst(examined) }
+        for key in refusals {
+            examined &+= 1
+            let connection = connections.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF) &>> 1)
+            guard connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32),
+                connection.value.phase == .refusing || connection.value.phase == .lingering
+            else { continue }
+            end(connection, resets: true)
+            return true
+        }
+        return false
+    }
+
+    /// Forgets those of ``refusals`` that are over: at most ``RelayBoard/mostRefusing`` are not.
+    mutating func dropOverRefusals() {
+        refusals = refusals.filter { key in
+            let connection = connections.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF) &>> 1)
+            return connection.value.serial == UInt32(truncatingIfNeeded: key &>> 32)
+        }
+    }
+
     /// Unread bytes would make a reset of the end, and the reason might be lost.
     mutating func linger(_ connection: Slot<Connection>) {
         let client = legs.slot(connection.handle &* 2)
