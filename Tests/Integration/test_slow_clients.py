@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that say nothing, say it slowly or do not read hold up only themselves: page, status, relay's cancels and probes."""
 import contextlib
-import json
 import os
-import re
 import resource
 import socket
 import struct
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
-from servers import free_port, process, wait_for
+from servers import Connection, free_port, process, wait_for
 
-# What today's slow machine needs for an answer is below a second; what a queue of silent clients costs is far above.
-BOUND = 6
+# An answer takes far less; behind a queue of silent clients it takes ten seconds and more.
+BOUND = 8
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +63,16 @@ class Crowd:
 
 def get(port, path, timeout=30):
     begun = time.monotonic()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout) as answer:
-        answer.read()
-        return answer.status, time.monotonic() - begun
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout) as answer:
+                answer.read()
+                return answer.status, time.monotonic() - begun
+        except urllib.error.HTTPError as error:
+            # A page may be refused while very many are asked for; a probe may not.
+            if error.code != 503 or path.startswith("/-/") or time.monotonic() - begun > timeout:
+                raise
+            time.sleep(0.1)
 
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-a: "
@@ -76,7 +82,7 @@ CROWDS = {
     "half-open": lambda at: Crowd().connect(700, at, HALF),
     "dripping": lambda at: Crowd().connect(700, at, HALF).drip(),
     "half a line": lambda at: Crowd().connect(700, at, b"GE").drip(b"T"),
-    "not reading": lambda at: Crowd().connect(600, at, WHOLE * 20),
+    "not reading": lambda at: Crowd().connect(600, at, WHOLE * 3),
     "idle after an answer": lambda at: Crowd().connect(700, at, WHOLE),
 }
 
@@ -157,6 +163,17 @@ def test_a_crowd_at_the_control_socket(first, count, watched):
         thread.join()
 
 
+class Session(Connection):
+    """A session that knows what its cancel requests need."""
+    key = None
+
+    def read(self):
+        kind, body = super().read()
+        if kind == b"K":
+            self.key = struct.unpack("!II", body)
+        return kind, body
+
+
 class Relay:
     def __init__(self, program, upstream, folder, *options):
         self.port, self.health, self.control = free_port(), free_port(), os.path.join(folder, "relay.sock")
@@ -164,10 +181,7 @@ class Relay:
                                       "--control", self.control, "--health", f"127.0.0.1:{self.health}", *options],
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=open(os.path.join(folder, "relay.log"), "wb"))  # noqa: SIM115
-        wait_for(lambda: get(self.health, "/-/healthy")[0] == 200, what="the relay answers", process=self.process,
-                 ) if False else self.wait()
 
-    def wait(self):
         def ready():
             with contextlib.suppress(OSError):
                 return get(self.health, "/-/healthy")[0] == 200
@@ -193,22 +207,17 @@ def test_cancels_and_probes_pass_a_crowd_at_the_relay(first, postgres, pgweir, t
     server = postgres("15")
     relay = Relay(program, server.port, str(tmp_path), "--max-connections", "20")
     try:
-        connection = server.__class__.connect
-        with contextlib.closing(connection(Through(server, relay.port), "admin")) as session:
+        with contextlib.closing(Session("127.0.0.1", relay.port, "admin")) as session:
             session.query("select 1")
             pid, secret = session.key
             done = []
 
             def sleep():
-                try:
-                    session.query("select pg_sleep(300)")
-                    done.append("finished")
-                except Exception as error:  # noqa: BLE001
-                    done.append(str(error))
+                done.append(str(session.query("select pg_sleep(300)")[1]))
             thread = threading.Thread(target=sleep)
             thread.start()
-            wait_for(lambda: server.ask("select count(*) from pg_stat_activity where query like '%pg_sleep(300)' and state = 'active' and pid = %d" % pid) == "1",
-                     what="the query runs")
+            running = f"select count(*) from pg_stat_activity where query = 'select pg_sleep(300)' and state = 'active' and pid = {pid}"
+            wait_for(lambda: server.ask(running) == "1", what="the query runs")
             with contextlib.closing(Crowd().connect(1500, ("127.0.0.1", relay.port), first)):
                 for _ in range(20):
                     assert cancel(relay.port) == b""
@@ -221,10 +230,3 @@ def test_cancels_and_probes_pass_a_crowd_at_the_relay(first, postgres, pgweir, t
             assert done and "cancel" in done[0], done
     finally:
         relay.stop()
-
-
-class Through:
-    """A server as it is reached by a relay."""
-
-    def __init__(self, server, port):
-        self.address, self.port, self.folder = "127.0.0.1", port, server.folder
