@@ -49,7 +49,7 @@ struct ControlClients: ~Copyable {
         }
     }
 
-    /// Takes all who wait; the oldest that has not asked makes room, else the oldest. False: no descriptor is to be had.
+    /// Takes all who wait; the oldest that has not asked makes room, else the oldest; false if no descriptor is free.
     mutating func accept(from listener: Int32) -> Bool {
         for _ in 0..<Self.most {
             let descriptor = Glibc.accept(listener, nil, nil)
@@ -103,7 +103,9 @@ struct ControlClients: ~Copyable {
         clients[index].reply = bytes
         guard write(index) else { return drop(index) }
         while clients.count > 1, clients.reduce(0, { $0 + $1.reply.count }) > Self.mostUnread {
-            guard let oldest = clients.firstIndex(where: { $0.phase == .reading && $0.number != number }) else { return }
+            guard let oldest = clients.firstIndex(where: { $0.phase == .reading && $0.number != number }) else {
+                return
+            }
             drop(oldest)
         }
     }
@@ -129,7 +131,12 @@ struct ControlClients: ~Copyable {
             let start = clients[index].sent
             let count = unsafe clients[index].reply.withUnsafeBytes { buffer in
                 // In range: `start` is below the count.
-                unsafe send(descriptor, buffer.baseAddress.map { unsafe $0 + start }, buffer.count - start, Int32(MSG_NOSIGNAL))
+                unsafe send(
+                    descriptor,
+                    buffer.baseAddress.map { unsafe $0 + start },
+                    buffer.count - start,
+                    Int32(MSG_NOSIGNAL)
+                )
             }
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN { return true }

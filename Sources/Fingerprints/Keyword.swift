@@ -78,12 +78,14 @@ extension Keyword {
     var endsOperand: Bool {
         switch self {
         case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .bigint, .bit, .boolean, .call,
-            .char, .character, .characteristics, .close, .commit, .connection, .copy, .createReplicationSlot, .cube, .current, .currentCatalog,
+            .char, .character, .characteristics, .close, .commit, .connection, .copy, .createReplicationSlot, .cube,
+            .current, .currentCatalog,
             .currentDate, .currentRole, .currentSchema, .currentTime, .currentTimestamp, .currentUser, .deallocate,
             .dec, .decimal, .declare, .default, .delete, .discard, .dropReplicationSlot, .end, .escape, .execute,
             .explain, .false, .filter, .first, .float, .function, .identifySystem, .insert, .int, .integer,
             .interval, .isnull, .listen, .local, .localtime, .localtimestamp, .merge, .move, .nchar, .next, .notify,
-            .notnull, .null, .numeric, .of, .over, .precision, .prepare, .prepared, .procedure, .readReplicationSlot, .real, .recursive,
+            .notnull, .null, .numeric, .of, .over, .precision, .prepare, .prepared, .procedure, .readReplicationSlot,
+            .real, .recursive,
             .release, .replace, .reset, .role, .rollback, .rollup, .rows, .savepoint, .session, .sessionUser, .set,
             .sets, .show, .smallint, .start, .startReplication, .temp, .temporary, .time, .timelineHistory, .timestamp,
             .transaction, .true, .uescape, .unlisten, .update, .uploadManifest, .user, .varchar, .within, .work, .zone:

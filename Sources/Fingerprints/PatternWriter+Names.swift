@@ -126,7 +126,7 @@ extension PatternWriter {
         return false
     }
 
-    /// DEALLOCATE [PREPARE] { name | ALL }
+    /// DEALLOCATE [PREPARE] and a name or ALL.
     private mutating func deallocates(_ token: Token) -> Bool {
         if names.held.kind == .end, token.keyword == .prepare {
             names.held = token

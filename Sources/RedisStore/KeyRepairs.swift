@@ -2,8 +2,9 @@
 import RedisClient
 import Synchronization
 
-/// Keys of ours that hold a value of another type (`WRONGTYPE`): nobody of us wrote that, so nothing of ours is lost with
-/// it. They are deleted, and what was asked is asked again, so that one such key stops nothing but itself.
+/// Keys of ours that hold a value of another type (`WRONGTYPE`): nobody of us wrote that, so nothing of ours is lost.
+///
+/// They are deleted, and what was asked is asked again, so that one such key stops nothing but itself.
 final class KeyRepairs: Sendable {
     private let count = Atomic<Int>(0)
 

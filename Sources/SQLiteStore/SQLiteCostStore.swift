@@ -57,7 +57,10 @@ public final class SQLiteCostStore: CostStore {
                 "2",
                 { database in
                     try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
-                    try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [SQLiteCostStore.newEpoch()])
+                    try database.execute(
+                        sql: "INSERT INTO epoch (name) VALUES (?)",
+                        arguments: [SQLiteCostStore.newEpoch()]
+                    )
                 }
             ),
         ],

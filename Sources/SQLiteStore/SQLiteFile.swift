@@ -40,7 +40,7 @@ final class SQLiteFile: Sendable {
 
     /// Seconds between two looks at the path, and between two tries to open it.
     private static let pause: (look: Int64, try: Int64) = (2, 10)
-    /// Larger files are not read through when they are opened, in bytes: that would take seconds. Damage shows in use.
+    /// Larger files are not read through when they are opened, in bytes, as that would take seconds; damage shows in use.
     private static let largestCheck: Int64 = 128 << 20
 
     /// Opens the file, or makes it.
@@ -63,7 +63,7 @@ final class SQLiteFile: Sendable {
         let queue = try queue()
         do {
             return try queue.write(body)
-        } catch where Self.isDamage(error) {
+        } catch  where Self.isDamage(error) {
             guard let next = try replace(queue, error) else { throw error }
             return try next.write(body)
         }
@@ -145,7 +145,7 @@ final class SQLiteFile: Sendable {
         }
         do {
             return try openFile()
-        } catch where Self.isDamage(error) {
+        } catch  where Self.isDamage(error) {
             guard setAside("\(error)") else { throw error }
             return try openFile()
         }

@@ -141,7 +141,11 @@ public final class SQLiteLedgerStore: LedgerStore {
                 let place = start + (try row.decode(Int.self, atIndex: 0))
                 let total = Usage(low: try row.decode(atIndex: 2), high: try row.decode(atIndex: 3))
                 guard readings.indices.contains(place) else { continue }
-                if try row.decode(String.self, atIndex: 1) == node { readings[place].own = total } else { readings[place].others += total }
+                if try row.decode(String.self, atIndex: 1) == node {
+                    readings[place].own = total
+                } else {
+                    readings[place].others += total
+                }
             }
         }
         return readings

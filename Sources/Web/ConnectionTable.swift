@@ -2,7 +2,9 @@
 import NIOCore
 import Synchronization
 
-/// The connections of a listener: bounded, but none is refused. The newest always has a place, at the expense of the oldest
+/// The connections of a listener: bounded, but none is refused.
+///
+/// The newest always has a place, at the expense of the oldest
 /// without a complete request; so half-open ones cost each other their places, and nobody else.
 final class ConnectionTable: Sendable {
     /// What a connection is about.

@@ -32,7 +32,8 @@ struct MadeUpNameTests {
     ]
 
     private static let words = [
-        "select", "savepoint", "prepare", "transaction", "next", "all", "from", "to", "order", "work", "cursor", "default",
+        "select", "savepoint", "prepare", "transaction", "next", "all", "from", "to", "order", "work", "cursor",
+        "default",
     ]
 
     /// A name as drivers and people write them; reserved words in quotes.
@@ -93,7 +94,8 @@ struct MadeUpNameTests {
             for _ in 0..<rounds {
                 let name = part(&random)
                 let ahead = ["", ";", "/* x */"].randomElement(using: &random) ?? ""
-                let text = ahead + write(form, name, &random) + ["", ";", "; select 1"].randomElement(using: &random)!
+                let text =
+                    ahead + write(form, name, &random) + (["", ";", "; select 1"].randomElement(using: &random) ?? "")
                 let bytes = Array(text.utf8)
                 guard let sketch = normalizer.sketch(bytes.rawSpan, from: 0) else {
                     Issue.record("\(text) has no sketch, seed \(seed)")
@@ -110,7 +112,9 @@ struct MadeUpNameTests {
         }
     }
 
-    @Test func `statements that name something for one use have one pattern each`() { Self.sweep(Self.forms, Self.name) }
+    @Test func `statements that name something for one use have one pattern each`() {
+        Self.sweep(Self.forms, Self.name)
+    }
 
     @Test func `statements on temporary tables with a counter have one pattern each`() {
         Self.sweep(Self.temporaries, Self.counter)
@@ -123,10 +127,13 @@ struct MadeUpNameTests {
         ("set a to default", "set a to b"), ("set local a = 1", "set a = 1"), ("rollback", "rollback to a"),
         ("prepare transaction 'x'", "prepare x as select 1"), ("fetch all from c", "fetch next from c"),
         ("select temp_1 from sensors", "select temp_2 from sensors"), ("select tmp_1(5)", "select tmp_2(5)"),
-        ("select a from templates_1", "select a from templates_2"), ("select temp, a1 from t", "select temp, a2 from t"),
-        ("execute report", "execute refresh"), ("select 1 from temp t1 where t1.a = 1", "select 1 from temp t2 where t1.a = 1"),
+        ("select a from templates_1", "select a from templates_2"),
+        ("select temp, a1 from t", "select temp, a2 from t"),
+        ("execute report", "execute refresh"),
+        ("select 1 from temp t1 where t1.a = 1", "select 1 from temp t2 where t1.a = 1"),
         ("savepoint a", "release a"), ("listen a", "notify a"), ("move a", "fetch a"),
-        ("select a from attempt_1", "select a from attempt_2"), ("select current, a1 from t", "select current, a2 from t"),
+        ("select a from attempt_1", "select a from attempt_2"),
+        ("select current, a1 from t", "select current, a2 from t"),
     ])
     func `what people name keeps its pattern`(_ first: String, _ second: String) {
         #expect(NormalizerTests.sketch(first)?.fingerprint != NormalizerTests.sketch(second)?.fingerprint)

@@ -151,7 +151,8 @@ struct DamagedFileTests {
             for suffix in ["-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
             _ = unsafe mkfifo(path + "-wal", 0o600)
         case .values:
-            let column = ["price": "text", "register": "low", "audit": "details", "minutes": "calls"][table(path)] ?? ""
+            let column =
+                ["price": "text", "register": "low", "audit": "details", "minutes": "calls"][table(path)] ?? ""
             sqlite(path, "UPDATE \(table(path)) SET \(column) = x'ff00fe'")
         }
     }

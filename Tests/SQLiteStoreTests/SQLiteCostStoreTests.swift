@@ -42,7 +42,9 @@ struct SQLiteCostStoreTests {
             try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: path))
             let store = try SQLiteCostStore(path: path)
             try store.store([CostStoreContract.price(1)])
-            let names = try FileManager.default.contentsOfDirectory(atPath: (path as NSString).deletingLastPathComponent)
+            let names = try FileManager.default.contentsOfDirectory(
+                atPath: (path as NSString).deletingLastPathComponent
+            )
             #expect(names.contains { $0.hasPrefix("prices.sqlite.damaged-") })
         }
         #expect(throws: CostStoreError.self) { try SQLiteCostStore(path: "/nonexistent/prices.sqlite") }

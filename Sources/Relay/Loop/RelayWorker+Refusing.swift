@@ -42,7 +42,7 @@ extension RelayWorker {
     }
 
     /// Makes room for a newcomer, who may want to cancel: ends the connection beyond the limit that has been open longest
-    /// and is no cancel request. False if there is none here.
+    /// and is no cancel request; false if there is none here.
     mutating func endOldestRefusal() -> Bool {
         var examined = 0
         defer { refusals.removeFirst(examined) }

@@ -7,22 +7,28 @@ import Settings
 enum QuotaState {
     /// The node's name: made once.
     static func node(in folder: String) -> String? {
-        kept(folder + "/node", isRight: { name in
-            !name.isEmpty && name.utf8.count <= 64
-                && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
-        }) { String(UInt64.random(in: .min ... .max), radix: 16) }
+        kept(folder + "/node", isName) { String(UInt64.random(in: .min ... .max), radix: 16) }
+    }
+
+    private static func isName(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
     /// The key of users' hashes, where the configuration has none: made once, readable by its owner alone.
     static func secret(in folder: String) -> [UInt8]? {
-        kept(folder + "/secret", isRight: { $0.utf8.count >= 32 && $0.utf8.count <= 256 && $0.allSatisfy(\.isHexDigit) }) {
+        let text = kept(folder + "/secret", isSecret) {
             UserHasher.newSecret().map { String(Int($0) | 0x100, radix: 16).dropFirst() }.joined()
         }
-        .map { Array($0.utf8) }
+        return text.map { Array($0.utf8) }
+    }
+
+    private static func isSecret(_ text: String) -> Bool {
+        (32...256).contains(text.utf8.count) && text.allSatisfy(\.isHexDigit)
     }
 
     /// The text in a file; made where there is none, and where what is there cannot be right.
-    private static func kept(_ path: String, isRight: (String) -> Bool, _ make: () -> String) -> String? {
+    private static func kept(_ path: String, _ isRight: (String) -> Bool, _ make: () -> String) -> String? {
         if let text = read(path), isRight(text) { return text }
         if SetAside.look(at: path) != .free {
             guard let target = SetAside.move(path) else {
