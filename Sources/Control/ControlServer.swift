@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Synchronization
 
 /// The daemon's local socket: anybody who may open its file may ask what the daemon sees.
 ///
@@ -9,6 +10,7 @@ public final class ControlServer: Sendable {
     private let descriptor: Int32
     /// Names the file, so that only our own is removed.
     private let device: UInt, inode: UInt
+    private let clients = Mutex(ControlClients())
 
     /// Listens at `path`, for the owner and the group (mode 0660).
     ///
@@ -34,7 +36,7 @@ public final class ControlServer: Sendable {
         let isBound = unsafe descriptor >= 0 && UnixSocket.with(address, { unsafe bind(descriptor, $0, $1) }) == 0
         let bindError = errno
         umask(mask)
-        guard isBound, listen(descriptor, 16) == 0 else {
+        guard isBound, listen(descriptor, 128) == 0 else {
             if descriptor >= 0 { close(descriptor) }
             throw .cannotListen(path: path, reason: ControlError.text(isBound ? errno : bindError))
         }
@@ -46,6 +48,7 @@ public final class ControlServer: Sendable {
     }
 
     deinit {
+        clients.withLock { $0.closeAll() }
         close(descriptor)
         var status = stat()
         if unsafe lstat(path, &status) == 0, UInt(status.st_dev) == device, UInt(status.st_ino) == inode {
@@ -55,7 +58,9 @@ public final class ControlServer: Sendable {
 
     /// Waits at most `milliseconds` for a request, and answers it with what `answer` says.
     ///
-    /// A client that sends nothing or does not read is given up after two seconds.
+    /// Any number of clients are served side by side: one that sends nothing or does not read holds up only itself. It is
+    /// given up after two seconds without a request, or ten in which it reads nothing, and at once when there are more than
+    /// 64 and it is the oldest.
     ///
     /// - Parameter bell: a descriptor that ends the wait, too, when it is readable; -1: none.
     public func serve(
@@ -63,26 +68,41 @@ public final class ControlServer: Sendable {
         or bell: Int32 = -1,
         _ answer: (ControlRequest) throws(ControlError) -> [UInt8]
     ) {
-        var waiting = [descriptor, bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        guard unsafe poll(&waiting, 2, milliseconds) > 0, waiting.first?.revents != 0 else { return }
-        let client = accept(descriptor, nil, nil)
-        guard client >= 0 else { return }
-        let socket = UnixSocket(descriptor: client)
-        _ = fcntl(client, F_SETFD, FD_CLOEXEC)
-        socket.limit(seconds: 2)
-        guard let bytes = socket.receive(limit: ControlRequest.longest, isLine: true) else { return }
-        let line = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+        let end = ControlClients.now() &+ Int64(milliseconds) &* 1_000_000
+        while true {
+            var waiting = clients.withLock { clients in
+                [descriptor, bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) } + clients.polled
+            }
+            let left = max(0, end &- ControlClients.now())
+            let found = unsafe poll(&waiting, nfds_t(waiting.count), Int32(truncatingIfNeeded: left / 1_000_000))
+            let requests = clients.withLock { clients in
+                if waiting[0].revents != 0, !clients.accept(from: descriptor) { usleep(20_000) }
+                return clients.turn()
+            }
+            // Outside the lock: an answer takes as long as it takes.
+            for (number, line, peer) in requests {
+                let reply = Self.reply(to: line, from: peer, answer)
+                clients.withLock { $0.reply(to: number, reply) }
+            }
+            guard requests.isEmpty, found >= 0, waiting[1].revents == 0, ControlClients.now() < end else { return }
+        }
+    }
+
+    private static func reply(
+        to line: String?,
+        from peer: String,
+        _ answer: (ControlRequest) throws(ControlError) -> [UInt8]
+    ) -> [UInt8] {
         do throws(ControlError) {
-            guard bytes.last == 0x0A, var request = ControlRequest(line: line) else {
+            guard let line, var request = ControlRequest(line: line) else {
                 throw .refused(reason: "this is no request: one line with a verb and name=value options.")
             }
             // Whatever the client says of itself, the kernel knows.
-            request.peer = socket.peer
-            let answer = try answer(request)
-            _ = socket.send(Array("ok\n".utf8) + answer)
+            request.peer = peer
+            return Array("ok\n".utf8) + (try answer(request))
         } catch {
             let text = if case .refused(let reason) = error { reason } else { error.description }
-            _ = socket.send(Array("error \(text)\n".utf8))
+            return Array("error \(text)\n".utf8)
         }
     }
 }

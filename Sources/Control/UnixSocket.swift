@@ -35,7 +35,7 @@ struct UnixSocket: ~Copyable {
     }
 
     /// Who is at the other end, as the kernel knows it (unix(7), SO_PEERCRED), such as `uid 1000, pid 4711`.
-    var peer: String {
+    static func peer(of descriptor: Int32) -> String {
         var credentials: [Int32] = [-1, -1, -1]
         var size = socklen_t(12)
         guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0, size == 12 else {

@@ -39,6 +39,9 @@ enum Keyword: String, CaseIterable {
         prepared, procedure, recursive, release, replace, reset, rollback, rollup, rows, savepoint, set, sets, show,
         start, transaction, uescape, update, within, work, zone
 
+    // Unreserved, but names that programs make up stand behind them.
+    case characteristics, current, listen, local, notify, of, role, session, temp, temporary, unlisten
+
     // Walsender commands (documentation, 55.4 "Streaming Replication Protocol").
     case alterReplicationSlot = "alter_replication_slot"
     case baseBackup = "base_backup"
@@ -59,13 +62,13 @@ extension Keyword {
     /// Whether a column or table of this name needs double quotes; a quoted one then means something else than a bare one.
     var needsQuotes: Bool {
         switch self {
-        case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .by, .call, .close, .commit,
-            .connection, .copy, .createReplicationSlot, .cube, .deallocate, .declare, .delete, .discard,
-            .dropReplicationSlot, .escape, .execute, .explain, .filter, .first, .function, .identifySystem, .insert,
-            .merge, .move, .next, .over, .prepare, .prepared, .procedure, .readReplicationSlot, .recursive,
-            .release, .replace, .reset, .rollback, .rollup, .rows, .savepoint, .set, .sets, .show, .start,
-            .startReplication, .timelineHistory, .transaction, .uescape, .update, .uploadManifest, .within, .work,
-            .zone:
+        case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .by, .call, .characteristics,
+            .close, .commit, .connection, .copy, .createReplicationSlot, .cube, .current, .deallocate, .declare,
+            .delete, .discard, .dropReplicationSlot, .escape, .execute, .explain, .filter, .first, .function,
+            .identifySystem, .insert, .listen, .local, .merge, .move, .next, .notify, .of, .over, .prepare, .prepared,
+            .procedure, .readReplicationSlot, .recursive, .release, .replace, .reset, .role, .rollback, .rollup,
+            .rows, .savepoint, .session, .set, .sets, .show, .start, .startReplication, .temp, .temporary,
+            .timelineHistory, .transaction, .uescape, .unlisten, .update, .uploadManifest, .within, .work, .zone:
             false
         default: true
         }
@@ -75,15 +78,17 @@ extension Keyword {
     var endsOperand: Bool {
         switch self {
         case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .bigint, .bit, .boolean, .call,
-            .char, .character, .close, .commit, .connection, .copy, .createReplicationSlot, .cube, .currentCatalog,
+            .char, .character, .characteristics, .close, .commit, .connection, .copy, .createReplicationSlot, .cube,
+            .current, .currentCatalog,
             .currentDate, .currentRole, .currentSchema, .currentTime, .currentTimestamp, .currentUser, .deallocate,
             .dec, .decimal, .declare, .default, .delete, .discard, .dropReplicationSlot, .end, .escape, .execute,
             .explain, .false, .filter, .first, .float, .function, .identifySystem, .insert, .int, .integer,
-            .interval, .isnull, .localtime, .localtimestamp, .merge, .move, .nchar, .next, .notnull, .null,
-            .numeric, .over, .precision, .prepare, .prepared, .procedure, .readReplicationSlot, .real, .recursive,
-            .release, .replace, .reset, .rollback, .rollup, .rows, .savepoint, .sessionUser, .set, .sets, .show,
-            .smallint, .start, .startReplication, .time, .timelineHistory, .timestamp, .transaction, .true,
-            .uescape, .update, .uploadManifest, .user, .varchar, .within, .work, .zone:
+            .interval, .isnull, .listen, .local, .localtime, .localtimestamp, .merge, .move, .nchar, .next, .notify,
+            .notnull, .null, .numeric, .of, .over, .precision, .prepare, .prepared, .procedure, .readReplicationSlot,
+            .real, .recursive,
+            .release, .replace, .reset, .role, .rollback, .rollup, .rows, .savepoint, .session, .sessionUser, .set,
+            .sets, .show, .smallint, .start, .startReplication, .temp, .temporary, .time, .timelineHistory, .timestamp,
+            .transaction, .true, .uescape, .unlisten, .update, .uploadManifest, .user, .varchar, .within, .work, .zone:
             true
         default: false
         }

@@ -115,11 +115,12 @@ public struct Normalizer: ~Copyable {
             classifier.accept(token, depth: depth)
             limits.accept(token, depth: depth, sql)
             let isTight = token.kind == .number && writer.holdsSigns && lexer.isBeforeTightOperator(sql)
-            writer.write(token, sql, isTight: isTight)
+            let isQualifier = token.mayBeGenerated(sql) && lexer.isBeforeDot(sql)
+            writer.write(token, sql, isTight: isTight, isQualifier: isQualifier)
             if token.kind == .number, writer.dropsNextLiteral { lexer.skipRepeatedNumbers(sql) }
             token = lexer.next(sql, keywords)
         }
-        writer.releaseSigns()
+        writer.finish(sql)
         var findings = Findings()
         findings.sketch.backslashEscapes = backslashEscapes
         findings.sketch.fingerprint = writer.buffer.fingerprint

@@ -5,7 +5,9 @@ import Domain
 /// Identifiers in double quotes (documentation, 4.1.1 "Identifiers and Key Words").
 extension PatternWriter {
     /// Writes `"…"`, without the quotes if the bare word means the same.
-    mutating func writeQuoted(_ token: Token, _ sql: RawSpan) {
+    ///
+    /// `isCounter`: with `0` for each counter in it.
+    mutating func writeQuoted(_ token: Token, _ sql: RawSpan, isCounter: Bool = false) {
         let content = (token.start &+ 1)..<(token.end &- 1)
         var isPlain =
             !content.isEmpty && !ByteClass.isDigit(sql.byte(at: content.lowerBound))
@@ -19,14 +21,26 @@ extension PatternWriter {
         let keyword = isPlain ? self.keyword(sql, content) : .ordinary
         if isPlain, !keyword.needsQuotes {
             begin(Mark(shape: .word, keyword: keyword))
-            buffer.append(sql, content, lowercase: false)
+            append(sql, content, isCounter: isCounter)
             return
         }
         begin(Mark(shape: .quoted))
-        if hasControls {
+        if isCounter, !hasControls {
+            buffer.append(UInt8(ascii: "\""))
+            append(sql, content, isCounter: true)
+            buffer.append(UInt8(ascii: "\""))
+        } else if hasControls {
             writeUnicode(sql, content, escapesBackslash: true)
         } else {
             buffer.append(sql, token.start..<token.end, lowercase: false)
+        }
+    }
+
+    private mutating func append(_ sql: RawSpan, _ content: Range<Int>, isCounter: Bool) {
+        if isCounter {
+            GeneratedName.append(sql, content, lowercase: false, to: &buffer)
+        } else {
+            buffer.append(sql, content, lowercase: false)
         }
     }
 
@@ -34,6 +48,16 @@ extension PatternWriter {
     mutating func writeUnicodeQuoted(_ token: Token, _ sql: RawSpan) {
         begin(Mark(shape: .quoted))
         writeUnicode(sql, (token.start &+ 3)..<(token.end &- 1), escapesBackslash: false)
+    }
+
+    /// Writes `U&"…"` with `0` for each counter in it; false if it must be shown with escapes.
+    mutating func writeUnicodeCounter(_ sql: RawSpan, _ content: Range<Int>) -> Bool {
+        guard content.allSatisfy({ !Self.isControl(sql.byte(at: $0)) }) else { return false }
+        begin(Mark(shape: .quoted))
+        buffer.append("U&\"")
+        append(sql, content, isCounter: true)
+        buffer.append(UInt8(ascii: "\""))
+        return true
     }
 
     /// Writes `content` as `U&"…"`, so that a pattern is one line even if a name holds a newline.

@@ -34,8 +34,10 @@ struct PatternWriter: ~Copyable {
     /// Minus signs in front of an operand, held back: a number swallows them.
     private var heldSigns = 0
     /// Whether NULL, TRUE and FALSE are values here and not parts of a definition.
-    private var foldsConstants = false
+    private(set) var foldsConstants = false
     private var isDefinition = false
+    /// Where the statement's made-up names stand.
+    var names = NameFolding()
     let keywords: KeywordTable
 
     init(hash: KeyedHash, keywords: KeywordTable) {
@@ -53,6 +55,7 @@ struct PatternWriter: ~Copyable {
         heldSigns = 0
         foldsConstants = false
         isDefinition = false
+        names = NameFolding()
     }
 
     /// Whether a number that comes next may swallow minus signs.
@@ -60,8 +63,17 @@ struct PatternWriter: ~Copyable {
 
     /// Writes one token.
     ///
-    /// `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter.
-    mutating func write(_ token: Token, _ sql: RawSpan, isTight: Bool) {
+    /// `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter. `isQualifier`: behind
+    /// a name, whether a dot follows.
+    mutating func write(_ token: Token, _ sql: RawSpan, isTight: Bool, isQualifier: Bool = false) {
+        if names.phase != .none, foldsName(token, sql) { return }
+        let isRelation = names.follows(token, depth: depth, everywhere: !foldsConstants)
+        if isRelation || isQualifier, writeGenerated(token, sql, isQualifier: isQualifier) { return }
+        writeAsIs(token, sql, isTight: isTight)
+    }
+
+    /// Writes a token that is no made-up name.
+    mutating func writeAsIs(_ token: Token, _ sql: RawSpan, isTight: Bool = false) {
         if heldSigns > 0 {
             if token.kind == .number, !isTight { heldSigns = 0 } else if !isMinus(token, sql) { releaseSigns() }
         }
@@ -86,7 +98,13 @@ struct PatternWriter: ~Copyable {
         }
     }
 
-    /// Writes the signs that no number swallowed; call it behind the last token.
+    /// Writes what was held back; call it behind the last token.
+    mutating func finish(_ sql: RawSpan) {
+        if names.phase != .none { finishNames(sql) }
+        releaseSigns()
+    }
+
+    /// Writes the signs that no number swallowed.
     mutating func releaseSigns() {
         while heldSigns > 0 {
             heldSigns &-= 1
@@ -94,7 +112,8 @@ struct PatternWriter: ~Copyable {
         }
     }
 
-    private mutating func writeLiteral() {
+    /// Writes a literal, or a name that stands for any.
+    mutating func writeLiteral() {
         begin(Mark(shape: .literal))
         buffer.append(UInt8(ascii: "?"))
         if frame.shortening == .literalRow, frame.firstEnd < 0 { frame.firstEnd = buffer.position }

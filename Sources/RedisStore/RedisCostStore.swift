@@ -10,6 +10,8 @@ public import RedisClient
 /// holds no literal and no user's name.
 public final class RedisCostStore: CostStore {
     private let client: RedisClient
+    /// Keys of ours that held another type, and were deleted.
+    private let repairs = KeyRepairs()
     /// What it is, for people.
     public let name: String
 
@@ -113,7 +115,7 @@ public final class RedisCostStore: CostStore {
         for start in stride(from: 0, to: commands.count, by: Self.batch) {
             let part = Array(commands[start..<min(start + Self.batch, commands.count)])
             do throws(RedisError) {
-                for result in try client.call(part, seconds: Self.patience) { replies.append(try result.get()) }
+                replies += try client.call(part, repairs: repairs, seconds: Self.patience)
             } catch {
                 throw .unavailable(store: name, reason: error.description)
             }

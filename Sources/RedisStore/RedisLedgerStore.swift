@@ -14,6 +14,8 @@ public final class RedisLedgerStore: LedgerStore {
     /// What it is, for people.
     public let name: String
     private let prefix: String
+    /// Keys of ours that held another type, and were deleted.
+    private let repairs = KeyRepairs()
 
     private static let shelves: UInt64 = 16
     /// Commands that go together, and seconds that all of them may take.
@@ -36,7 +38,7 @@ public final class RedisLedgerStore: LedgerStore {
     public var condition: String {
         let status = client.status
         return "circuit \(status.circuit), \(status.connected.count) connected, \(status.openings) openings, "
-            + "\(status.timeouts) timeouts, \(status.reconnects) reconnects"
+            + "\(status.timeouts) timeouts, \(status.reconnects) reconnects\(repairs.text)"
     }
 
     /// The server's clock; of a cluster, that of the node which has the epoch.
@@ -83,12 +85,27 @@ public final class RedisLedgerStore: LedgerStore {
         let fields = reply.elements ?? []
         var reading = RegisterReading()
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
-            let numbers = (fields[index + 1].text ?? "").split(separator: " ").compactMap { Int64($0) }
-            guard numbers.count == 2 else { continue }
-            let total = Usage(low: numbers[0], high: numbers[1])
-            if fields[index].text == node { reading.own = total } else { reading.others += total }
+            guard let field = fields[index].text, let text = fields[index + 1].text,
+                let total = total(text, isCorrection: field == MemoryLedgerStore.correction)
+            else { continue }
+            if field == node { reading.own = total } else { reading.others += total }
         }
         return reading
+    }
+
+    /// No total is larger, in micro-units; thousands of them still have a sum.
+    private static let largest: Int64 = 1 << 50
+
+    /// A field's total; `nil` for what no node can have written.
+    ///
+    /// Corrections take away; a node's lower bound may be a little below 0, where what it proved was less than it had
+    /// counted on.
+    static func total(_ text: String, isCorrection: Bool) -> Usage? {
+        let numbers = text.split(separator: " ", omittingEmptySubsequences: false)
+        guard numbers.count == 2, let low = Int64(numbers[0]), let high = Int64(numbers[1]) else { return nil }
+        guard low.magnitude <= largest, high.magnitude <= largest else { return nil }
+        guard isCorrection || high >= 0 && low <= high && low >= -high else { return nil }
+        return Usage(low: low, high: high)
     }
 
     /// Says that users were active: a sorted set by time on some shelves, of `user tier`.
@@ -264,7 +281,7 @@ public final class RedisLedgerStore: LedgerStore {
         for start in stride(from: 0, to: commands.count, by: Self.batch) {
             let part = Array(commands[start..<min(start + Self.batch, commands.count)])
             do throws(RedisError) {
-                for result in try client.call(part, seconds: Self.patience) { replies.append(try result.get()) }
+                replies += try client.call(part, repairs: repairs, seconds: Self.patience)
             } catch {
                 throw .unavailable(store: name, reason: error.description)
             }

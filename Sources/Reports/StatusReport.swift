@@ -21,6 +21,8 @@ public struct DaemonFacts: Sendable {
     public var quotas: QuotaFacts?
     /// How often its configuration was read again, and what was wrong with it the last time.
     public var reloads: Int, reloadError: String?
+    /// Files of the state that were set aside or cannot be used, a sentence each.
+    public var stateProblems: [String] = []
     /// When the configuration that holds was read.
     public var configured: Timestamp
 
@@ -136,6 +138,9 @@ public struct StatusReport {
         json.field("unknown_sessions", UInt64(max(0, facts.unknownSessions)))
         json.field("reloads", UInt64(facts.reloads))
         json.field("reload_error", facts.reloadError)
+        json.array("state_problems") { json in
+            for problem in facts.stateProblems { json.element(problem) }
+        }
     }
 
     private func write(_ session: SessionStatus, _ json: inout JSONWriter) {
@@ -172,6 +177,7 @@ public struct StatusReport {
         if let error = facts.reloadError {
             lines.append("  \(style.paint("!", .red)) the last reload failed, the old configuration holds: \(error)")
         }
+        lines += facts.stateProblems.map { "  \(style.paint("!", .red)) \($0)" }
         let report = TextReport(snapshot.result, top: top, by: grouping, style: style).render()
         return Array((lines.joined(separator: "\n") + "\n\n").utf8) + report
     }

@@ -26,20 +26,29 @@ struct RoleState: Equatable {
     static let header = "pgweir-role-limits 1 "
 
     static func read(_ path: String) throws(RoleStateError) -> RoleState {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        // A FIFO must not hold this up.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { return RoleState() }
             throw RoleStateError(path: path, reason: text(errno))
         }
         defer { close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw RoleStateError(path: path, reason: "it is no regular file")
+        }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while bytes.count < 64 << 20 {
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { break }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw RoleStateError(path: path, reason: text(errno)) }
+            if count == 0 { break }
             bytes += buffer.prefix(count)
         }
-        guard let state = RoleState(String(decoding: bytes, as: UTF8.self)) else {
+        // One that was written has a head and an end: an empty one has lost what roles were allowed before.
+        guard !bytes.isEmpty, let state = RoleState(String(decoding: bytes, as: UTF8.self))
+        else {
             throw RoleStateError(path: path, reason: "it is damaged; look at pg_roles.rolconnlimit, then remove it")
         }
         return state

@@ -5,17 +5,35 @@ public import Quotas
 
 /// The audit in an SQLite file, to be asked; the lines of the audit file are the record.
 public final class AuditHistory: Sendable {
-    private let queue: DatabaseQueue
+    private let file: SQLiteFile
     private let path: String
     /// Older entries beyond this are forgotten.
     private static let most = 1_000_000
 
-    /// Opens the file, or makes it.
-    public init(path: String) throws(LedgerError) {
+    /// Opens the file, or makes it; ``SQLiteCostStore/init(path:isPatient:report:)`` tells of the parameters.
+    public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
         self.path = path
         do {
-            queue = try SQLiteFile.open(path) { migrator in
-                migrator.registerMigration("1") { database in
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
+        } catch {
+            throw .unavailable(store: path, reason: "\(error)")
+        }
+        do {
+            try file.perform { database in
+                try database.execute(
+                    sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - \(Self.most)"
+                )
+            }
+        } catch {
+            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
+        }
+    }
+
+    private static let schema = SQLiteFile.Schema(
+        steps: [
+            (
+                "1",
+                { database in
                     try database.execute(
                         sql: """
                             CREATE TABLE audit (
@@ -25,21 +43,15 @@ public final class AuditHistory: Sendable {
                             """
                     )
                 }
-            }
-            try queue.write { database in
-                try database.execute(
-                    sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - \(Self.most)"
-                )
-            }
-        } catch {
-            throw .unavailable(store: path, reason: "\(error)")
-        }
-    }
+            )
+        ],
+        probes: ["SELECT number, time, node, actor, event, user, details FROM audit"]
+    )
 
     /// Keeps entries.
     public func append(_ entries: [AuditEntry]) throws(LedgerError) {
         do {
-            try queue.write { database in
+            try file.perform { database in
                 let statement = try database.cachedStatement(
                     sql: "INSERT INTO audit (time, node, actor, event, user, details) VALUES (?, ?, ?, ?, ?, ?)"
                 )
@@ -58,7 +70,7 @@ public final class AuditHistory: Sendable {
     /// The last entries, of one user or of all, the oldest first.
     public func last(_ count: Int, of user: UserKey?) throws(LedgerError) -> [AuditEntry] {
         do {
-            return try queue.read { database in
+            return try file.perform { database in
                 let rows = try Row.fetchAll(
                     database,
                     sql: """
@@ -67,17 +79,17 @@ public final class AuditHistory: Sendable {
                         """,
                     arguments: [user?.description, count]
                 )
-                return rows.reversed().map { row in
-                    let details = (row[5] as String).split(separator: "\n").map { line in
+                return try rows.reversed().map { row in
+                    let details = try row.decode(String.self, atIndex: 5).split(separator: "\n").map { line in
                         let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
                         return (name: String(parts[0]), value: parts.count > 1 ? String(parts[1]) : "")
                     }
                     return AuditEntry(
-                        row[3],
-                        (row[4] as String?).flatMap { UserKey($0) },
-                        at: Timestamp(nanoseconds: row[0]),
-                        node: row[1],
-                        actor: row[2],
+                        try row.decode(atIndex: 3),
+                        try row.decode(String?.self, atIndex: 4).flatMap { UserKey($0) },
+                        at: Timestamp(nanoseconds: try row.decode(atIndex: 0)),
+                        node: try row.decode(atIndex: 1),
+                        actor: try row.decode(atIndex: 2),
                         details: details
                     )
                 }

@@ -5,34 +5,29 @@ import GRDB
 
 /// Prices in an SQLite file: what holds where there is no Redis, across restarts.
 ///
-/// Several processes may share the file (WAL); a damaged or foreign one is refused when it is opened, and a disk that is
-/// full costs the price that could not be kept, no more.
+/// Several processes may share the file (WAL); a damaged or foreign one is set aside, and a disk that is full costs the
+/// price that could not be kept, no more.
 public final class SQLiteCostStore: CostStore {
-    private let queue: DatabaseQueue
+    private let file: SQLiteFile
     /// What it is, for people.
     public let name: String
     /// Prices beyond this are forgotten when the file is opened, the oldest first.
     private static let mostPrices = 200_000
 
     /// Opens the file, or makes it.
-    public init(path: String) throws(CostStoreError) {
+    ///
+    /// - Parameters:
+    ///   - isPatient: where no file can be opened or made, operations fail until one can; else this throws.
+    ///   - report: is told of files that are set aside or cannot be used.
+    public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(CostStoreError) {
         name = path
         do {
-            queue = try SQLiteFile.open(path) { migrator in
-                migrator.registerMigration("1") { database in
-                    try database.execute(
-                        sql: """
-                            CREATE TABLE price (key TEXT PRIMARY KEY, text TEXT NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
-                            CREATE TABLE claim (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-                            """
-                    )
-                }
-                migrator.registerMigration("2") { database in
-                    try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
-                    try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [Self.newEpoch()])
-                }
-            }
-            try queue.write { database in
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
+        } catch {
+            throw .unavailable(store: path, reason: "\(error)")
+        }
+        do {
+            try file.perform { database in
                 try database.execute(
                     sql: """
                         DELETE FROM price WHERE stored < (
@@ -41,9 +36,36 @@ public final class SQLiteCostStore: CostStore {
                 )
             }
         } catch {
-            throw .unavailable(store: path, reason: "\(error)")
+            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
         }
     }
+
+    private static let schema = SQLiteFile.Schema(
+        steps: [
+            (
+                "1",
+                { database in
+                    try database.execute(
+                        sql: """
+                            CREATE TABLE price (key TEXT PRIMARY KEY, text TEXT NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+                            CREATE TABLE claim (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+                            """
+                    )
+                }
+            ),
+            (
+                "2",
+                { database in
+                    try database.execute(sql: "CREATE TABLE epoch (name TEXT NOT NULL)")
+                    try database.execute(
+                        sql: "INSERT INTO epoch (name) VALUES (?)",
+                        arguments: [SQLiteCostStore.newEpoch()]
+                    )
+                }
+            ),
+        ],
+        probes: ["SELECT key, text, stored FROM price", "SELECT key, until FROM claim", "SELECT name FROM epoch"]
+    )
 
     /// The name that the file was given when it was made.
     public func epoch() throws(CostStoreError) -> String {
@@ -81,7 +103,9 @@ public final class SQLiteCostStore: CostStore {
     /// All prices.
     public func scan(_ take: (StoredPrice) -> Bool) throws(CostStoreError) {
         let rows: [(String, String)] = try perform { database in
-            try Row.fetchAll(database, sql: "SELECT key, text FROM price").map { ($0[0], $0[1]) }
+            try Row.fetchAll(database, sql: "SELECT key, text FROM price").map { row in
+                (try row.decode(atIndex: 0), try row.decode(atIndex: 1))
+            }
         }
         for (key, text) in rows {
             guard let key = Fingerprint(key), let price = StoredPrice(key: key, text: text) else { continue }
@@ -105,7 +129,7 @@ public final class SQLiteCostStore: CostStore {
 
     private func perform<Value>(_ body: (Database) throws -> Value) throws(CostStoreError) -> Value {
         do {
-            return try queue.write { database in try body(database) }
+            return try file.perform(body)
         } catch {
             throw .unavailable(store: name, reason: "\(error)")
         }

@@ -8,19 +8,36 @@ import Synchronization
 ///
 /// Several processes of one machine may share the file (WAL); each has a node name of its own.
 public final class SQLiteLedgerStore: LedgerStore {
-    private let queue: DatabaseQueue
+    private let file: SQLiteFile
     private let exchanges = Atomic<Int>(0)
     /// After so many exchanges registers that nobody needs are cleared away.
     private static let cleaning = 1000
     /// What it is, for people.
     public let name: String
 
-    /// Opens the file, or makes it.
-    public init(path: String) throws(LedgerError) {
+    /// Opens the file, or makes it; ``SQLiteCostStore/init(path:isPatient:report:)`` tells of the parameters.
+    public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
         name = path
         do {
-            queue = try SQLiteFile.open(path) { migrator in
-                migrator.registerMigration("1") { database in
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
+        } catch {
+            throw .unavailable(store: path, reason: "\(error)")
+        }
+        do {
+            try file.perform { database in
+                try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
+                try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
+            }
+        } catch {
+            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
+        }
+    }
+
+    private static let schema = SQLiteFile.Schema(
+        steps: [
+            (
+                "1",
+                { database in
                     try database.execute(
                         sql: """
                             CREATE TABLE register (
@@ -41,15 +58,14 @@ public final class SQLiteLedgerStore: LedgerStore {
                             """
                     )
                 }
-            }
-            try queue.write { database in
-                try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
-                try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
-            }
-        } catch {
-            throw .unavailable(store: path, reason: "\(error)")
-        }
-    }
+            )
+        ],
+        probes: [
+            "SELECT user, place, node, low, high, until FROM register", "SELECT user, tier, at FROM touched",
+            "SELECT name, holder, until, token FROM lease", "SELECT list, name, text, until FROM entry",
+            "SELECT name FROM epoch",
+        ]
+    )
 
     /// None: it is on the same machine.
     public func time() throws(LedgerError) -> Timestamp? { nil }
@@ -122,9 +138,14 @@ public final class SQLiteLedgerStore: LedgerStore {
             }
             let rows = try Row.fetchCursor(statement, arguments: StatementArguments(values))
             while let row = try rows.next() {
-                let (place, total) = (start + (row[0] as Int), Usage(low: row[2], high: row[3]))
+                let place = start + (try row.decode(Int.self, atIndex: 0))
+                let total = Usage(low: try row.decode(atIndex: 2), high: try row.decode(atIndex: 3))
                 guard readings.indices.contains(place) else { continue }
-                if row[1] == node { readings[place].own = total } else { readings[place].others += total }
+                if try row.decode(String.self, atIndex: 1) == node {
+                    readings[place].own = total
+                } else {
+                    readings[place].others += total
+                }
             }
         }
         return readings
@@ -144,7 +165,10 @@ public final class SQLiteLedgerStore: LedgerStore {
     public func touched(since seconds: Int64) throws(LedgerError) -> [ActiveUser] {
         try perform { database in
             try Row.fetchAll(database, sql: "SELECT user, tier FROM touched WHERE at >= ?", arguments: [seconds])
-                .compactMap { row in UserKey(row[0] as String).map { ActiveUser($0, tier: row[1]) } }
+                .compactMap { row in
+                    let tier = try row.decode(String.self, atIndex: 1)
+                    return UserKey(try row.decode(String.self, atIndex: 0)).map { ActiveUser($0, tier: tier) }
+                }
         }
     }
 
@@ -206,7 +230,10 @@ public final class SQLiteLedgerStore: LedgerStore {
                 sql: "SELECT name, text FROM entry WHERE list = ?",
                 arguments: ["." + list]
             )
-            return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
+            return Dictionary(
+                try rows.map { (try $0.decode(String.self, atIndex: 0), try $0.decode(String.self, atIndex: 1)) },
+                uniquingKeysWith: { first, _ in first }
+            )
         }
     }
 
@@ -227,7 +254,7 @@ public final class SQLiteLedgerStore: LedgerStore {
 
     private func perform<Value>(_ body: (Database) throws -> Value) throws(LedgerError) -> Value {
         do {
-            return try queue.write { database in try body(database) }
+            return try file.perform(body)
         } catch {
             throw .unavailable(store: name, reason: "\(error)")
         }

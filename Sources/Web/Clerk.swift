@@ -7,6 +7,8 @@ import Synchronization
 final class Clerk: Sendable {
     private struct Desk {
         var waiting: [@Sendable () -> Void] = []
+        /// What goes before all that waits, such as probes.
+        var urgent: [@Sendable () -> Void] = []
         var isClosed = false
     }
 
@@ -56,11 +58,11 @@ final class Clerk: Sendable {
         ring()
     }
 
-    /// Has `work` done; false if too much waits already.
-    func take(_ work: @escaping @Sendable () -> Void) -> Bool {
+    /// Has `work` done; false if too much of its kind waits already.
+    func take(isUrgent: Bool = false, _ work: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = desk.withLock { desk in
-            guard !desk.isClosed, desk.waiting.count < Self.most else { return false }
-            desk.waiting.append(work)
+            guard !desk.isClosed, (isUrgent ? desk.urgent : desk.waiting).count < Self.most else { return false }
+            if isUrgent { desk.urgent.append(work) } else { desk.waiting.append(work) }
             return true
         }
         if isTaken { ring() }
@@ -75,13 +77,17 @@ final class Clerk: Sendable {
     private func work() {
         var buffer = [UInt8](repeating: 0, count: 64)
         while true {
-            let (batch, isClosed) = desk.withLock { desk in
-                defer { desk.waiting = [] }
-                return (desk.waiting, desk.isClosed)
+            let (next, isClosed) = desk.withLock { desk -> ((@Sendable () -> Void)?, Bool) in
+                if !desk.urgent.isEmpty { return (desk.urgent.removeFirst(), false) }
+                return (desk.waiting.isEmpty ? nil : desk.waiting.removeFirst(), desk.isClosed)
             }
-            for work in batch { work() }
-            if isClosed { return }
-            if batch.isEmpty { _ = unsafe read(bell, &buffer, buffer.count) }
+            if let next {
+                next()
+            } else if isClosed {
+                return
+            } else {
+                _ = unsafe read(bell, &buffer, buffer.count)
+            }
         }
     }
 }

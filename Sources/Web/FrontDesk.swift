@@ -56,7 +56,7 @@ struct FrontDesk: HTTPResponder {
             return response
         }
         let answer = answer
-        guard let found = await onClerk({ answer(asked) }) else {
+        guard let found = await onClerk(isUrgent: asked.path.hasPrefix("/-/"), { answer(asked) }) else {
             var response = Self.response(.text("too many requests wait already", status: 503))
             response.headers[.retryAfter] = "1"
             return response
@@ -65,9 +65,12 @@ struct FrontDesk: HTTPResponder {
     }
 
     /// `nil`: too much waits already.
-    private func onClerk<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result? {
+    private func onClerk<Result: Sendable>(
+        isUrgent: Bool = false,
+        _ work: @escaping @Sendable () -> Result
+    ) async -> Result? {
         await withCheckedContinuation { continuation in
-            let isTaken = clerk.take { continuation.resume(returning: work()) }
+            let isTaken = clerk.take(isUrgent: isUrgent) { continuation.resume(returning: work()) }
             if !isTaken { continuation.resume(returning: nil) }
         }
     }

@@ -8,7 +8,7 @@ public struct WebOptions: Sendable, Hashable {
     public var tls: TLSFiles?
     /// Users and their passwords as bcrypt makes them; empty: nobody is asked.
     public var users: [String: String]
-    /// Connections at once.
+    /// Connections at once; beyond that, the oldest that asks for nothing is closed.
     public var connections = 512
 
     /// A certificate and its key (PEM), and who may connect.

@@ -12,7 +12,8 @@ import Synchronization
 /// Serves pages: HTTP/1.1 by Hummingbird, for GET and HEAD only.
 ///
 /// Answers are made on a thread of its own, one after the other; clients that are slow, or send nonsense, cost the rest of
-/// the program nothing.
+/// the program nothing. Every connection is accepted: where there are too many, the oldest that has no complete request
+/// makes room (``ConnectionTable``), so that a probe is answered whoever else is connected.
 public final class WebServer: Sendable {
     /// Makes an answer; may wait.
     public typealias Answer = @Sendable (WebRequest) -> WebResponse
@@ -50,7 +51,7 @@ public final class WebServer: Sendable {
             server: server,
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port),
-                availableConnectionsDelegate: MaximumAvailableConnections(options.connections)
+                backlog: 1024
             ),
             onServerRunning: { [self] channel in state.withLock { $0.port = channel.localAddress?.port ?? 0 } },
             eventLoopGroupProvider: .shared(group),
@@ -93,8 +94,13 @@ public final class WebServer: Sendable {
             maxHeaderListSize: 16 << 10,
             maxHeaderFieldCount: 100
         )
+        let table = ConnectionTable(limit: options.connections)
         let base = HTTPServerBuilder.http1(
-            configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(10), httpDecoderConfiguration: decoder)
+            configuration: HTTP1Channel.Configuration(
+                additionalChannelHandlers: [ConnectionHandler(table)],
+                idleTimeout: .seconds(10),
+                httpDecoderConfiguration: decoder
+            )
         )
         guard let tls = options.tls else { return base }
         do {

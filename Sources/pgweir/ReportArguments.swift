@@ -67,7 +67,7 @@ struct ReportArguments: ParsableArguments {
     /// The text of the price file; an error says where that is named, too.
     private static func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
         do throws(SettingsError) {
-            return try TextFile.read(path)
+            return try TextFile.read(path, allowsPipes: true)
         } catch {
             guard var place = settings.priceFileError else { throw error }
             place.message += " (\(error.message))."

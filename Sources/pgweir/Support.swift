@@ -94,55 +94,6 @@ final class FailureBox: Sendable {
     }
 }
 
-/// Small files that are read whole.
-enum TextFile {
-    private static let largest = 16 << 20
-
-    static func read(_ path: String) throws(SettingsError) -> String {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count < largest {
-            let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
-            if count == 0 { break }
-            bytes += buffer.prefix(count)
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw SettingsError(file: path, message: "is not UTF-8 text.")
-        }
-        return text
-    }
-
-    /// Writes a file as a whole: readers see the old one or the new one.
-    static func replace(_ path: String, with bytes: [UInt8]) throws(SettingsError) {
-        let draft = "\(path).\(getpid())"
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
-        do throws(ExitCode) {
-            defer { close(descriptor) }
-            try Output.write(bytes, to: descriptor)
-        } catch {
-            unsafe unlink(draft)
-            throw SettingsError(file: path, message: "cannot be written.")
-        }
-        guard unsafe rename(draft, path) == 0 else {
-            let code = errno
-            unsafe unlink(draft)
-            throw SettingsError(file: path, message: Output.message(code))
-        }
-    }
-
-    /// A path as another file names it: relative ones begin where that file is.
-    static func resolve(_ path: String, beside file: String) -> String {
-        guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
-        return String(file[...slash]) + path
-    }
-}
-
 /// Something that happens once.
 final class OneTime: Sendable {
     private let isRaised = Atomic<Bool>(false)

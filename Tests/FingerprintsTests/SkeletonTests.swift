@@ -14,7 +14,9 @@ struct SkeletonTests {
         " rows only", ";", "$", "$$", "$a$",
         "u&", "uescape", "E", "n", "x", "é", "\"", "\"a\"", "'", "\\", " null", " is not ", "with a as (",
         "prepare p as ", "execute p(", "begin atomic ",
-        "create function ", " case ", " end ", "\u{0}", "?", "||", "1e", "e-", "0x", "_", " union ",
+        "create function ", " case ", " end ", "\u{0}", "?", "||", "1e", "e-", "0x", "_", " union ", "set ", " to ",
+        " = ", "fetch ",
+        "savepoint ", "release ", "rollback ", "declare ", "deallocate ", "current of ", "tmp_1", "temp ", " into ",
         " from t where x = ", "\"'\"", "\r",
     ]
 

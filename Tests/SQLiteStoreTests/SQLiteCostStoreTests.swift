@@ -37,10 +37,15 @@ struct SQLiteCostStoreTests {
         }
     }
 
-    @Test func `what is no database is refused, with its name`() throws {
+    @Test func `what is no database is set aside, and what cannot be made is refused with its name`() throws {
         try withFile { path in
             try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: path))
-            #expect(throws: CostStoreError.self) { try SQLiteCostStore(path: path) }
+            let store = try SQLiteCostStore(path: path)
+            try store.store([CostStoreContract.price(1)])
+            let names = try FileManager.default.contentsOfDirectory(
+                atPath: (path as NSString).deletingLastPathComponent
+            )
+            #expect(names.contains { $0.hasPrefix("prices.sqlite.damaged-") })
         }
         #expect(throws: CostStoreError.self) { try SQLiteCostStore(path: "/nonexistent/prices.sqlite") }
     }

@@ -25,16 +25,18 @@ struct HealthResponder {
     }
 
     /// What is to be waited for.
-    var descriptors: [Int32] {
-        // Those for whom there is no room wait in the kernel's queue, and do not wake us.
-        (clients.count < Self.mostClients ? listeners : []) + clients.map(\.descriptor)
-    }
+    var descriptors: [Int32] { listeners + clients.map(\.descriptor) }
 
     /// Takes what is there, and forgets who says nothing for two seconds.
     mutating func serve(isReady: Bool, now: Int64) {
-        for listener in listeners where clients.count < Self.mostClients {
-            let descriptor = linux_accept(listener)
-            if descriptor >= 0 { clients.append(Client(descriptor: descriptor, deadline: now &+ 2_000_000_000)) }
+        for listener in listeners {
+            for _ in 0..<Self.mostClients {
+                let descriptor = linux_accept(listener)
+                guard descriptor >= 0 else { break }
+                // Who has said nothing for longest makes room.
+                if clients.count >= Self.mostClients { close(clients.removeFirst().descriptor) }
+                clients.append(Client(descriptor: descriptor, deadline: now &+ 2_000_000_000))
+            }
         }
         var waiting: [Client] = []
         for var client in clients {

@@ -55,7 +55,8 @@ extension RelayWorker {
         counts.accepted &+= 1
         let isAdmitted = board.open.add(1, ordering: .relaxed).newValue <= board.most
         if !isAdmitted { board.open.subtract(1, ordering: .relaxed) }
-        let mayRefuse = isAdmitted || board.refusing.add(1, ordering: .relaxed).newValue <= board.mostRefusing
+        let mayRefuse =
+            isAdmitted || board.refusing.add(1, ordering: .relaxed).newValue <= board.mostRefusing || endOldestRefusal()
         guard mayRefuse, let handle = connections.take(), legs.include(connections.place(of: handle) &* 2 &+ 1) else {
             if isAdmitted {
                 board.open.subtract(1, ordering: .relaxed)
@@ -75,7 +76,11 @@ extension RelayWorker {
         guard queue.add(descriptor, Self.interest, key: key(client, connection)) else {
             return end(connection, resets: true)
         }
-        if !isAdmitted { return refuse(connection, .tooMany) }
+        if !isAdmitted {
+            if refusals.count >= 4 * board.mostRefusing { dropOverRefusals() }
+            refusals.append(key(client, connection))
+            return refuse(connection, .tooMany)
+        }
         if tls.isUsed {
             // As long as a server waits for a client that says nothing (authentication_timeout).
             enter(.greeting, connection, seconds: 60)

@@ -41,6 +41,29 @@ extension RelayWorker {
         linger(connection)
     }
 
+    /// Makes room for a newcomer, who may want to cancel: ends the connection beyond the limit that has been open longest
+    /// and is no cancel request; false if there is none here.
+    mutating func endOldestRefusal() -> Bool {
+        var examined = 0
+        defer { refusals.removeFirst(examined) }
+        for key in refusals {
+            examined &+= 1
+            guard let connection = connection(of: key),
+                connection.value.phase == .refusing || connection.value.phase == .lingering
+            else { continue }
+            end(connection, resets: true)
+            return true
+        }
+        return false
+    }
+
+    /// Forgets those of ``refusals`` that are over: at most ``RelayBoard/mostRefusing`` are not.
+    mutating func dropOverRefusals() {
+        var open: [UInt64] = []
+        for key in refusals where connection(of: key) != nil { open.append(key) }
+        refusals = open
+    }
+
     /// Unread bytes would make a reset of the end, and the reason might be lost.
     mutating func linger(_ connection: Slot<Connection>) {
         let client = legs.slot(connection.place &* 2)

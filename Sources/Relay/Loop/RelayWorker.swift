@@ -27,6 +27,8 @@ import Synchronization
     var again: [UInt64] = []
     /// Connections whose phase ends at a deadline.
     var waiting: [UInt64] = []
+    /// Connections beyond the limit, oldest first; some of them are over.
+    var refusals: [UInt64] = []
     var lastSerial: UInt32 = 0
     /// Addresses of upstreams, as of a version.
     var upstreams: [Upstream] = []

@@ -30,7 +30,7 @@ extension MinuteHistory {
                 arguments: arguments
             )
             var total = HistorySums()
-            for row in rows { total.add(Self.sums(row, from: 3)) }
+            for row in rows { total.add(try Self.sums(row, from: 3)) }
             let groups = try rows.prefix(question.limit).map { row in try Self.group(row, question, database) }
             return (groups, total, rows.count)
         }
@@ -52,7 +52,7 @@ extension MinuteHistory {
                     """,
                 arguments: arguments
             )
-            return rows.map { ($0[0], Self.sums($0, from: 1)) }
+            return try rows.map { (try $0.decode(atIndex: 0), try Self.sums($0, from: 1)) }
         }
     }
 
@@ -78,8 +78,8 @@ extension MinuteHistory {
             )
             var found: [Fingerprint: [Int64: HistorySums]] = [:]
             for row in rows {
-                guard let key = Fingerprint(row[0] as String) else { continue }
-                found[key, default: [:]][row[1]] = Self.sums(row, from: 2)
+                guard let key = Fingerprint(try row.decode(String.self, atIndex: 0)) else { continue }
+                found[key, default: [:]][try row.decode(atIndex: 1)] = try Self.sums(row, from: 2)
             }
             return found
         }
@@ -89,16 +89,10 @@ extension MinuteHistory {
     public func span() throws(HistoryError) -> (first: Int64, last: Int64)? {
         try perform { database in
             let row = try Row.fetchOne(database, sql: "SELECT MIN(minute), MAX(minute) FROM minutes")
-            guard let row, let first = row[0] as Int64?, let last = row[1] as Int64? else { return nil }
+            guard let row, let first = try row.decode(Int64?.self, atIndex: 0),
+                let last = try row.decode(Int64?.self, atIndex: 1)
+            else { return nil }
             return (first, last)
-        }
-    }
-
-    private func perform<Result>(_ body: (Database) throws -> Result) throws(HistoryError) -> Result {
-        do {
-            return try queue.read(body)
-        } catch {
-            throw HistoryError(path: path, reason: "\(error)")
         }
     }
 
@@ -119,32 +113,35 @@ extension MinuteHistory {
         return (filter, arguments)
     }
 
-    private static func sums(_ row: Row, from first: Int) -> HistorySums {
+    private static func sums(_ row: Row, from first: Int) throws -> HistorySums {
         var sums = HistorySums()
-        func value(_ index: Int) -> Int64 { row[first + index] as Int64? ?? 0 }
+        func value(_ index: Int) throws -> Int64 { try row.decode(Int64?.self, atIndex: first + index) ?? 0 }
         (sums.calls, sums.errors, sums.uncertain, sums.rows, sums.bytes) = (
-            value(0), value(1), value(2), value(3), value(4)
+            try value(0), try value(1), try value(2), try value(3), try value(4)
         )
-        (sums.low, sums.high, sums.time, sums.longest) = (value(5), value(6), value(7), value(8))
+        (sums.low, sums.high, sums.time, sums.longest) = (try value(5), try value(6), try value(7), try value(8))
         return sums
     }
 
     private static func group(_ row: Row, _ question: HistoryQuestion, _ database: Database) throws -> HistoryGroup {
-        let (user, pattern, base): (Int64, Int64, Int64) = (row[0], row[1], row[2])
-        var group = HistoryGroup(sums: sums(row, from: 3), durations: [])
+        let user = try row.decode(Int64.self, atIndex: 0)
+        let pattern = try row.decode(Int64.self, atIndex: 1)
+        let base = try row.decode(Int64.self, atIndex: 2)
+        var group = HistoryGroup(sums: try sums(row, from: 3), durations: [])
         var inner = question
         var (more, values): (String, StatementArguments) = ("", [])
         switch question.grouping {
         case .user:
             let found = try Row.fetchOne(database, sql: "SELECT hash, name FROM users WHERE id = ?", arguments: [user])
-            (group.user, group.name) = (found?[0], found?[1])
+            group.user = try found?.decode(String?.self, atIndex: 0)
+            group.name = try found?.decode(String?.self, atIndex: 1)
             if group.user?.isEmpty == true { group.user = nil }
             (more, values) = (" AND user = ?", [user])
         case .pattern:
             let sql = "SELECT fingerprint, text FROM patterns WHERE id = ?"
             let found = try Row.fetchOne(database, sql: sql, arguments: [pattern])
-            group.fingerprint = (found?[0] as String?).flatMap { Fingerprint($0) }
-            group.text = found?[1]
+            group.fingerprint = try found?.decode(String?.self, atIndex: 0).flatMap { Fingerprint($0) }
+            group.text = try found?.decode(String?.self, atIndex: 1)
             group.database = try name(of: base, database)
             (more, values) = (" AND pattern = ? AND base = ?", [pattern, base])
         case .database:

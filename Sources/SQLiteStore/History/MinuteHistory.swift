@@ -13,28 +13,66 @@ public struct HistoryError: Error, CustomStringConvertible {
 
 /// Minutes of who ran what, in an SQLite file that readers may open beside the daemon.
 public final class MinuteHistory: Sendable {
-    let queue: DatabaseQueue
+    private let access: Access
     let path: String
 
+    private enum Access: Sendable {
+        /// The daemon's.
+        case owner(SQLiteFile)
+        case reader(DatabaseQueue)
+    }
+
     /// Opens the file; makes it, for its owner alone, where it is not there and `isReader` is false.
-    public init(path: String, isReader: Bool = false) throws(HistoryError) {
+    ///
+    /// For the owner, ``SQLiteCostStore/init(path:isPatient:report:)`` tells of the other parameters.
+    public init(
+        path: String,
+        isReader: Bool = false,
+        isPatient: Bool = false,
+        report: FileReport = .none
+    ) throws(HistoryError) {
         self.path = path
         do {
             if isReader {
+                guard SetAside.look(at: path) != .other else { throw FileProblem(reason: "it is no regular file") }
                 var configuration = Configuration()
                 configuration.readonly = true
                 configuration.busyMode = .timeout(5)
-                queue = try DatabaseQueue(path: path, configuration: configuration)
+                let queue = try DatabaseQueue(path: path, configuration: configuration)
                 try queue.read { database in _ = try Row.fetchOne(database, sql: "SELECT 1 FROM minutes LIMIT 1") }
+                access = .reader(queue)
             } else {
-                queue = try SQLiteFile.open(path, isPrivate: true) { migrator in
-                    migrator.registerMigration("1") { try $0.execute(sql: Self.schema) }
-                }
+                access = .owner(try SQLiteFile(path, Self.plan, report, isPatient: isPatient))
             }
         } catch {
             throw HistoryError(path: path, reason: "\(error)")
         }
     }
+
+    /// Runs `body` in a transaction.
+    func perform<Result>(_ body: (Database) throws -> Result) throws(HistoryError) -> Result {
+        do {
+            switch access {
+            case .owner(let file): return try file.perform(body)
+            case .reader(let queue): return try queue.read(body)
+            }
+        } catch {
+            throw HistoryError(path: path, reason: "\(error)")
+        }
+    }
+
+    private static let plan = SQLiteFile.Schema(
+        steps: [("1", { try $0.execute(sql: schema) })],
+        probes: [
+            "SELECT id, hash, name FROM users", "SELECT id, fingerprint, text FROM patterns",
+            "SELECT id, name FROM bases",
+            """
+            SELECT minute, user, pattern, base, calls, errors, uncertain, rows, bytes, low, high, time, longest, durations
+            FROM minutes
+            """,
+        ],
+        isPrivate: true
+    )
 
     private static let schema = """
         CREATE TABLE users (id INTEGER PRIMARY KEY, hash TEXT UNIQUE NOT NULL, name TEXT);
@@ -53,42 +91,38 @@ public final class MinuteHistory: Sendable {
     /// Adds rows, all or none.
     public func append(_ rows: [HistoryRow]) throws(HistoryError) {
         guard !rows.isEmpty else { return }
-        do {
-            try queue.write { database in
-                let insert = try database.cachedStatement(
-                    sql: """
-                        INSERT INTO minutes (minute, user, pattern, base, calls, errors, uncertain, rows, bytes, low, high,
-                            time, longest, durations)
-                        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-                        """
-                )
-                var (users, patterns, bases): ([String: Int64], [Fingerprint: Int64], [String: Int64]) = ([:], [:], [:])
-                for row in rows {
-                    let user = try users.value(for: row.user ?? "") {
-                        try Self.number(database, "users", "hash", row.user ?? "", "name", row.name)
-                    }
-                    let pattern = try patterns.value(for: row.fingerprint) {
-                        try Self.number(
-                            database,
-                            "patterns",
-                            "fingerprint",
-                            row.fingerprint.description,
-                            "text",
-                            row.text
-                        )
-                    }
-                    let base = try bases.value(for: row.database ?? "") {
-                        try Self.number(database, "bases", "name", row.database ?? "", nil, nil)
-                    }
-                    let sums = row.sums
-                    try insert.execute(arguments: [
-                        row.minute, user, pattern, base, sums.calls, sums.errors, sums.uncertain, sums.rows, sums.bytes,
-                        sums.low, sums.high, sums.time, sums.longest, row.durations,
-                    ])
+        try perform { database in
+            let insert = try database.cachedStatement(
+                sql: """
+                    INSERT INTO minutes (minute, user, pattern, base, calls, errors, uncertain, rows, bytes, low, high,
+                        time, longest, durations)
+                    VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+                    """
+            )
+            var (users, patterns, bases): ([String: Int64], [Fingerprint: Int64], [String: Int64]) = ([:], [:], [:])
+            for row in rows {
+                let user = try users.value(for: row.user ?? "") {
+                    try Self.number(database, "users", "hash", row.user ?? "", "name", row.name)
                 }
+                let pattern = try patterns.value(for: row.fingerprint) {
+                    try Self.number(
+                        database,
+                        "patterns",
+                        "fingerprint",
+                        row.fingerprint.description,
+                        "text",
+                        row.text
+                    )
+                }
+                let base = try bases.value(for: row.database ?? "") {
+                    try Self.number(database, "bases", "name", row.database ?? "", nil, nil)
+                }
+                let sums = row.sums
+                try insert.execute(arguments: [
+                    row.minute, user, pattern, base, sums.calls, sums.errors, sums.uncertain, sums.rows, sums.bytes,
+                    sums.low, sums.high, sums.time, sums.longest, row.durations,
+                ])
             }
-        } catch {
-            throw HistoryError(path: path, reason: "\(error)")
         }
     }
 
@@ -121,29 +155,25 @@ public final class MinuteHistory: Sendable {
     /// Forgets minutes before `minute`, and the oldest ones while the file holds more than `limit` bytes; returns how many
     /// bytes it holds then.
     public func prune(before minute: Int64, limit: Int64) throws(HistoryError) -> Int64 {
-        do {
-            return try queue.write { database in
-                try database.execute(sql: "DELETE FROM minutes WHERE minute < ?", arguments: [minute])
-                // A tenth at once, so that this is not done each time.
-                if try Self.size(database) > limit {
-                    try database.execute(
-                        sql: """
-                            DELETE FROM minutes WHERE minute <= (
-                                SELECT minute FROM minutes ORDER BY minute
-                                LIMIT 1 OFFSET (SELECT COUNT(*) / 10 FROM minutes))
-                            """
-                    )
-                }
-                for table in ["users", "patterns", "bases"] {
-                    let column = table == "bases" ? "base" : String(table.dropLast())
-                    try database.execute(
-                        sql: "DELETE FROM \(table) WHERE id NOT IN (SELECT \(column) FROM minutes)"
-                    )
-                }
-                return try Self.size(database)
+        try perform { database in
+            try database.execute(sql: "DELETE FROM minutes WHERE minute < ?", arguments: [minute])
+            // A tenth at once, so that this is not done each time.
+            if try Self.size(database) > limit {
+                try database.execute(
+                    sql: """
+                        DELETE FROM minutes WHERE minute <= (
+                            SELECT minute FROM minutes ORDER BY minute
+                            LIMIT 1 OFFSET (SELECT COUNT(*) / 10 FROM minutes))
+                        """
+                )
             }
-        } catch {
-            throw HistoryError(path: path, reason: "\(error)")
+            for table in ["users", "patterns", "bases"] {
+                let column = table == "bases" ? "base" : String(table.dropLast())
+                try database.execute(
+                    sql: "DELETE FROM \(table) WHERE id NOT IN (SELECT \(column) FROM minutes)"
+                )
+            }
+            return try Self.size(database)
         }
     }
 

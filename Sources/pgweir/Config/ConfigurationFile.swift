@@ -4,6 +4,12 @@ import Settings
 
 /// Reads the configuration: the file, the environment over it, and the files that it names.
 enum ConfigurationFile {
+    /// No configuration is larger, in bytes: more takes seconds to read, and a list of users has a place of its own
+    /// (`quota.directory`).
+    private static let largest = 4 << 20
+    /// Nor is a file that it names by `${file:PATH}` or `quota.key_file`.
+    private static let largestSecret = 64 << 10
+
     /// The file that is read: the one asked for, else that of $PGWEIR_CONFIG.
     static func path(_ given: String?) -> String? { given ?? Output.environment("PGWEIR_CONFIG") }
 
@@ -15,8 +21,10 @@ enum ConfigurationFile {
             try settings.overlay(environment)
             return try withKey(settings, beside: "")
         }
-        let settings = try Settings(yaml: try TextFile.read(path), file: path, environment: environment) {
-            name throws(SettingsError) in try TextFile.read(TextFile.resolve(name, beside: path))
+        let yaml = try TextFile.read(path, largest: largest, allowsPipes: true)
+        let settings = try Settings(yaml: yaml, file: path, environment: environment) {
+            name throws(SettingsError) in
+            try TextFile.read(TextFile.resolve(name, beside: path), largest: largestSecret)
         }
         return try withKey(settings, beside: path)
     }
@@ -26,7 +34,10 @@ enum ConfigurationFile {
         var settings = settings
         let text: String
         do throws(SettingsError) {
-            text = try TextFile.read(TextFile.resolve(keyFile.name, beside: file))
+            text = try TextFile.read(
+                TextFile.resolve(keyFile.name, beside: file),
+                largest: largestSecret
+            )
         } catch {
             var place = keyFile.place
             place.message = "the key file '\(keyFile.name)' cannot be read: \(error.message)."

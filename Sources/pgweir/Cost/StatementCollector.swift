@@ -91,7 +91,7 @@ struct StatementCollector {
     mutating func readLog(_ path: String) throws {
         let text: String
         do throws(SettingsError) {
-            text = try TextFile.read(path)
+            text = try TextFile.read(path, largest: 1 << 30, allowsPipes: true)
         } catch {
             Output.complain(error.description)
             throw Sysexit.noInput

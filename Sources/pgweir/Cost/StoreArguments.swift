@@ -56,18 +56,20 @@ struct StoreArguments: ParsableArguments {
         guard let folder else { return nil }
         Self.makeFolder(folder)
         guard unsafe access(folder, W_OK | X_OK) == 0 else {
-            Log.warning("state.not_writable", "nothing can be kept in \(folder): \(Output.message(errno))")
+            StateHealth.note(.unusable("nothing can be kept in its folder: \(Output.message(errno))"), folder)
             return nil
         }
         return folder
     }
 
-    /// Opens the store of a daemon; where no folder was asked for and none is to be had, memory has to do.
+    /// Opens the store of a daemon; where no file can be opened or made, memory has to do.
     func openForDaemon() throws -> any CostStore {
-        do {
-            return try open()
-        } catch let error as CostStoreError where state == nil {
-            Log.warning("pricing.memory_only", "prices are kept in memory only: \(error)")
+        if redis != nil { return try open() }
+        guard let folder = usableFolder else { return MemoryCostStore() }
+        do throws(CostStoreError) {
+            return try SQLiteCostStore(path: folder + "/prices.sqlite", report: StateHealth.report)
+        } catch {
+            StateHealth.note(.unusable("prices are kept in memory only: \(error)"), folder + "/prices.sqlite")
             return MemoryCostStore()
         }
     }

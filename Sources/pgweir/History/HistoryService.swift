@@ -63,7 +63,11 @@ final class HistoryService: Sendable {
         let hasher = quotas?.hasher ?? UserHasher(secret: secret, cluster: keeping.cluster)
         let store: MinuteHistory
         do throws(HistoryError) {
-            store = try MinuteHistory(path: folder + "/" + Self.fileName)
+            store = try MinuteHistory(
+                path: folder + "/" + Self.fileName,
+                isPatient: true,
+                report: StateHealth.report
+            )
         } catch {
             Log.warning("history.not_kept", error.description)
             return nil

@@ -21,14 +21,28 @@ final class AuditTrail: Sendable {
             (descriptor, history) = (-1, nil)
             return
         }
-        descriptor = unsafe open(folder + "/audit.jsonl", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        if descriptor < 0 { Log.warning("audit.not_written", "no audit file in \(folder): \(Output.message(errno))") }
-        do throws(LedgerError) {
-            history = try AuditHistory(path: folder + "/history.sqlite")
-        } catch {
-            Log.warning("audit.not_written", "no audit history: \(error)")
-            history = nil
+        descriptor = Self.open(folder + "/audit.jsonl")
+        history = try? AuditHistory(path: folder + "/history.sqlite", isPatient: true, report: StateHealth.report)
+    }
+
+    /// Opens the file for appending; what is no file is set aside, and -1 where none can be made.
+    private static func open(_ path: String) -> Int32 {
+        if SetAside.look(at: path) == .other, let target = SetAside.move(path) {
+            StateHealth.note(.setAside(target, "it is no regular file"), path)
         }
+        let flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK
+        let descriptor = unsafe Glibc.open(path, flags, 0o640)
+        guard descriptor >= 0 else {
+            StateHealth.note(.unusable("the audit is not written: \(Output.message(errno))"), path)
+            return -1
+        }
+        // A line that a crash or a full disk cut ends here: the next one must not be taken for its rest.
+        var (last, end) = (UInt8(0), lseek(descriptor, 0, SEEK_END))
+        if end > 0, unsafe pread(descriptor, &last, 1, end - 1) == 1, last != 0x0A {
+            last = 0x0A
+            end = unsafe Glibc.write(descriptor, &last, 1)
+        }
+        return descriptor
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }

@@ -185,38 +185,11 @@ struct QuotaArguments: ParsableArguments {
         }
         if let folder {
             do throws(LedgerError) {
-                return try SQLiteLedgerStore(path: folder + "/ledger.sqlite")
+                return try SQLiteLedgerStore(path: folder + "/ledger.sqlite", report: StateHealth.report)
             } catch {
-                guard keeping.state == nil else { throw error }
-                Log.warning("quota.memory_only", "quotas are kept in memory only: \(error)")
+                StateHealth.note(.unusable("quotas are kept in memory only: \(error)"), folder + "/ledger.sqlite")
             }
         }
         return MemoryLedgerStore { Supervisor.time().nanoseconds / 1_000_000_000 }
-    }
-}
-
-/// What a node keeps of itself beside the ledger.
-enum QuotaState {
-    /// The node's name: made once.
-    static func node(in folder: String) -> String? {
-        kept(folder + "/node") { String(UInt64.random(in: .min ... .max), radix: 16) }
-    }
-
-    /// The key of users' hashes, where the configuration has none: made once, readable by its owner alone.
-    static func secret(in folder: String) -> [UInt8]? {
-        kept(folder + "/secret") {
-            UserHasher.newSecret().map { String(Int($0) | 0x100, radix: 16).dropFirst() }.joined()
-        }
-        .map { Array($0.utf8) }
-    }
-
-    private static func kept(_ path: String, _ make: () -> String) -> String? {
-        let draft = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        if draft >= 0 {
-            defer { close(draft) }
-            guard (try? Output.write(Array(make().utf8), to: draft)) != nil else { return nil }
-        }
-        guard let text = try? TextFile.read(path), !text.isEmpty else { return nil }
-        return text
     }
 }

@@ -51,6 +51,13 @@ struct DaemonMetrics {
             "When the configuration that holds was read, since the epoch.",
             Double(facts.configured.nanoseconds) / 1e9
         )
+        let state = StateHealth.facts
+        text.counter(
+            "pgweir_state_set_aside",
+            "Files of the state that were damaged and set aside.",
+            state.setAside.sorted { $0.key < $1.key }.map { ([("file", $0.key)], Double($0.value)) }
+        )
+        text.gauge("pgweir_state_problems", "Files of the state that have a problem.", Double(state.problems.count))
         text.counter(
             "pgweir_worker_cpu_seconds",
             "CPU time of the workers.",

@@ -45,6 +45,7 @@ final class DaemonView: Sendable {
         found.unknownSessions = desk.unknownCount
         found.pricing = pricing?.status
         found.quotas = quotas?.facts
+        found.stateProblems = StateHealth.problems
         return found
     }
 

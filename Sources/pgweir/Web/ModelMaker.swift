@@ -83,6 +83,7 @@ struct ModelMaker: Sendable {
             )
         }
         if let history = view.history?.facts.problem { problems.append("The history: \(history)") }
+        problems += facts.stateProblems
         return problems + (facts.quotas?.problems ?? [])
     }
 

@@ -49,6 +49,8 @@ struct Pages: Sendable {
         if facts.reloadError != nil { lines.append("degraded: the last reload failed; see 'pgweir status'.") }
         let problems = facts.quotas?.problems.count ?? 0
         if problems > 0 { lines.append("degraded: quotas or limits have \(problems) problems; see 'pgweir status'.") }
+        let files = facts.stateProblems.count
+        if files > 0 { lines.append("degraded: \(files) files of the state have problems; see 'pgweir status'.") }
         return .text(lines.joined(separator: "\n"), status: pulse.isAlive ? 200 : 503)
     }
 
