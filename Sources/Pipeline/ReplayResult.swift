@@ -58,8 +58,10 @@ public struct ReplayResult: Sendable {
     public private(set) var standings: [String: UserStanding] = [:]
     /// Price lookups that hit the first level, and that missed.
     public private(set) var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
-    /// Statements whose pattern found no room in the table.
+    /// Statements whose pattern found no room in the table at once: they count with others of their user.
     public private(set) var patternOverflow: UInt64 = 0
+    /// Patterns that were added up with others of their user, and users whose principals were removed.
+    public private(set) var patternEvictions: UInt64 = 0, forgottenUsers: UInt64 = 0
     /// Patterns that are to be priced, where that was asked for.
     public private(set) var questions: [PriceQuestion] = []
     /// Wall-clock seconds.
@@ -96,7 +98,10 @@ public struct ReplayResult: Sendable {
         }
     }
 
-    mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>) {
+    /// Adds what a worker counted.
+    ///
+    /// - Parameter most: patterns that are told one by one, the most costly ones; all others are summed up in one. `nil`: all.
+    mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         reassembly.add(shard.reassembler.counters)
         sessions.add(shard.analyser.sessions.counters)
         for wire in StatementProtocol.allCases {
@@ -118,11 +123,37 @@ public struct ReplayResult: Sendable {
         priceHits += shard.analyser.books.priceHits + found
         priceMisses += asked - found
         patternOverflow += shard.analyser.books.patterns.overflow
-        if shard.analyser.books.pricing != nil { questions += shard.analyser.books.allQuestions() }
-        patterns.reserveCapacity(patterns.count + shard.analyser.books.patterns.texts.count)
+        patternEvictions += shard.analyser.books.patterns.evictions
+        if shard.analyser.books.pricing != nil, most == nil { questions += shard.analyser.books.allQuestions() }
+        forgottenUsers += shard.analyser.books.principalShares.forgotten
+        addPatterns(shard, most)
+    }
+
+    private mutating func addPatterns(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>, _ most: Int?) {
+        var costs: [(cost: Int64, handle: PatternHandle)] = []
         for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
+            let record = shard.analyser.books.patterns.records.slot(handle)
+            guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
+            costs.append((record.value.cost, handle))
+        }
+        if let most, costs.count > most {
+            costs.sort { ($0.cost, $1.handle) > ($1.cost, $0.handle) }
+            var rest = Self.rest
+            for entry in costs[most...] {
+                let record = shard.analyser.books.patterns.records.slot(entry.handle)
+                rest.calls &+= record.value.calls
+                rest.errors &+= record.value.errors
+                rest.rows &+= record.value.rows
+                rest.costLow = CostUnits(micro: rest.costLow.micro &+ record.value.costLow)
+                rest.cost = CostUnits(micro: rest.cost.micro &+ record.value.cost)
+                rest.durations.add(record.value.durations)
+            }
+            patterns.append(rest)
+            costs.removeLast(costs.count - most)
+        }
+        patterns.reserveCapacity(patterns.count + costs.count)
+        for (_, handle) in costs {
             let record = shard.analyser.books.patterns.records[handle]
-            guard record.calls + record.errors > 0 || record.cost != 0 else { continue }
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
@@ -141,6 +172,22 @@ public struct ReplayResult: Sendable {
         }
     }
 
+    /// What stands for patterns that are not told one by one.
+    private static var rest: PatternUsage {
+        PatternUsage(
+            fingerprint: Fingerprint(high: 0, low: 1),
+            text: Array("(patterns that cost less)".utf8),
+            database: nil,
+            calls: 0,
+            errors: 0,
+            rows: 0,
+            costLow: CostUnits(micro: 0),
+            cost: CostUnits(micro: 0),
+            durations: DurationHistogram(),
+            firstSeen: .max
+        )
+    }
+
     mutating func add(_ other: ReplayResult) {
         reassembly.add(other.reassembly)
         sessions.add(other.sessions)
@@ -151,6 +198,8 @@ public struct ReplayResult: Sendable {
         priceHits += other.priceHits
         priceMisses += other.priceMisses
         patternOverflow += other.patternOverflow
+        patternEvictions += other.patternEvictions
+        forgottenUsers += other.forgottenUsers
         patterns += other.patterns
         questions += other.questions
     }
