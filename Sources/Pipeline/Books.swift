@@ -21,7 +21,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var principalShares: PrincipalShares
     var owners = Owners()
     var sweep = TableSweep()
-    /// Whether ``Shard/sweepTables(most:)`` has something to do.
+    /// Whether ``Analyser/sweepTables(most:)`` has something to do.
     var wantsSweep = false
     /// Usage of principals that were removed, until it is taken.
     var leftUsage: [UserUsage] = []

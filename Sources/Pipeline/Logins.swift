@@ -83,7 +83,13 @@ extension Books where Recorder: ~Copyable {
         }
         // Somebody with very many addresses: those beyond are counted together.
         let rest = restKey(user, databaseNumber(name(login.database)), server)
-        result.principal = knownPrincipal(rest) ?? newPrincipal(login, rest, owner, note, isRest: true)
+        if let known = knownPrincipal(rest) {
+            result.principal = known
+        } else if principalShares.hasReserve {
+            result.principal = newPrincipal(login, rest, owner, note, isRest: true)
+        } else {
+            wantsSweep = true
+        }
         return result
     }
 

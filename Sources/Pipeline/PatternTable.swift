@@ -30,6 +30,8 @@ struct PatternTable: ~Copyable {
     private(set) var isCrowded = false
     /// How many patterns are to be added before condemning is worth while again.
     private var patience = 0
+    /// Whether something was condemned since ``removeCondemned(_:)``.
+    private var hasCondemned = false
 
     private struct Identity: Hashable {
         var fingerprint: Fingerprint
@@ -190,7 +192,8 @@ struct PatternTable: ~Copyable {
             }
             if lists.weight(of: owner) > left { isCrowded = true }
         }
-        return !condemned.isEmpty
+        hasCondemned = !condemned.isEmpty
+        return hasCondemned
     }
 
     /// Whether a pattern ran since it was looked at last, or does so now and then.
@@ -242,7 +245,8 @@ struct PatternTable: ~Copyable {
         condemned = [:]
         evictions &+= UInt64(heirs.count)
         // Where everything is in use, looking again at once would find the same.
-        patience = heirs.isEmpty ? Self.mostCondemned : 0
+        if hasCondemned, heirs.isEmpty { patience = limit / 16 }
+        hasCondemned = false
         return heirs
     }
 

@@ -60,7 +60,7 @@ public enum Replay {
         while !isCancelled(), try feed.fill(chunk) {
             try feed.decode(chunk, into: &shard)
             shard.analyser.books.recorder.flush()
-            if shard.analyser.books.wantsSweep { shard.sweepTables() }
+            if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
             onProgress(feed.progress)
         }
         shard.finish(at: feed.end)

@@ -103,12 +103,16 @@ public struct ReplayResult: Sendable {
     /// - Parameter most: patterns that are told one by one, the most costly ones; all others are summed up in one. `nil`: all.
     mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         reassembly.add(shard.reassembler.counters)
-        sessions.add(shard.analyser.sessions.counters)
+        add(shard.analyser, most: most)
+    }
+
+    mutating func add(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, most: Int? = nil) {
+        sessions.add(analyser.sessions.counters)
         for wire in StatementProtocol.allCases {
-            byProtocol[wire, default: 0] += shard.analyser.books.byProtocol[Int(wire.rawValue)]
+            byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
         }
-        for handle in 1..<Int32(max(1, shard.analyser.books.principals.highWater)) {
-            let principal = shard.analyser.books.principals[handle]
+        for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
+            let principal = analyser.books.principals[handle]
             if principal.user == nil {
                 // A session whose owner is not known yet: nobody's so far.
                 principals[0].counts.add(principal.counts)
@@ -117,22 +121,22 @@ public struct ReplayResult: Sendable {
                 principals.append(principal)
             }
         }
-        principals[0].counts.add(shard.analyser.books.principals[0].counts)
-        principals[0].account.add(shard.analyser.books.principals[0].account)
-        let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
-        priceHits += shard.analyser.books.priceHits + found
+        principals[0].counts.add(analyser.books.principals[0].counts)
+        principals[0].account.add(analyser.books.principals[0].account)
+        let (found, asked) = (analyser.books.prices.hits, analyser.books.pricesAsked)
+        priceHits += analyser.books.priceHits + found
         priceMisses += asked - found
-        patternOverflow += shard.analyser.books.patterns.overflow
-        patternEvictions += shard.analyser.books.patterns.evictions
-        if shard.analyser.books.pricing != nil, most == nil { questions += shard.analyser.books.allQuestions() }
-        forgottenUsers += shard.analyser.books.principalShares.forgotten
-        addPatterns(shard, most)
+        patternOverflow += analyser.books.patterns.overflow
+        patternEvictions += analyser.books.patterns.evictions
+        if analyser.books.pricing != nil, most == nil { questions += analyser.books.allQuestions() }
+        forgottenUsers += analyser.books.principalShares.forgotten
+        addPatterns(analyser, most)
     }
 
-    private mutating func addPatterns(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>, _ most: Int?) {
+    private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?) {
         var costs: [(cost: Int64, handle: PatternHandle)] = []
-        for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
-            let record = shard.analyser.books.patterns.records.slot(handle)
+        for handle in 0..<Int32(analyser.books.patterns.texts.count) {
+            let record = analyser.books.patterns.records.slot(handle)
             guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
             costs.append((record.value.cost, handle))
         }
@@ -140,7 +144,7 @@ public struct ReplayResult: Sendable {
             costs.sort { ($0.cost, $1.handle) > ($1.cost, $0.handle) }
             var rest = Self.rest
             for entry in costs[most...] {
-                let record = shard.analyser.books.patterns.records.slot(entry.handle)
+                let record = analyser.books.patterns.records.slot(entry.handle)
                 rest.calls &+= record.value.calls
                 rest.errors &+= record.value.errors
                 rest.rows &+= record.value.rows
@@ -153,13 +157,13 @@ public struct ReplayResult: Sendable {
         }
         patterns.reserveCapacity(patterns.count + costs.count)
         for (_, handle) in costs {
-            let record = shard.analyser.books.patterns.records[handle]
+            let record = analyser.books.patterns.records[handle]
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
-                    text: shard.analyser.books.patterns.texts[Int(handle)],
+                    text: analyser.books.patterns.texts[Int(handle)],
                     database: record.database == 0
-                        ? nil : shard.analyser.books.databases[Int(record.database)],
+                        ? nil : analyser.books.databases[Int(record.database)],
                     calls: record.calls,
                     errors: record.errors,
                     rows: record.rows,

@@ -75,7 +75,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
-                if shard.analyser.books.wantsSweep { shard.sweepTables() }
+                if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }

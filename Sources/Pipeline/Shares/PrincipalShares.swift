@@ -12,6 +12,8 @@ struct PrincipalShares {
     private var condemned: [Fingerprint: PrincipalHandle] = [:]
     private(set) var isCrowded = false
     private var patience = 0
+    /// Whether something was condemned since ``takeCondemned()``.
+    private var hasCondemned = false
     /// Principals that were added up with others of their user, and users who were forgotten.
     private(set) var evictions: UInt64 = 0
     var forgotten: UInt64 = 0
@@ -25,22 +27,28 @@ struct PrincipalShares {
     mutating func hasRoom(for owner: Int32) -> Bool {
         let (own, all) = (lists.weight(of: owner) + 1, lists.weight + 1)
         patience -= 1
-        if all > Self.full(limit) || own > Self.full(TableLimits.most(of: limit)) { isCrowded = true }
-        guard own <= TableLimits.most(of: limit), all <= limit else { return false }
+        if all > Self.full(limit) || own > Self.full(Self.most(limit)) { isCrowded = true }
+        guard own <= Self.most(limit), all <= limit else { return false }
         return all <= TableLimits.ease(limit) || own <= limit / (lists.owners + 1)
     }
 
+    /// Whether what stands for all others of a user finds room: a few more than the rest.
+    var hasReserve: Bool { lists.weight < limit + limit / 4 }
+
     private static func full(_ limit: Int) -> Int { limit - limit / 4 }
+    /// One user's share: addresses beyond are counted together.
+    private static func most(_ limit: Int) -> Int { limit / 4 }
 
     /// Takes out of reach what should make room; returns the keys by which it was found.
     mutating func condemn(_ principals: borrowing SlotTable<Principal>) -> [Fingerprint] {
         guard isCrowded, patience <= 0, condemned.isEmpty else { return [] }
         isCrowded = false
         let isFull = lists.weight > Self.full(limit)
-        let most = Self.full(TableLimits.most(of: limit))
+        let most = Self.full(Self.most(limit))
         let share = isFull ? min(most, lists.share(of: Self.full(limit))) : most
         var visits = 0
-        for owner in lists.owners(above: share) {
+        // Where there are more users than room, each has no more than a few: those not used for long, whoever they are.
+        for owner in share > 0 ? lists.owners(above: share) : [] {
             let left = share - share / 8
             while lists.weight(of: owner) > left, condemned.count < Self.mostCondemned, visits < Self.mostVisits,
                 let handle = lists.first(of: owner)
@@ -59,10 +67,11 @@ struct PrincipalShares {
             if lists.weight(of: owner) > left { isCrowded = true }
         }
         if isFull, condemned.isEmpty { condemnAny(principals) }
+        hasCondemned = !condemned.isEmpty
         return Array(condemned.keys)
     }
 
-    /// Where there are more users than room, each has no more than a few: whoever comes next.
+    /// Whatever was not used since it was looked at last.
     private mutating func condemnAny(_ principals: borrowing SlotTable<Principal>) {
         let end = Int32(clamping: principals.highWater)
         guard end > 1 else { return }
@@ -102,7 +111,9 @@ struct PrincipalShares {
     mutating func takeCondemned() -> [PrincipalHandle] {
         defer { condemned = [:] }
         evictions &+= UInt64(condemned.count)
-        patience = condemned.isEmpty ? 4096 : 0
+        // Where everything is in use, looking again at once would find the same.
+        if hasCondemned, condemned.isEmpty { patience = limit / 16 }
+        hasCondemned = false
         return Array(condemned.values)
     }
 }

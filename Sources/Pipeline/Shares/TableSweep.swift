@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Packets
 import PostgresWire
 import Quotas
 
@@ -15,27 +14,23 @@ struct TableSweep {
     var applications: [String: Int32] = [:]
 }
 
-extension Shard where Recorder: ~Copyable {
+extension Analyser where Recorder: ~Copyable {
     /// Makes room in tables that are crowded: a part of the work at a time.
     @inline(never)
     mutating func sweepTables(most visits: Int = 16_384) {
-        guard analyser.books.isSweeping || analyser.books.beginSweep() else { return }
-        var flow = analyser.books.sweep.next ?? 0
-        let end = Int32(clamping: analyser.books.flows.highWater)
+        guard books.isSweeping || books.beginSweep() else { return }
+        var flow = books.sweep.next ?? 0
+        let end = Int32(clamping: books.flows.highWater)
         var left = visits
         while flow < end, left > 0 {
-            if reassembler.isOpen(flow) {
-                left -= analyser.sessions.tellReferences(of: flow, to: &analyser.books)
-                analyser.books.isReferred(application: analyser.books.flows[flow].application)
-            } else {
-                left -= 1
-            }
+            left -= sessions.tellReferences(of: flow, to: &books)
+            books.isReferred(application: books.flows[flow].application)
             flow += 1
         }
-        analyser.books.sweep.next = flow
+        books.sweep.next = flow
         guard flow >= end else { return }
-        let gone = analyser.books.endSweep()
-        if !gone.isEmpty { analyser.sessions.forgetShared { gone[$0] != nil } }
+        let gone = books.endSweep()
+        if !gone.isEmpty { sessions.forgetShared { gone[$0] != nil } }
     }
 }
 
