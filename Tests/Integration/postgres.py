@@ -5,18 +5,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 
+from servers.process import free_port
+
 PLANNABLE = ("select", "insert", "update", "delete", "merge", "values", "with", "table")
 USERS = ("ann", "ben", "cat")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
