@@ -161,7 +161,9 @@ public final class Pricer {
                 continue
             }
             if let answer = ask(explainer, key, question, at: now) { answers.append(answer) }
-            busy.charge(Double(Self.steady() &- now) / 1e6)
+            let took = Double(Self.steady() &- now) / 1e6
+            busy.charge(took)
+            queue.charge(took, to: question.sample.user ?? "")
         }
         (counters.waiting, counters.age) = (queue.count, Double(queue.age(at: Self.steady())) / 1e9)
         (counters.known, counters.overflow) = (known.count, leftOut &+ queue.overflow)
@@ -214,7 +216,8 @@ public final class Pricer {
 
     private func remember(_ price: StoredPrice, _ question: PriceQuestion) {
         let size = 1024 + question.sample.text.count + question.pattern.count
-        while known.count >= limits.remembered || shares.weight + size > limits.rememberedBytes, known[price.key] == nil {
+        while known.count >= limits.remembered || shares.weight + size > limits.rememberedBytes, known[price.key] == nil
+        {
             // Of whoever has most: those that run ask again.
             let victims = shares.victims(max(1, limits.remembered / 64))
             guard !victims.isEmpty else { break }

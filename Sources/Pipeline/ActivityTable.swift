@@ -68,7 +68,7 @@ struct ActivityTable {
 
     var isEmpty: Bool { entries.isEmpty }
 
-    /// Counts the end of a statement; `cost` as it was settled. False: there is no room for its pattern.
+    /// Counts the end of a statement, its cost as it was settled; false: there is no room for its pattern.
     mutating func add(_ event: StatementEvent, low: Int64, high: Int64) -> Bool {
         guard let index = place(event.principal, event.pattern, most: limit - limit / 8, own: limit / 8) else {
             return false
@@ -129,14 +129,16 @@ struct ActivityTable {
 
     /// Patterns and principals are gone: what was counted of them is that of their heirs.
     mutating func fold(patterns: [PatternHandle: PatternHandle], principals: [PrincipalHandle: PrincipalHandle]) {
-        guard entries.contains(where: { patterns[$0.pattern] != nil || principals[$0.principal] != nil }) else { return }
+        let isTouched = entries.contains { patterns[$0.pattern] != nil || principals[$0.principal] != nil }
+        guard isTouched else { return }
         let old = entries
         clear(keepingCapacity: true)
         for entry in old {
             let pattern = patterns[entry.pattern] ?? entry.pattern
             let principal = principals[entry.principal] ?? entry.principal
             // There is room: they are no more than before.
-            if let index = place(principal, pattern, most: limit, own: limit) { entries[index].counts.add(entry.counts) }
+            guard let index = place(principal, pattern, most: limit, own: limit) else { continue }
+            entries[index].counts.add(entry.counts)
         }
     }
 

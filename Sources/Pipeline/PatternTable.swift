@@ -233,7 +233,9 @@ struct PatternTable: ~Copyable {
         place(handle)
     }
 
-    /// Adds up what is condemned still; `other`: the fingerprint of a user's others. Returns what stands for each now.
+    /// Adds up what is condemned still, and returns what stands for each now.
+    ///
+    /// - Parameter other: the fingerprint of a user's others.
     mutating func removeCondemned(_ other: (Int32) -> Fingerprint) -> [PatternHandle: PatternHandle] {
         var heirs: [PatternHandle: PatternHandle] = [:]
         for handle in condemned.values {

@@ -133,7 +133,8 @@ public struct ReplayResult: Sendable {
         addPatterns(analyser, most)
     }
 
-    private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?) {
+    private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?)
+    {
         var costs: [(cost: Int64, handle: PatternHandle)] = []
         for handle in 0..<Int32(analyser.books.patterns.texts.count) {
             let record = analyser.books.patterns.records.slot(handle)
@@ -142,8 +143,21 @@ public struct ReplayResult: Sendable {
         }
         if let most, costs.count > most {
             costs.sort { ($0.cost, $1.handle) > ($1.cost, $0.handle) }
+            // Each user has a share of the list, so that one with many costly patterns does not hide those of others.
+            var held = OwnedLists()
+            for entry in costs { held.append(entry.handle, to: analyser.books.patterns.owner(of: entry.handle)) }
+            let share = held.share(of: most)
+            var listed: [Int32: Int] = [:]
+            var others: [(cost: Int64, handle: PatternHandle)] = []
+            costs.removeAll { entry in
+                let owner = analyser.books.patterns.owner(of: entry.handle)
+                listed[owner, default: 0] += 1
+                guard listed[owner, default: 0] > share else { return false }
+                others.append(entry)
+                return true
+            }
             var rest = Self.rest
-            for entry in costs[most...] {
+            for entry in others {
                 let record = analyser.books.patterns.records.slot(entry.handle)
                 rest.calls &+= record.value.calls
                 rest.errors &+= record.value.errors
@@ -153,7 +167,6 @@ public struct ReplayResult: Sendable {
                 rest.durations.add(record.value.durations)
             }
             patterns.append(rest)
-            costs.removeLast(costs.count - most)
         }
         patterns.reserveCapacity(patterns.count + costs.count)
         for (_, handle) in costs {

@@ -2,6 +2,7 @@
 public import Costs
 public import Domain
 import GRDB
+import Synchronization
 
 /// Prices in an SQLite file: what holds where there is no Redis, across restarts.
 ///
@@ -11,12 +12,18 @@ public final class SQLiteCostStore: CostStore {
     private let queue: DatabaseQueue
     /// What it is, for people.
     public let name: String
-    /// Prices beyond this are forgotten when the file is opened, the oldest first.
-    private static let mostPrices = 200_000
+    /// Prices beyond this are forgotten, the oldest first: when the file is opened, and now and then.
+    private let mostPrices: Int
+    private let stored = Atomic<Int>(0)
+    /// So many are stored between two looks.
+    private static let pause = 1000
 
     /// Opens the file, or makes it.
-    public init(path: String) throws(CostStoreError) {
+    ///
+    /// - Parameter mostPrices: how many prices it keeps; a few more for a while.
+    public init(path: String, mostPrices: Int = 200_000) throws(CostStoreError) {
         name = path
+        self.mostPrices = mostPrices
         do {
             queue = try SQLiteFile.open(path) { migrator in
                 migrator.registerMigration("1") { database in
@@ -32,17 +39,25 @@ public final class SQLiteCostStore: CostStore {
                     try database.execute(sql: "INSERT INTO epoch (name) VALUES (?)", arguments: [Self.newEpoch()])
                 }
             }
-            try queue.write { database in
-                try database.execute(
-                    sql: """
-                        DELETE FROM price WHERE stored < (
-                            SELECT stored FROM price ORDER BY stored DESC LIMIT 1 OFFSET \(Self.mostPrices))
-                        """
-                )
-            }
+            try queue.write { try Self.prune($0, mostPrices) }
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
         }
+    }
+
+    /// Forgets the oldest prices above `limit`, and claims that are over.
+    private static func prune(_ database: Database, _ limit: Int) throws {
+        let surplus = (try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM price") ?? 0) - limit
+        if surplus > 0 {
+            try database.execute(
+                sql: """
+                    DELETE FROM price WHERE key IN (
+                        SELECT key FROM price WHERE text NOT LIKE '_' || char(9) || 'pinned%' ORDER BY stored, key LIMIT ?)
+                    """,
+                arguments: [surplus]
+            )
+        }
+        try database.execute(sql: "DELETE FROM claim WHERE until <= unixepoch()")
     }
 
     /// The name that the file was given when it was made.
@@ -67,6 +82,8 @@ public final class SQLiteCostStore: CostStore {
                 sql: "INSERT OR REPLACE INTO price (key, text, stored) VALUES (?, ?, unixepoch())"
             )
             for price in prices { try statement.execute(arguments: [price.key.description, price.text]) }
+            let before = stored.wrappingAdd(prices.count, ordering: .relaxed).oldValue
+            if (before + prices.count) / Self.pause != before / Self.pause { try Self.prune(database, mostPrices) }
         }
     }
 

@@ -3,7 +3,8 @@ public import Domain
 
 /// Patterns that wait to be priced: each once, those that failed not again too soon.
 ///
-/// Users take turns, so that one who makes up patterns does not make others wait; of one user's the popular ones come first.
+/// Users take turns by the time that their questions take, so that one who makes up patterns does not make others wait; of one
+/// user's the popular ones come first.
 /// Bounded in number and bytes: when it is full, whoever has most waiting makes room, rare patterns first, which is counted;
 /// they ask again when they run again.
 public struct PriceQueue<Request> {
@@ -29,9 +30,11 @@ public struct PriceQueue<Request> {
     /// What waits, by the user who pays, and whose a pattern is.
     private var shares: [String: Share] = [:]
     private var payers: [Fingerprint: String] = [:]
-    /// Users with something waiting, in the order of their turns.
+    /// Users with something waiting, in the order of their coming.
     private var order: [String] = []
-    private var place = 0
+    /// What users' questions took so far, in ms; who had nothing waiting has no claim to what others took meanwhile.
+    private var taken: [String: Double] = [:]
+    private var latest = 0.0
     private var resting: [Fingerprint: Rest] = [:]
     private var bytes = 0
     private let limit: Int
@@ -80,7 +83,11 @@ public struct PriceQueue<Request> {
             overflow &+= 1
             guard makeRoom(for: payer, size, calls) else { return }
         }
-        if shares[payer] == nil { order.append(payer) }
+        if shares[payer] == nil {
+            order.append(payer)
+            if taken.count > limit { taken = taken.filter { shares[$0.key] != nil } }
+            taken[payer] = max(taken[payer] ?? 0, latest)
+        }
         shares[payer, default: Share()].entries[key] = Entry(request: request, calls: calls, since: time, bytes: size)
         shares[payer]?.bytes += size
         bytes += size
@@ -113,10 +120,7 @@ public struct PriceQueue<Request> {
         bytes -= entry.bytes
         if shares[payer]?.entries.isEmpty == true {
             shares[payer] = nil
-            if let index = order.firstIndex(of: payer) {
-                order.remove(at: index)
-                if index < place { place -= 1 }
-            }
+            order.removeAll { $0 == payer }
         }
         return entry
     }
@@ -124,11 +128,11 @@ public struct PriceQueue<Request> {
     /// The pattern to price next: of the user whose turn it is the most popular one, but of every fourth turn the one that has
     /// waited longest.
     public mutating func next(turn: UInt64) -> (key: Fingerprint, request: Request)? {
-        guard !order.isEmpty else { return nil }
-        if place >= order.count { place = 0 }
-        let payer = order[place]
-        place += 1
-        guard let share = shares[payer] else { return nil }
+        guard let payer = order.min(by: { taken[$0, default: 0] < taken[$1, default: 0] }), let share = shares[payer]
+        else { return nil }
+        latest = taken[payer, default: 0]
+        // Each question takes some time.
+        taken[payer] = latest + 1
         shares[payer]?.turns &+= 1
         // Where there are many users, turns in all say nothing of one's own.
         let own = order.count == 1 ? turn : share.turns
@@ -138,6 +142,11 @@ public struct PriceQueue<Request> {
             : share.entries.max { ($0.value.calls, $1.value.since, $1.key) < ($1.value.calls, $0.value.since, $0.key) }
         guard let best, let entry = remove(best.key) else { return nil }
         return (best.key, entry.request)
+    }
+
+    /// A user's question took so long, in ms.
+    public mutating func charge(_ milliseconds: Double, to payer: String) {
+        if taken[payer] != nil { taken[payer]? += max(0, milliseconds) }
     }
 
     /// The question failed: it is not asked again for a minute, then longer each time, up to ten.

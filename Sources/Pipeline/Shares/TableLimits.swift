@@ -30,9 +30,10 @@ public struct TableLimits: Sendable {
         )
     }
 
-    /// Those of a replay of `workers` workers that keeps about `patterns` patterns.
+    /// Those of a replay of `workers` workers that keeps about `patterns` patterns; a worker keeps at least a quarter of them,
+    /// as connections may be few.
     public static func replay(workers: Int, patterns: Int = mostReplayed) -> TableLimits {
-        TableLimits(patterns: max(1 << 10, patterns / max(1, workers)), principals: 1 << 16, samples: 64 << 20)
+        TableLimits(patterns: max(patterns / 4, patterns / max(1, workers)), principals: 1 << 16, samples: 64 << 20)
     }
 
     /// Patterns that a replay keeps, if nothing else is asked for.

@@ -40,7 +40,8 @@ struct SweepTests {
 
         mutating func moment() -> Moment {
             ordinal += 1
-            return Moment(time: Timestamp(nanoseconds: 1_800_000_000_000_000_000 + Int64(ordinal) * 1000), ordinal: ordinal)
+            let time = Timestamp(nanoseconds: 1_800_000_000_000_000_000 + Int64(ordinal) * 1000)
+            return Moment(time: time, ordinal: ordinal)
         }
 
         mutating func open(_ flow: FlowHandle, _ user: String, _ address: UInt32, _ database: String = "shop") {
@@ -71,16 +72,9 @@ struct SweepTests {
 
         mutating func close(_ flow: FlowHandle) { analyser.closed(flow, at: moment()) }
 
-        var result: ReplayResult {
-            mutating get {
-                let shard = shardResult()
-                return shard
-            }
-        }
-
-        private mutating func shardResult() -> ReplayResult {
+        mutating func result(most: Int? = nil) -> ReplayResult {
             var result = ReplayResult(policy: .standard, capture: CaptureSummary(), consumed: 0)
-            result.add(analyser)
+            result.add(analyser, most: most)
             result.settle()
             return result
         }
@@ -144,8 +138,10 @@ struct SweepTests {
             for usage in lab.analyser.books.takeUsage() {
                 used[usage.user, default: 0] += usage.slots.reduce(0) { $0 + $1.usage.low }
             }
-            for record in lab.analyser.books.takeActivity() { logged[record.user ?? "", default: 0] += record.counts.calls }
-            let result = lab.result
+            for record in lab.analyser.books.takeActivity() {
+                logged[record.user ?? "", default: 0] += record.counts.calls
+            }
+            let result = lab.result()
             let all = calls.values.reduce(0, +)
             #expect(result.totals.completed == all, "seed \(seed) round \(round)")
             #expect(result.patterns.reduce(0) { $0 + $1.calls } == all, "seed \(seed) round \(round)")
@@ -175,16 +171,46 @@ struct SweepTests {
             if number % 16 == 0 { lab.analyser.sweepTables() }
         }
         lab.run(1, "kept")
-        let result = lab.result
-        let texts = Dictionary(result.patterns.map { (String(decoding: $0.text, as: UTF8.self), $0.calls) }) { $0 + $1 }
+        let result = lab.result()
+        let told = result.patterns.map { (String(decoding: $0.text, as: UTF8.self), $0.calls) }
+        let texts = Dictionary(told) { $0 + $1 }
         for number in 0..<50 { #expect(texts["select ? as ann\(number)"] == 1) }
         #expect(texts["select ? as mine"] == 1)
         #expect((texts["(other patterns)"] ?? 0) > 19_000 && texts.count <= 256 + 4)
         #expect(result.patterns.reduce(0) { $0 + $1.calls } == 20_051)
+        // Listed in short, each user has a share, and the sum is the same.
+        let short = lab.result(most: 100)
+        let listed = Set(short.patterns.map { String(decoding: $0.text, as: UTF8.self) })
+        #expect((0..<50).allSatisfy { listed.contains("select ? as ann\($0)") } && listed.count <= 102)
+        #expect(short.patterns.reduce(0) { $0 + $1.calls } == 20_051)
+    }
+
+    @Test func `a price is asked for as soon as a text is there again`() {
+        var lab = Lab(analyser: Self.analyser(TableLimits(patterns: 4096, principals: 64, samples: 1 << 16), flows: 16))
+        lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.open(0, "ann", 10)
+        lab.open(1, "ben", 11)
+        lab.query(0, "SELECT 1 AS mine")
+        // The service was busy; meanwhile texts gave way to others of the same user.
+        for number in 0..<2000 { lab.query(0, "SELECT 1 AS own\(number)") }
+        for number in 0..<2000 { lab.query(1, "SELECT '\(String(repeating: "x", count: 3000))' AS flood\(number)") }
+        _ = lab.analyser.books.takeQuestions()
+        lab.ordinal += 3_000_000_000 / 1000
+        for _ in 0..<2 {
+            lab.query(0, "SELECT 1 AS mine")
+            lab.query(0, "SELECT 2 AS mine")
+        }
+        lab.ordinal += 3_000_000_000 / 1000
+        lab.query(0, "SELECT 3 AS mine")
+        let asked = lab.analyser.books.takeQuestions()?.questions ?? []
+        #expect(asked.contains { String(decoding: $0.pattern, as: UTF8.self) == "select ? as mine" })
+        #expect(asked.allSatisfy { !$0.sample.text.isEmpty })
     }
 
     @Test func `one user at very many addresses, and very many users, leave others their logins`() {
-        var lab = Lab(analyser: Self.analyser(TableLimits(patterns: 64, principals: 256, samples: 1 << 16), flows: 4096))
+        var lab = Lab(
+            analyser: Self.analyser(TableLimits(patterns: 64, principals: 256, samples: 1 << 16), flows: 4096)
+        )
         for address in 0..<3000 as Range<UInt32> {
             let flow = FlowHandle(address)
             lab.open(flow, "tenant", address)
@@ -201,7 +227,7 @@ struct SweepTests {
             lab.open(4001 + FlowHandle(number), number == 3 ? "other" : "tenant", 100_000 + number)
             for _ in 0..<100 { lab.query(4001 + FlowHandle(number), "SELECT 1 FROM t") }
         }
-        let result = lab.result
+        let result = lab.result()
         func completed(_ user: String) -> UInt64 {
             result.principals.filter { $0.user == user }.reduce(0) { $0 + $1.counts.completed }
         }
