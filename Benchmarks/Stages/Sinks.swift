@@ -45,7 +45,7 @@ struct StatementEnd: ~Copyable, SessionSink {
         return 0
     }
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {}
-    mutating func searchPath(_ value: RawSpan) -> UInt16 { 1 }
+    mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16 { 1 }
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
         0
     }

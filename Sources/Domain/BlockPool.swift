@@ -70,11 +70,14 @@ public struct BlockPool: ~Copyable {
         }
     }
 
-    /// A block of at least `byteCount` bytes (rounded up to a power of two), or `nil` above the budget or 64 MiB.
+    /// A block of at least `byteCount` bytes (rounded up to a power of two), or `nil` above the budget or 64 MiB, or where it
+    /// were more than a quarter of what is left.
     public mutating func take(_ byteCount: Int) -> Block? {
         let shift = max(Self.smallestShift, Int.bitWidth - max(byteCount - 1, 1).leadingZeroBitCount)
         let sizeClass = shift - Self.smallestShift
         guard byteCount >= 0, sizeClass < Self.classes, used + (1 << shift) <= budget else { return nil }
+        // Large ones leave room for others' small ones: the fuller the pool, the smaller they must be.
+        guard 1 << shift <= 4096 || 1 << shift <= (budget - used) / 4 else { return nil }
         used += 1 << shift
         if let block = free[sizeClass].popLast() {
             noteLent(block)

@@ -17,6 +17,8 @@ public final class Pricer {
         public var queue = 10_000
         /// Patterns that are remembered for asking again.
         public var remembered = 100_000
+        /// Bytes that those may take, with their texts.
+        public var rememberedBytes = 128 << 20
         /// After so long the price of a popular pattern is asked for again, ns.
         public var popularAge: Int64 = 3_600_000_000_000
         /// After so long any price is, ns.
@@ -89,6 +91,8 @@ public final class Pricer {
     /// Questions that found no room on their way here.
     private var leftOut: UInt64 = 0
     var known: [Fingerprint: Known] = [:]
+    /// Who takes how much room of what is remembered, in bytes.
+    private var shares = PayerShares()
     var changes = ChangeBook()
     /// What was complained of last, by what is at fault: said once, until that works again.
     private var complaints: [String: String] = [:]
@@ -126,7 +130,7 @@ public final class Pricer {
         self.fallback = fallback
         self.limits = limits
         self.complain = complain
-        queue = PriceQueue(limit: limits.queue)
+        queue = PriceQueue(limit: limits.queue) { ($0.sample.user ?? "", $0.sample.text.count + $0.pattern.count) }
         rate = TokenBucket(rate: min(limits.rate, 100), burst: min(limits.rate, 100))
         // Tokens of a millisecond.
         busy = TokenBucket(rate: 1000 * limits.share, burst: 1000 * limits.share)
@@ -163,7 +167,9 @@ public final class Pricer {
                 continue
             }
             if let answer = ask(explainer, key, question, at: now) { answers.append(answer) }
-            busy.charge(Double(Self.steady() &- now) / 1e6)
+            let took = Double(Self.steady() &- now) / 1e6
+            busy.charge(took)
+            queue.charge(took, to: question.sample.user ?? "")
             counters.held = explainer.heldCount
         }
         (counters.waiting, counters.age) = (queue.count, Double(queue.age(at: Self.steady())) / 1e9)
@@ -216,10 +222,19 @@ public final class Pricer {
     }
 
     private func remember(_ price: StoredPrice, _ question: PriceQuestion) {
-        if known.count >= limits.remembered, known[price.key] == nil {
-            // Whatever comes first: those that run ask again.
-            for key in known.keys.prefix(max(1, limits.remembered / 16)) { forget(key) }
+        let size = 1024 + question.sample.text.count + question.pattern.count
+        while known.count >= limits.remembered || shares.weight + size > limits.rememberedBytes, known[price.key] == nil
+        {
+            // Of whoever has most: those that run ask again.
+            let victims = shares.victims(max(1, limits.remembered / 64))
+            guard !victims.isEmpty else { break }
+            let changed = victims.compactMap { known[$0] }.filter(\.isChanged).map(\.price)
+            for start in stride(from: 0, to: changed.count, by: 100) {
+                put(Array(changed[start..<min(start + 100, changed.count)]))
+            }
+            for key in victims { forget(key) }
         }
+        shares.add(price.key, of: question.sample.user ?? "", weight: size)
         var entry = known[price.key] ?? Known(price: price, question: question)
         changes.remove(entry.price)
         (entry.price, entry.question, entry.hasRun) = (price, question, false)
@@ -228,6 +243,7 @@ public final class Pricer {
     }
 
     func forget(_ key: Fingerprint) {
+        shares.remove(key)
         if let entry = known.removeValue(forKey: key) { changes.remove(entry.price) }
     }
 

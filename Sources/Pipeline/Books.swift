@@ -8,7 +8,7 @@ import Quotas
 /// Statement → charge: one worker's patterns, prices and accounts.
 struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var normalizer: Normalizer
-    var patterns = PatternTable()
+    var patterns: PatternTable
     var prices: PriceCache
     /// Prices that stood with their pattern.
     private(set) var priceHits: UInt64 = 0
@@ -17,18 +17,25 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private(set) var priceList: PriceList
     let hash: KeyedHash
     /// Handle 0 is everybody who is not known.
-    var principals = SlotTable<Principal>(limit: mostNames + 1, blank: Principal())
+    var principals = SlotTable<Principal>(limit: 1 << 18, blank: Principal())
+    var principalShares: PrincipalShares
+    var owners = Owners()
+    var sweep = TableSweep()
+    /// Whether ``Analyser/sweepTables(most:)`` has something to do.
+    var wantsSweep = false
+    /// Usage of principals that were removed, until it is taken.
+    var leftUsage: [UserUsage] = []
     /// Whether somebody takes what is used, and of whom there is something to take.
     private(set) var isMetered = false
     /// Whether principals are told apart by their server, too.
     var isDivided = false
-    private var active: [PrincipalHandle] = []
-    private var spend = SpendTable(places: 2)
+    var active: [PrincipalHandle] = []
+    var spend = SpendTable(places: 2)
     /// Who ran what, for the history; `nil`: nobody asks.
-    private(set) var activity: ActivityTable?
+    var activity: ActivityTable?
     private var isKept = false
     /// Whether a daemon asks for any of that.
-    private var isWatched = false
+    private(set) var isWatched = false
     /// Finished statements by the binary exponent of their nanoseconds.
     private(set) var octaves: [64 of UInt64] = .init(repeating: 0)
     /// What is asked about patterns, where somebody answers; `nil`: prices are those of the list.
@@ -37,9 +44,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private var isPricing = false
     /// Whether changes of tables wait for their transactions to commit.
     var awaitsTransactions = false
-    /// First seen texts of patterns, literals included: kept in memory only, for those who price by example.
-    var samples = [PatternSample(text: [])]
-    private var sampleBytes = 0
+    var samples: SampleStore
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
     var recorder: Recorder
@@ -51,8 +56,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var roleIndex: [String: Int32] = [:]
     var applicationIndex: [String: Int32] = ["": 0]
     var applications: [String] = [""]
-    /// Principals that exist because a pooler said whom it serves.
-    var servedCount = 0
+    var freeApplications: [Int32] = []
 
     /// Sessions that began before the capture, each with a principal of its own until it is known whose it is.
     ///
@@ -64,15 +68,23 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         var application: Int32
     }
 
-    /// Longer texts are cut before they are kept as samples; where they are to be priced they are kept whole or not.
-    private static var longestSample: Int { 4096 }
-    private static var longestPricedSample: Int { 64 << 10 }
-    /// Samples of patterns beyond this are not kept, in bytes.
-    private static var mostSampleBytes: Int { 256 << 20 }
-    /// More users, or applications, than this are counted together.
-    static var mostNames: Int { 1 << 18 }
+    /// A longer text is not kept as a sample, in bytes: cut in two, it would be another statement.
+    private static var longestSample: Int { 64 << 10 }
+    /// More names of databases than this have one number, and names of roles.
+    static var mostNames: Int { 65_535 }
+    /// More names of applications than this at once are not told.
+    static var mostApplications: Int { 1 << 14 }
 
-    init(hash: KeyedHash, priceList: PriceList, flows limit: Int, recorder: consuming Recorder) {
+    init(
+        hash: KeyedHash,
+        priceList: PriceList,
+        flows limit: Int,
+        tables: TableLimits = .live(workers: 1),
+        recorder: consuming Recorder
+    ) {
+        patterns = PatternTable(limit: tables.patterns)
+        principalShares = PrincipalShares(limit: tables.principals)
+        samples = SampleStore(limit: tables.samples)
         normalizer = Normalizer(hash: hash)
         prices = PriceCache(capacity: 8)
         self.hash = hash
@@ -133,25 +145,33 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     /// Whether there is something for ``takeUsage()``.
-    var hasUsage: Bool { !active.isEmpty }
+    var hasUsage: Bool { !active.isEmpty || !leftUsage.isEmpty }
 
     /// What users used since the last time; sessions whose user is not known keep theirs until it is.
     mutating func takeUsage() -> [UserUsage] {
-        var usage: [UserUsage] = []
+        var taken = leftUsage
+        leftUsage = []
         for handle in active {
-            guard let user = principals[handle].user else { continue }
-            let slots = principals[handle].account.drain()
-            // PgBouncer's console is no database: what is asked there is nobody's cost.
-            if !slots.isEmpty, principals[handle].database != "pgbouncer" {
-                var origin: Origin?
-                if let client = principals[handle].address, let server = principals[handle].server {
-                    origin = Origin(client: client, server: server)
-                }
-                usage.append(UserUsage(user: user, slots: slots, origin: origin))
-            }
+            if let usage = usage(of: handle) { taken.append(usage) }
         }
         active.removeAll(keepingCapacity: true)
-        return usage
+        return taken
+    }
+
+    /// What a principal used since the last time; `nil`: nothing, or its user is not known.
+    mutating func usage(of handle: PrincipalHandle) -> UserUsage? {
+        guard let user = principals[handle].user else { return nil }
+        var slots = principals[handle].account.drain()
+        // PgBouncer's console is no database: what is asked there is nobody's cost.
+        guard !slots.isEmpty, principals[handle].database != "pgbouncer" else { return nil }
+        var origin: Origin?
+        if let client = principals[handle].address, let server = principals[handle].server {
+            origin = Origin(client: client, server: server)
+        } else if isDivided {
+            // From where is no longer known, so another node may book it: it is possible, not proven.
+            for index in slots.indices { slots[index].usage.low = min(0, slots[index].usage.low) }
+        }
+        return UserUsage(user: user, slots: slots, origin: origin)
     }
 
     /// There is something to take of a principal.
@@ -221,15 +241,26 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ principal: PrincipalHandle,
         _ moment: Moment
     ) -> PatternHandle {
-        let normalized = normalizer.patternText(text, sketch)
+        let owner = principals[principal].owner
+        if let known = patterns.findAnew(sketch.fingerprint, scope.code) {
+            if pricing != nil, samples[known] == nil {
+                samples.keep(sample(sketch, text, principal, scope.path), of: known, for: owner)
+            }
+            return known
+        }
         let handle = patterns.add(
             sketch.fingerprint,
             scope,
             key: priceKey(sketch.fingerprint, scope, principal),
-            text: normalized,
-            ordinal: moment.ordinal
+            text: normalizer.patternText(text, sketch),
+            ordinal: moment.ordinal,
+            owner: owner,
+            Self.otherFingerprint(owners.key(of: owner), hash)
         )
-        if handle > 0 { samples.append(sample(sketch, text, principal, scope.path)) }
+        if patterns.isCrowded { wantsSweep = true }
+        if pricing != nil, handle > 0, !patterns.records[handle].isOther {
+            samples.keep(sample(sketch, text, principal, scope.path), of: handle, for: owner)
+        }
         return handle
     }
 
@@ -239,15 +270,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ principal: PrincipalHandle,
         _ path: UInt16
     ) -> PatternSample {
-        var range = sketch.range
-        if pricing == nil {
-            range = range.lowerBound..<min(range.upperBound, range.lowerBound + Self.longestSample)
-        } else if range.count > Self.longestPricedSample || sampleBytes > Self.mostSampleBytes {
-            // Cut in two, it would be another statement.
-            range = range.lowerBound..<range.lowerBound
-        }
-        sampleBytes += range.count
-        var sample = PatternSample(text: range.map { text.byte(at: $0) })
+        let range = sketch.range.clamped(to: 0..<text.byteCount)
+        var sample = PatternSample(text: [])
+        if range.count <= Self.longestSample { sample.text = range.map { text.byte(at: $0) } }
         sample.backslashEscapes = sketch.backslashEscapes
         sample.user = principals[principal].user
         sample.searchPath = pricing?.path(path)
@@ -262,13 +287,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
-        guard isPricing, pattern > 0, Int(pattern) < samples.count, samples[Int(pattern)].types.isEmpty else {
-            return
-        }
-        samples[Int(pattern)].types = (0..<types.byteCount / 4).map { types.bigEndian32(at: $0 * 4) }
+        if isPricing { samples.keep(types: types, of: pattern) }
     }
 
-    mutating func searchPath(_ value: RawSpan) -> UInt16 { pricing?.number(ofPath: value) ?? 0 }
+    mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16 {
+        pricing?.number(ofPath: value, for: principals[principal].owner) ?? 0
+    }
 
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
         let scope = scope(of: principal)
@@ -276,8 +300,20 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if let known = patterns.find(pattern, scope.code) { return known }
         let text = Array("function call \(oid)".utf8)
         let key = priceKey(pattern, scope, principal)
-        let handle = patterns.add(pattern, scope, key: key, text: text, ordinal: moment.ordinal)
-        if handle > 0 { samples.append(PatternSample(text: text)) }
+        let owner = principals[principal].owner
+        let handle = patterns.add(
+            pattern,
+            scope,
+            key: key,
+            text: text,
+            ordinal: moment.ordinal,
+            owner: owner,
+            Self.otherFingerprint(owners.key(of: owner), hash)
+        )
+        if patterns.isCrowded { wantsSweep = true }
+        if pricing != nil, handle > 0, !patterns.records[handle].isOther {
+            samples.keep(PatternSample(text: text), of: handle, for: owner)
+        }
         return handle
     }
 
@@ -322,9 +358,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Asks for a price, unless that was done a moment ago.
     private mutating func want(_ record: Slot<PatternRecord>, at time: Timestamp) {
         let (since, overflow) = time.nanoseconds.subtractingReportingOverflow(record.value.asked)
-        guard overflow || since < 0 || since > 2_000_000_000 else { return }
+        guard overflow || since < 0 || since > 2_000_000_000, pricing != nil, !record.value.isOther else { return }
         record.value.asked = time.nanoseconds
-        pricing?.want(record.handle, record.value.key)
+        guard samples[record.handle] != nil else {
+            // It gave way to others: the next text is kept, and asked for.
+            patterns.wantSample(record.handle)
+            return
+        }
+        pricing?.want(record.handle, record.value.key, for: record.value.owner)
     }
 
     /// A price that is too old, or assumed, is looked up again soon.
@@ -353,10 +394,20 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if let known = patterns.find(record.fingerprint, scope.code) { return known }
         let text = patterns.texts[Int(pattern)]
         let key = priceKey(record.fingerprint, scope, principal)
-        let handle = patterns.add(record.fingerprint, scope, key: key, text: text, ordinal: record.firstSeen)
-        if handle > 0 {
-            samples.append(samples[Int(pattern)])
-            samples[Int(handle)].user = principals[principal].user
+        let owner = principals[principal].owner
+        let handle = patterns.add(
+            record.fingerprint,
+            scope,
+            key: key,
+            text: text,
+            ordinal: record.firstSeen,
+            owner: owner,
+            Self.otherFingerprint(owners.key(of: owner), hash)
+        )
+        if patterns.isCrowded { wantsSweep = true }
+        if handle > 0, !patterns.records[handle].isOther, var sample = samples[pattern] {
+            sample.user = principals[principal].user
+            samples.keep(sample, of: handle, for: owner)
         }
         return handle
     }
@@ -382,14 +433,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         case .uncertain:
             payer.value.counts.uncertain &+= 1
             pattern.value.cost &+= event.price
-            if isKept { activity?.add(event, low: 0, high: event.price) }
+            if isKept { note(event, low: 0, high: event.price) }
         case .skipped:
             payer.value.counts.skipped &+= 1
             payer.value.counts.cost &-= event.price
             if payer.value.account.refund(event.price, at: event.started) { woke(event.principal) }
             if event.errorCode != 0 {
                 pattern.value.errors &+= 1
-                if isKept { activity?.add(event, low: 0, high: 0) }
+                if isKept { note(event, low: 0, high: 0) }
             }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
@@ -417,7 +468,17 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private mutating func watch(_ event: StatementEvent, _ price: Int64) {
         if event.outcome == .completed { octaves[63 &- (event.duration | 1).leadingZeroBitCount] &+= 1 }
         if isMetered { spend.add(event.principal, event.pattern, price, at: event.started) }
-        if isKept { activity?.add(event, low: price, high: price) }
+        if isKept { note(event, low: price, high: price) }
+    }
+
+    /// For the history: a line of its own, or one with the user's other patterns.
+    @inline(never)
+    private mutating func note(_ event: StatementEvent, low: Int64, high: Int64) {
+        guard activity?.add(event, low: low, high: high) == false else { return }
+        let owner = principals[event.principal].owner
+        let other = Self.otherFingerprint(owners.key(of: owner), hash)
+        let pattern = patterns.other(owner, patterns.records[event.pattern].database, other)
+        activity?.add(event, as: pattern, low: low, high: high)
     }
 
     private static var weights: UnitWeights { UnitWeights() }

@@ -15,8 +15,15 @@ extension Books where Recorder: ~Copyable {
             high: hash.hash(user.high ^ database.low ^ server, note.client.high ^ application.low),
             low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
         )
-        let known = knownLogins[key] ?? newLogin(login, user, database, server, note)
-        if knownLogins.count < Self.mostNames { knownLogins[key] = known }
+        let known: KnownLogin
+        if let found = knownLogins[key] {
+            known = found
+        } else {
+            known = newLogin(login, user, database, server, note)
+            // It only saves work: what is found anew fills it again.
+            if knownLogins.count >= Self.mostNames { knownLogins.removeAll() }
+            knownLogins[key] = known
+        }
         if flows.contains(flow) { flows[flow].application = known.application }
         return known.principal
     }
@@ -41,24 +48,17 @@ extension Books where Recorder: ~Copyable {
         guard !isDivided, flows.contains(flow), let user = principals[principal].user,
             let database = principals[principal].database
         else { return principal }
-        let before = principals.count
-        // Whoever may speak on a connection may say so: that must not fill the table for others.
-        guard servedCount < Self.mostServed else { return principal }
         let own = flows[flow].client
         flows[flow].client = client
         let (userBytes, databaseBytes) = (Array(user.utf8), Array(database.utf8))
         let login = Login(user: userBytes.rawSpan, database: databaseBytes.rawSpan, application: application)
         let served = attribute(flow, login, at: moment)
-        servedCount += principals.count - before
         guard served != 0 else {
             flows[flow].client = own
             return principal
         }
         return served
     }
-
-    /// More principals than this are not made by poolers' words.
-    private static var mostServed: Int { 1 << 14 }
 
     private mutating func newLogin(
         _ login: borrowing Login,
@@ -72,22 +72,64 @@ extension Books where Recorder: ~Copyable {
             high: hash.hash(user.high ^ database.low ^ server, note.client.high),
             low: hash.hash(user.low ^ note.client.low, database.high)
         )
-        if let known = principalIndex[key] {
+        if let known = knownPrincipal(key) {
             result.principal = known
             return result
         }
-        guard principals.count < Self.mostNames, let handle = principals.take() else { return result }
-        result.principal = handle
+        let owner = owners.number(of: user)
+        guard !principalShares.hasRoom(for: owner) else {
+            result.principal = newPrincipal(login, key, owner, note, isRest: false)
+            return result
+        }
+        // Somebody with very many addresses: those beyond are counted together.
+        let rest = restKey(user, databaseNumber(name(login.database)), server)
+        if let known = knownPrincipal(rest) {
+            result.principal = known
+        } else if principalShares.hasReserve {
+            result.principal = newPrincipal(login, rest, owner, note, isRest: true)
+        } else {
+            wantsSweep = true
+        }
+        return result
+    }
+
+    /// What stands for all other addresses of a user in a database is found by this.
+    func restKey(_ user: Fingerprint, _ database: Int32, _ server: UInt64) -> Fingerprint {
+        let place = UInt64(UInt32(bitPattern: database))
+        return Fingerprint(
+            high: hash.hash(user.high ^ server, place ^ 0x72_6573_7400_0000),
+            low: hash.hash(place, user.low)
+        )
+    }
+
+    mutating func knownPrincipal(_ key: Fingerprint) -> PrincipalHandle? {
+        if let known = principalIndex[key] { return known }
+        guard let spared = principalShares.spare(key, principals) else { return nil }
+        principalIndex[key] = spared
+        return spared
+    }
+
+    private mutating func newPrincipal(
+        _ login: borrowing Login,
+        _ key: Fingerprint,
+        _ owner: Int32,
+        _ note: FlowNote,
+        isRest: Bool
+    ) -> PrincipalHandle {
+        guard let handle = principals.take() else { return 0 }
         principalIndex[key] = handle
+        principalShares.lists.append(handle, to: owner)
+        if principalShares.isCrowded { wantsSweep = true }
         let name = name(login.database)
         principals[handle].user = self.name(login.user)
         principals[handle].database = name
-        principals[handle].address = note.client
+        if !isRest { principals[handle].address = note.client }
         if isDivided { principals[handle].server = note.server }
         principals[handle].databaseIndex = databaseNumber(name)
         principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
         principals[handle].account.isMetered = isMetered
-        return result
+        (principals[handle].key, principals[handle].owner, principals[handle].isRest) = (key, owner, isRest)
+        return handle
     }
 
     /// A name as a text of its own: one for all who bear it.
@@ -95,12 +137,15 @@ extension Books where Recorder: ~Copyable {
         let key = hash.hash(bytes)
         if let known = names[key] { return known }
         let text = String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
-        if names.count < Self.mostNames { names[key] = text }
+        // It only saves room: those in use live on.
+        if names.count >= Self.mostNames { names.removeAll() }
+        names[key] = text
         return text
     }
 
     private mutating func databaseNumber(_ name: String) -> Int32 {
         if let known = databaseIndex[name] { return known }
+        guard databases.count < Self.mostNames else { return 0 }
         databases.append(name)
         databaseIndex[name] = Int32(databases.count - 1)
         return Int32(databases.count - 1)
@@ -112,16 +157,28 @@ extension Books where Recorder: ~Copyable {
         guard let pricing else { return 0 }
         guard pricing.asTenant else { return pricing.bypassing.contains(name) ? 1 : 0 }
         if let known = roleIndex[name] { return known }
+        guard roleIndex.count < Self.mostNames else { return 0 }
         roleIndex[name] = Int32(roleIndex.count + 1)
         return Int32(roleIndex.count)
     }
 
     private mutating func applicationNumber(_ bytes: RawSpan) -> Int32 {
-        let name = name(bytes)
+        // PostgreSQL cuts it at 63 bytes.
+        let name = name(bytes.byteCount > 63 ? bytes.extracting(0..<63) : bytes)
         if let known = applicationIndex[name] { return known }
-        guard applications.count < Self.mostNames else { return 0 }
-        applications.append(name)
-        applicationIndex[name] = Int32(applications.count - 1)
+        guard let number = freeApplications.popLast() ?? newApplication() else {
+            wantsSweep = true
+            return 0
+        }
+        applications[Int(number)] = name
+        applicationIndex[name] = number
+        if freeApplications.isEmpty, applications.count >= Self.mostApplications { wantsSweep = true }
+        return number
+    }
+
+    private mutating func newApplication() -> Int32? {
+        guard applications.count < Self.mostApplications else { return nil }
+        applications.append("")
         return Int32(applications.count - 1)
     }
 }

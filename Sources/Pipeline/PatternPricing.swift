@@ -32,6 +32,8 @@ struct PatternPricing {
     private var heldCount = 0
     private var paths: [String] = [""]
     private var pathIndex: [Fingerprint: UInt16] = [:]
+    private var pathCounts: [Int32: Int] = [:]
+    private var pathBytes = 0
     private let hash: KeyedHash
 
     /// What waits to be handed over.
@@ -42,12 +44,17 @@ struct PatternPricing {
         var changes: [PlanChange] = []
         /// What found no room.
         var overflow: UInt64 = 0
+        /// How many patterns each user wants.
+        var shares: [Int32: Int] = [:]
     }
 
     /// More are left out until the service has taken these.
     private static let mostWanted = 4096
     private static let mostChanges = 1024
-    private static let mostPaths = 4096
+    private static let mostPaths = 65_536
+    private static let mostPathBytes = 8 << 20
+    /// One user's share of them.
+    private static let mostPathsOfOne = 4096
     /// A longer search_path is not followed, in bytes.
     private static let longestPath = 1024
 
@@ -84,11 +91,17 @@ struct PatternPricing {
         number > 0 && Int(number) < paths.count ? paths[Int(number)] : nil
     }
 
-    mutating func number(ofPath value: RawSpan) -> UInt16 {
+    mutating func number(ofPath value: RawSpan, for owner: Int32) -> UInt16 {
         guard value.byteCount <= Self.longestPath else { return 0 }
         let key = hash.hash(value)
         if let known = pathIndex[key] { return known }
-        guard paths.count < Self.mostPaths else { return 0 }
+        // Before the login is accepted, nobody pays yet.
+        let most = owner == 0 ? Self.mostPaths / 2 : Self.mostPathsOfOne
+        guard paths.count < Self.mostPaths, pathBytes + value.byteCount <= Self.mostPathBytes,
+            pathCounts[owner, default: 0] < most
+        else { return 0 }
+        pathBytes += value.byteCount
+        pathCounts[owner, default: 0] += 1
         paths.append(String(decoding: (0..<value.byteCount).map { value.byte(at: $0) }, as: UTF8.self))
         pathIndex[key] = UInt16(paths.count - 1)
         return UInt16(paths.count - 1)
@@ -97,15 +110,22 @@ struct PatternPricing {
     /// A pattern by its price's key, if it ever asked for one.
     func handle(of key: Fingerprint) -> PatternHandle? { handles[key] }
 
-    mutating func want(_ pattern: PatternHandle, _ key: Fingerprint) {
+    mutating func want(_ pattern: PatternHandle, _ key: Fingerprint, for owner: Int32) {
         // 0 has no text that could be priced.
         guard pattern > 0 else { return }
-        if handles.count < PatternTable.limit { handles[key] = pattern }
-        guard waiting.wanted.count < Self.mostWanted else {
+        handles[key] = pattern
+        guard waiting.wanted.count < Self.mostWanted, waiting.shares[owner, default: 0] < Self.mostWanted / 8 else {
             waiting.overflow &+= 1
             return
         }
+        waiting.shares[owner, default: 0] += 1
         waiting.wanted.append(pattern)
+    }
+
+    /// Patterns are gone, and what stands for them has no price of its own.
+    mutating func forget(_ gone: [PatternHandle: PatternHandle]) {
+        for (key, handle) in handles where gone[handle] != nil { handles[key] = nil }
+        waiting.wanted.removeAll { gone[$0] != nil }
     }
 
     /// A change that counts once its transaction commits; where too many wait for that, it counts at once.
@@ -172,7 +192,7 @@ extension Books where Recorder: ~Copyable {
     mutating func takeQuestions() -> PricingTray? {
         guard let waiting = takePricing() else { return nil }
         return PricingTray(
-            questions: waiting.wanted.map { question($0) },
+            questions: waiting.wanted.compactMap { question($0) },
             changes: waiting.changes,
             overflow: waiting.overflow
         )
@@ -180,16 +200,17 @@ extension Books where Recorder: ~Copyable {
 
     /// One of every pattern that ran.
     func allQuestions() -> [PriceQuestion] {
-        (1..<max(1, Int32(patterns.texts.count))).filter { patterns.records[$0].calls > 0 }.map { question($0) }
+        (1..<max(1, Int32(patterns.texts.count))).filter { patterns.records[$0].calls > 0 }.compactMap { question($0) }
     }
 
-    private func question(_ handle: PatternHandle) -> PriceQuestion {
+    private func question(_ handle: PatternHandle) -> PriceQuestion? {
+        guard let sample = samples[handle], !patterns.records[handle].isOther else { return nil }
         let record = patterns.records[handle]
         return PriceQuestion(
             key: record.key,
             fingerprint: record.fingerprint,
             pattern: patterns.texts[Int(handle)],
-            sample: samples[Int(handle)],
+            sample: sample,
             database: databases[Int(record.database)],
             limit: record.scope.limit,
             offset: record.scope.offset,

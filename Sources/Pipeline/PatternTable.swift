@@ -3,76 +3,65 @@ import Costs
 import Domain
 import PostgresWire
 
-/// What is known of one statement pattern in one database.
-struct PatternRecord: BitwiseCopyable {
-    // First what every statement touches, so that it lies in few cache lines.
-    var fingerprint = Fingerprint.unknown
-    /// The scope's code: compared with every statement.
-    fileprivate var scopeCode: UInt64 = 0
-    /// What it costs, micro-units, and until when that is good, ns since 1970.
-    var price: Int64 = 0
-    var priceExpires: Int64 = .min
-    var calls: UInt64 = 0
-    var rows: UInt64 = 0
-    /// It is the planner's: rows and bytes are charged on top.
-    var isMeasured = false
-    /// Micro-units: proven, and proven or possible.
-    var costLow: Int64 = 0
-    var cost: Int64 = 0
-    var durations = DurationHistogram()
-    var errors: UInt64 = 0
-    /// Where it runs, and in which variant it is priced.
-    fileprivate(set) var scope = PatternScope()
-    /// Index into the table of database names; 0: unknown.
-    var database: Int32 { scope.database }
-    /// What its price is known by.
-    var key = Fingerprint.unknown
-    /// When its price was asked for last, ns since 1970.
-    var asked: Int64 = .min
-    /// The packet it was first seen in.
-    var firstSeen: UInt64 = .max
-    /// Durations that nobody has learned from yet.
-    var recent = RecentDurations()
-}
-
-/// Tells apart what has one pattern's text but several plans.
-struct PatternScope: BitwiseCopyable, Hashable {
-    /// Index into the table of database names; 0: unknown.
-    var database: Int32 = 0
-    /// Index into the table of search paths; 0: that of the login.
-    var path: UInt16 = 0
-    /// Index into the table of roles where prices are each role's own; else 1 where row-level security is passed over.
-    var role: Int32 = 0
-    var limit = Decade.absent
-    var offset = Decade.absent
-
-    /// As one number: databases and roles are no more than principals (20 bits), paths no more than 4096, decades ten.
-    @inline(__always)
-    var code: UInt64 {
-        UInt64(UInt32(bitPattern: database)) | UInt64(UInt32(bitPattern: role)) &<< 20 | UInt64(path) &<< 40
-            | UInt64(limit.rawValue) &<< 52 | UInt64(offset.rawValue) &<< 56
-    }
-}
-
 /// The patterns of one worker, by fingerprint and scope.
 ///
-/// Handle 0 collects what has no pattern.
+/// Handle 0 collects what has no pattern. The table is bounded; each pattern belongs to the user who ran it first. Where a
+/// user holds too much, those of the user's patterns that did not run for the longest time are condemned: they are found no
+/// longer, and once nothing refers to them (``PatternTable/removeCondemned(_:)``), what they counted is added to one record
+/// that stands for all other patterns of that user in that database.
 struct PatternTable: ~Copyable {
-    /// More patterns than this share handle 0.
-    static let limit = 1 << 20
-
     var records: SlotTable<PatternRecord>
     /// Normalized texts, by handle.
     private(set) var texts: [[UInt8]] = [[]]
     private var places: [Int32] = Array(repeating: -1, count: 4096)
     private var mask = 4095
-    /// Statements whose pattern found no room.
+    private var placed = 0
+    private var lists = OwnedLists()
+    private let limit: Int
+    /// Records that stand for all other patterns of a user in a database.
+    private var others: [Int32: [Int32: PatternHandle]] = [:]
+    private var otherCount = 0
+    private var condemned: [Identity: PatternHandle] = [:]
+    /// Statements of patterns that found no room at once.
     private(set) var overflow: UInt64 = 0
+    /// Patterns that gave way to others.
+    private(set) var evictions: UInt64 = 0
+    /// Whether patterns should be condemned before long.
+    private(set) var isCrowded = false
+    /// How many patterns are to be added before condemning is worth while again.
+    private var patience = 0
+    /// Whether something was condemned since ``removeCondemned(_:)``.
+    private var hasCondemned = false
 
-    init() {
-        records = SlotTable(limit: Self.limit, blank: PatternRecord())
+    private struct Identity: Hashable {
+        var fingerprint: Fingerprint
+        var code: UInt64
+    }
+
+    /// So many are condemned at once, at most, and looked at to find them.
+    private static var mostCondemned: Int { 4096 }
+    private static var mostVisits: Int { 3 * 4096 }
+    /// Databases of one user that have a record for other patterns each, and such records of all users.
+    private static var mostDatabases: Int { 64 }
+    private static var mostOthers: Int { 1 << 16 }
+    /// The text of those records.
+    static var otherText: [UInt8] { Array("(other patterns)".utf8) }
+
+    /// A table of at most `limit` patterns, those condemned and those that stand for others not counted.
+    init(limit: Int = TableLimits.live(workers: 1).patterns) {
+        self.limit = limit
+        records = SlotTable(limit: limit + 3 * Self.mostCondemned + Self.mostOthers, blank: PatternRecord())
         _ = records.take()
     }
+
+    /// How many patterns are known.
+    var count: Int { max(0, records.count - 1 - condemned.count) }
+
+    /// What a user's patterns take of the table's room.
+    func weight(of owner: Int32) -> Int { lists.weight(of: owner) }
+
+    /// Who ran a pattern first.
+    func owner(of handle: PatternHandle) -> Int32 { records[handle].owner }
 
     /// The pattern of a fingerprint in a scope, by the scope's code.
     mutating func find(_ fingerprint: Fingerprint, _ code: UInt64) -> PatternHandle? {
@@ -85,25 +74,204 @@ struct PatternTable: ~Copyable {
         }
     }
 
+    /// A pattern that ``find(_:_:)`` did not find: one whose sample is wanted, or that was condemned.
+    mutating func findAnew(_ fingerprint: Fingerprint, _ code: UInt64) -> PatternHandle? {
+        var place = home(fingerprint, code)
+        while places[place] >= 0 {
+            let handle = places[place]
+            if records[handle].fingerprint == fingerprint, records[handle].scope.code == code {
+                records[handle].scopeCode = code
+                return handle
+            }
+            place = (place &+ 1) & mask
+        }
+        guard let handle = condemned[Identity(fingerprint: fingerprint, code: code)] else { return nil }
+        spare(handle)
+        return handle
+    }
+
+    /// The next statement of this pattern has a text that is to be kept: until then it is found by ``findAnew(_:_:)`` only.
+    mutating func wantSample(_ handle: PatternHandle) {
+        guard handle > 0, !records[handle].isOther else { return }
+        records[handle].scopeCode |= PatternRecord.wantsSample
+    }
+
+    /// Adds a pattern that a user ran; where there is no room for it, the record that stands for others.
     mutating func add(
         _ fingerprint: Fingerprint,
         _ scope: PatternScope,
         key: Fingerprint,
         text: [UInt8],
-        ordinal: UInt64
+        ordinal: UInt64,
+        owner: Int32 = 0,
+        _ other: Fingerprint = .unknown
     ) -> PatternHandle {
-        guard let handle = records.take() else {
+        if let known = findAnew(fingerprint, scope.code) { return known }
+        let weight = 1 + text.count / TableLimits.textUnit
+        guard hasRoom(weight, for: owner), let handle = records.take() else {
             overflow &+= 1
-            return 0
+            isCrowded = true
+            patience -= 1
+            return self.other(owner, scope.database, other)
         }
         records[handle].fingerprint = fingerprint
         (records[handle].scope, records[handle].scopeCode) = (scope, scope.code)
         records[handle].key = key
         records[handle].firstSeen = ordinal
-        texts.append(text)
-        if texts.count * 2 > places.count { grow() }
-        insert(handle)
+        records[handle].owner = owner
+        put(text, handle)
+        lists.append(handle, to: owner, weight: weight)
+        place(handle)
+        patience -= 1
+        if !isCrowded, lists.weight > Self.full(limit) || lists.weight(of: owner) > Self.full(Self.most(limit)) {
+            isCrowded = true
+        }
         return handle
+    }
+
+    private static func most(_ limit: Int) -> Int { TableLimits.most(of: limit) }
+    private static func full(_ limit: Int) -> Int { limit - limit / 4 }
+
+    private func hasRoom(_ weight: Int, for owner: Int32) -> Bool {
+        let (own, all) = (lists.weight(of: owner) + weight, lists.weight + weight)
+        guard own <= Self.most(limit), all <= limit else { return false }
+        return all <= TableLimits.ease(limit) || own <= limit / (lists.owners + 1)
+    }
+
+    /// The record that stands for all other patterns of a user in a database, by their common fingerprint.
+    mutating func other(_ owner: Int32, _ database: Int32, _ fingerprint: Fingerprint) -> PatternHandle {
+        let known = others[owner] ?? [:]
+        // Who has so many databases has one record for all others of them.
+        let database = known.count < Self.mostDatabases || known[database] != nil ? database : 0
+        if let handle = known[database] { return handle }
+        guard otherCount < Self.mostOthers, let handle = records.take() else { return 0 }
+        records[handle].fingerprint = fingerprint
+        records[handle].scope = PatternScope(database: database)
+        (records[handle].owner, records[handle].isOther) = (owner, true)
+        put(Self.otherText, handle)
+        others[owner, default: [:]][database] = handle
+        otherCount += 1
+        return handle
+    }
+
+    /// All patterns of a user who is forgotten are nobody's; returns what stands for the records of others now.
+    mutating func disown(_ owner: Int32, _ fingerprint: Fingerprint) -> [PatternHandle: PatternHandle] {
+        var heirs: [PatternHandle: PatternHandle] = [:]
+        while let handle = lists.first(of: owner) {
+            records[handle].owner = 0
+            let weight = 1 + texts[Int(handle)].count / TableLimits.textUnit
+            lists.remove(handle)
+            lists.append(handle, to: 0, weight: weight)
+        }
+        for (database, handle) in others.removeValue(forKey: owner) ?? [:] {
+            otherCount -= 1
+            let heir = other(0, database, fingerprint)
+            heirs[handle] = heir
+            fold(handle, into: heir)
+        }
+        return heirs
+    }
+
+    // MARK: Making room
+
+    /// Takes out of reach what should make room, first that which did not run for long; false: there is nothing.
+    mutating func condemn() -> Bool {
+        guard isCrowded, patience <= 0, condemned.isEmpty else { return false }
+        isCrowded = false
+        let most = Self.full(Self.most(limit))
+        let isFull = lists.weight > Self.full(limit)
+        let share = isFull ? min(most, lists.share(of: Self.full(limit))) : most
+        var visits = 0
+        for owner in lists.owners(above: share) {
+            let left = share - share / 8
+            while lists.weight(of: owner) > left, condemned.count < Self.mostCondemned, visits < Self.mostVisits,
+                let handle = lists.first(of: owner)
+            {
+                visits += 1
+                if isSpared(handle) { lists.turn(owner) } else { condemn(handle) }
+            }
+            if lists.weight(of: owner) > left { isCrowded = true }
+        }
+        hasCondemned = !condemned.isEmpty
+        return hasCondemned
+    }
+
+    /// Whether a pattern ran since it was looked at last, or does so now and then.
+    private func isSpared(_ handle: PatternHandle) -> Bool {
+        let record = records.slot(handle)
+        let uses = record.value.calls &+ record.value.errors
+        if record.value.seenUses != uses {
+            record.value.seenUses = uses
+            record.value.chances = min(3, record.value.chances &+ 1)
+            return true
+        }
+        guard record.value.chances > 0 else { return false }
+        record.value.chances &-= 1
+        return true
+    }
+
+    private mutating func condemn(_ handle: PatternHandle) {
+        lists.remove(handle)
+        unplace(handle)
+        records[handle].isCondemned = true
+        condemned[identity(handle)] = handle
+    }
+
+    private func identity(_ handle: PatternHandle) -> Identity {
+        Identity(fingerprint: records[handle].fingerprint, code: records[handle].scope.code)
+    }
+
+    /// Something refers to a pattern: it stays, if it was condemned.
+    mutating func spare(_ handle: PatternHandle) {
+        guard handle > 0, records[handle].isCondemned else { return }
+        records[handle].isCondemned = false
+        records[handle].chances = 1
+        records[handle].scopeCode = records[handle].scope.code
+        condemned[identity(handle)] = nil
+        let weight = 1 + texts[Int(handle)].count / TableLimits.textUnit
+        lists.append(handle, to: records[handle].owner, weight: weight)
+        place(handle)
+    }
+
+    /// Adds up what is condemned still, and returns what stands for each now.
+    ///
+    /// - Parameter other: the fingerprint of a user's others.
+    mutating func removeCondemned(_ other: (Int32) -> Fingerprint) -> [PatternHandle: PatternHandle] {
+        var heirs: [PatternHandle: PatternHandle] = [:]
+        for handle in condemned.values {
+            let (owner, database) = (records[handle].owner, records[handle].database)
+            let heir = self.other(owner, database, other(owner))
+            fold(handle, into: heir)
+            heirs[handle] = heir
+        }
+        condemned = [:]
+        evictions &+= UInt64(heirs.count)
+        // Where everything is in use, looking again at once would find the same.
+        if hasCondemned, heirs.isEmpty { patience = limit / 16 }
+        hasCondemned = false
+        return heirs
+    }
+
+    private mutating func fold(_ handle: PatternHandle, into heir: PatternHandle) {
+        let (record, sum) = (records.slot(handle), records.slot(heir))
+        sum.value.calls &+= record.value.calls
+        sum.value.errors &+= record.value.errors
+        sum.value.rows &+= record.value.rows
+        sum.value.costLow &+= record.value.costLow
+        sum.value.cost &+= record.value.cost
+        sum.value.durations.add(record.value.durations)
+        sum.value.firstSeen = min(sum.value.firstSeen, record.value.firstSeen)
+        // Blank at once: reports walk over free slots too.
+        record.value = PatternRecord()
+        texts[Int(handle)] = []
+        records.give(handle)
+    }
+
+    // MARK: The index
+
+    private mutating func put(_ text: [UInt8], _ handle: PatternHandle) {
+        while texts.count <= Int(handle) { texts.append([]) }
+        texts[Int(handle)] = text
     }
 
     @inline(__always)
@@ -112,15 +280,45 @@ struct PatternTable: ~Copyable {
         return Int(truncatingIfNeeded: fingerprint.low &+ spread &+ spread &>> 32) & mask
     }
 
-    private mutating func grow() {
-        places = Array(repeating: -1, count: places.count * 2)
-        mask = places.count - 1
-        for handle in 1..<Int32(texts.count - 1) { insert(handle) }
+    private func home(_ handle: PatternHandle) -> Int {
+        home(records[handle].fingerprint, records[handle].scope.code)
+    }
+
+    private mutating func place(_ handle: PatternHandle) {
+        placed += 1
+        if placed * 2 > places.count {
+            let old = places
+            places = Array(repeating: -1, count: old.count * 2)
+            mask = places.count - 1
+            for entry in old where entry >= 0 { insert(entry) }
+        }
+        insert(handle)
     }
 
     private mutating func insert(_ handle: PatternHandle) {
-        var place = home(records[handle].fingerprint, records[handle].scopeCode)
+        var place = home(handle)
         while places[place] >= 0 { place = (place &+ 1) & mask }
         places[place] = handle
+    }
+
+    /// Takes a pattern out of the index, and moves up those behind it that stood farther from home because of it.
+    private mutating func unplace(_ handle: PatternHandle) {
+        var hole = home(handle)
+        while places[hole] != handle {
+            if places[hole] < 0 { return }
+            hole = (hole &+ 1) & mask
+        }
+        placed -= 1
+        var place = hole
+        while true {
+            place = (place &+ 1) & mask
+            let other = places[place]
+            if other < 0 { break }
+            if (place &- home(other)) & mask >= (place &- hole) & mask {
+                places[hole] = other
+                hole = place
+            }
+        }
+        places[hole] = -1
     }
 }

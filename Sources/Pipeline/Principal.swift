@@ -22,6 +22,15 @@ public struct Principal: Sendable {
     var server: Endpoint?
     var databaseIndex: Int32 = 0
     var roleIndex: Int32 = 0
+    /// What a login finds it by, and the number of its user.
+    var key = Fingerprint.unknown
+    var owner: Int32 = 0
+    /// How many statements it had sent when room was sought last.
+    var seenUses: UInt64 = 0
+    /// It is to make room, unless a session refers to it.
+    var isCondemned = false
+    /// It stands for all other addresses of its user.
+    var isRest = false
 }
 
 /// Counts of what a principal did.

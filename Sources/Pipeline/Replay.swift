@@ -30,6 +30,8 @@ public struct ReplayOptions: Sendable {
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
     public var limits = ReassemblyLimits()
+    /// Patterns that are kept, of all workers together; those beyond are counted with others of their user.
+    public var patterns = TableLimits.mostReplayed
 
     /// The defaults for some files.
     public init(paths: [String]) { self.paths = paths }
@@ -58,6 +60,7 @@ public enum Replay {
         while !isCancelled(), try feed.fill(chunk) {
             try feed.decode(chunk, into: &shard)
             shard.analyser.books.recorder.flush()
+            if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
             onProgress(feed.progress)
         }
         shard.finish(at: feed.end)
@@ -127,6 +130,7 @@ public enum Replay {
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
+            tables: .replay(workers: options.workers, patterns: options.patterns),
             recorder: recorder
         )
         shard.analyser.poolers = options.poolers

@@ -58,8 +58,10 @@ public struct ReplayResult: Sendable {
     public private(set) var standings: [String: UserStanding] = [:]
     /// Price lookups that hit the first level, and that missed.
     public private(set) var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
-    /// Statements whose pattern found no room in the table.
+    /// Statements whose pattern found no room in the table at once: they count with others of their user.
     public private(set) var patternOverflow: UInt64 = 0
+    /// Patterns that were added up with others of their user, and users whose principals were removed.
+    public private(set) var patternEvictions: UInt64 = 0, forgottenUsers: UInt64 = 0
     /// Patterns that are to be priced, where that was asked for.
     public private(set) var questions: [PriceQuestion] = []
     /// Wall-clock seconds.
@@ -96,14 +98,21 @@ public struct ReplayResult: Sendable {
         }
     }
 
-    mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>) {
+    /// Adds what a worker counted.
+    ///
+    /// - Parameter most: patterns that are told one by one, the most costly ones; all others are summed up in one. `nil`: all.
+    mutating func add(_ shard: borrowing Shard<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         reassembly.add(shard.reassembler.counters)
-        sessions.add(shard.analyser.sessions.counters)
+        add(shard.analyser, most: most)
+    }
+
+    mutating func add(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, most: Int? = nil) {
+        sessions.add(analyser.sessions.counters)
         for wire in StatementProtocol.allCases {
-            byProtocol[wire, default: 0] += shard.analyser.books.byProtocol[Int(wire.rawValue)]
+            byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
         }
-        for handle in 1..<Int32(max(1, shard.analyser.books.principals.highWater)) {
-            let principal = shard.analyser.books.principals[handle]
+        for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
+            let principal = analyser.books.principals[handle]
             if principal.user == nil {
                 // A session whose owner is not known yet: nobody's so far.
                 principals[0].counts.add(principal.counts)
@@ -112,23 +121,62 @@ public struct ReplayResult: Sendable {
                 principals.append(principal)
             }
         }
-        principals[0].counts.add(shard.analyser.books.principals[0].counts)
-        principals[0].account.add(shard.analyser.books.principals[0].account)
-        let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
-        priceHits += shard.analyser.books.priceHits + found
+        principals[0].counts.add(analyser.books.principals[0].counts)
+        principals[0].account.add(analyser.books.principals[0].account)
+        let (found, asked) = (analyser.books.prices.hits, analyser.books.pricesAsked)
+        priceHits += analyser.books.priceHits + found
         priceMisses += asked - found
-        patternOverflow += shard.analyser.books.patterns.overflow
-        if shard.analyser.books.pricing != nil { questions += shard.analyser.books.allQuestions() }
-        patterns.reserveCapacity(patterns.count + shard.analyser.books.patterns.texts.count)
-        for handle in 0..<Int32(shard.analyser.books.patterns.texts.count) {
-            let record = shard.analyser.books.patterns.records[handle]
-            guard record.calls + record.errors > 0 || record.cost != 0 else { continue }
+        patternOverflow += analyser.books.patterns.overflow
+        patternEvictions += analyser.books.patterns.evictions
+        if analyser.books.pricing != nil, most == nil { questions += analyser.books.allQuestions() }
+        forgottenUsers += analyser.books.principalShares.forgotten
+        addPatterns(analyser, most)
+    }
+
+    private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?)
+    {
+        var costs: [(cost: Int64, handle: PatternHandle)] = []
+        for handle in 0..<Int32(analyser.books.patterns.texts.count) {
+            let record = analyser.books.patterns.records.slot(handle)
+            guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
+            costs.append((record.value.cost, handle))
+        }
+        if let most, costs.count > most {
+            costs.sort { ($0.cost, $1.handle) > ($1.cost, $0.handle) }
+            // Each user has a share of the list, so that one with many costly patterns does not hide those of others.
+            var held = OwnedLists()
+            for entry in costs { held.append(entry.handle, to: analyser.books.patterns.owner(of: entry.handle)) }
+            let share = held.share(of: most)
+            var listed: [Int32: Int] = [:]
+            var others: [(cost: Int64, handle: PatternHandle)] = []
+            costs.removeAll { entry in
+                let owner = analyser.books.patterns.owner(of: entry.handle)
+                listed[owner, default: 0] += 1
+                guard listed[owner, default: 0] > share else { return false }
+                others.append(entry)
+                return true
+            }
+            var rest = Self.rest
+            for entry in others {
+                let record = analyser.books.patterns.records.slot(entry.handle)
+                rest.calls &+= record.value.calls
+                rest.errors &+= record.value.errors
+                rest.rows &+= record.value.rows
+                rest.costLow = CostUnits(micro: rest.costLow.micro &+ record.value.costLow)
+                rest.cost = CostUnits(micro: rest.cost.micro &+ record.value.cost)
+                rest.durations.add(record.value.durations)
+            }
+            patterns.append(rest)
+        }
+        patterns.reserveCapacity(patterns.count + costs.count)
+        for (_, handle) in costs {
+            let record = analyser.books.patterns.records[handle]
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
-                    text: shard.analyser.books.patterns.texts[Int(handle)],
+                    text: analyser.books.patterns.texts[Int(handle)],
                     database: record.database == 0
-                        ? nil : shard.analyser.books.databases[Int(record.database)],
+                        ? nil : analyser.books.databases[Int(record.database)],
                     calls: record.calls,
                     errors: record.errors,
                     rows: record.rows,
@@ -141,6 +189,22 @@ public struct ReplayResult: Sendable {
         }
     }
 
+    /// What stands for patterns that are not told one by one.
+    private static var rest: PatternUsage {
+        PatternUsage(
+            fingerprint: Fingerprint(high: 0, low: 1),
+            text: Array("(patterns that cost less)".utf8),
+            database: nil,
+            calls: 0,
+            errors: 0,
+            rows: 0,
+            costLow: CostUnits(micro: 0),
+            cost: CostUnits(micro: 0),
+            durations: DurationHistogram(),
+            firstSeen: .max
+        )
+    }
+
     mutating func add(_ other: ReplayResult) {
         reassembly.add(other.reassembly)
         sessions.add(other.sessions)
@@ -151,6 +215,8 @@ public struct ReplayResult: Sendable {
         priceHits += other.priceHits
         priceMisses += other.priceMisses
         patternOverflow += other.patternOverflow
+        patternEvictions += other.patternEvictions
+        forgottenUsers += other.forgottenUsers
         patterns += other.patterns
         questions += other.questions
     }

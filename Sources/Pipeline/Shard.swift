@@ -15,6 +15,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         hash: KeyedHash,
         priceList: PriceList,
         limits: ReassemblyLimits,
+        tables: TableLimits = .live(workers: 1),
         recorder: consuming Recorder
     ) {
         reassembler = Reassembler(serverPorts: serverPorts, limits: limits)
@@ -22,7 +23,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         sessionLimits.sessions = limits.flows
         analyser = Analyser(
             sessions: Sessions(hash: hash, limits: sessionLimits),
-            books: Books(hash: hash, priceList: priceList, flows: limits.flows, recorder: recorder)
+            books: Books(hash: hash, priceList: priceList, flows: limits.flows, tables: tables, recorder: recorder)
         )
     }
 

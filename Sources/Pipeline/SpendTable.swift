@@ -69,6 +69,14 @@ struct SpendTable {
 
     private func weight(_ place: Int, _ hour: Int32) -> Int64 { entries[place].hour == hour ? entries[place].cost : -1 }
 
+    /// Patterns and principals are gone: what was counted of them is that of their heirs.
+    mutating func fold(patterns: [PatternHandle: PatternHandle], principals: [PrincipalHandle: PrincipalHandle]) {
+        for index in entries.indices where entries[index].principal >= 0 {
+            if let heir = patterns[entries[index].pattern] { entries[index].pattern = heir }
+            if let heir = principals[entries[index].principal] { entries[index].principal = heir }
+        }
+    }
+
     /// What some principals spent, most first.
     func spent(
         by isWanted: (PrincipalHandle) -> Bool,

@@ -3,8 +3,9 @@ import Domain
 
 /// What a session's name stands for: a prepared statement or a portal.
 struct NamedEntry: BitwiseCopyable {
-    /// The session's next entry of the same sort.
+    /// The session's next entry of the same sort, and the one before.
     var next: Int32 = -1
+    var previous: Int32 = -1
     var flow: FlowHandle = -1
     var name: UInt64 = 0
     var isPortal = false
@@ -18,7 +19,10 @@ struct NameTable: ~Copyable {
     private var places: [Int32] = Array(repeating: -1, count: 256)
     private var mask = 255
 
+    private let limit: Int
+
     init(limit: Int) {
+        self.limit = limit
         entries = SlotTable(limit: limit, blank: NamedEntry(), checksHandles: true)
     }
 
@@ -49,14 +53,18 @@ struct NameTable: ~Copyable {
         }
     }
 
+    /// Whether a session that has so many names may have one more: some always, more only while there is room for others.
+    func hasRoom(_ held: Int32) -> Bool { held < 256 || Int(held) < (limit - entries.count) / 4 }
+
     /// Adds a name at the head of its session's chain; `nil` when the table is full.
     mutating func add(_ flow: FlowHandle, _ name: UInt64, isPortal: Bool, head: inout Int32) -> Int32? {
-        guard let entry = entries.take() else { return nil }
+        guard entries.count < limit, let entry = entries.take() else { return nil }
         if entries.count * 2 > places.count { grow() }
         entries[entry].flow = flow
         entries[entry].name = name
         entries[entry].isPortal = isPortal
         entries[entry].next = head
+        if head >= 0 { entries[head].previous = entry }
         head = entry
         insert(entry)
         return entry
@@ -64,13 +72,9 @@ struct NameTable: ~Copyable {
 
     /// Removes one name of a session.
     mutating func remove(_ entry: Int32, head: inout Int32) {
-        if head == entry {
-            head = entries[entry].next
-        } else {
-            var previous = head
-            while previous >= 0, entries[previous].next != entry { previous = entries[previous].next }
-            if previous >= 0 { entries[previous].next = entries[entry].next }
-        }
+        let (previous, next) = (entries[entry].previous, entries[entry].next)
+        if previous >= 0 { entries[previous].next = next } else { head = next }
+        if next >= 0 { entries[next].previous = previous }
         unplace(entry)
         entries.give(entry)
     }

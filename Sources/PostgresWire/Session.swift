@@ -60,6 +60,8 @@ struct Session: BitwiseCopyable {
     /// Chains in the name table.
     var statements: Int32 = -1
     var portals: Int32 = -1
+    /// Names in both.
+    var nameCount: Int32 = 0
     /// Binds sent, and answered.
     var portalSerial: UInt32 = 0
     var boundSerial: UInt32 = 0

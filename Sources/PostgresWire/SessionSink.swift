@@ -107,8 +107,8 @@ public protocol SessionSink: ~Copyable {
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle
     /// A Parse message told types of parameters: OIDs of four bytes each.
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle)
-    /// The number of a search_path, from 1; 0 stands for that of the login.
-    mutating func searchPath(_ value: RawSpan) -> UInt16
+    /// The number of a search_path that a principal's session takes, from 1; 0 stands for that of the login.
+    mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16
     /// Who pays for a session from now on.
     mutating func attribute(_ flow: FlowHandle, _ login: borrowing Login, at moment: Moment) -> PrincipalHandle
     /// A session that began before the capture can be read; returns who pays until its owner is known.

@@ -51,9 +51,7 @@ extension Sessions {
             return
         }
         var head = session.value.statements
-        guard
-            let entry = names.find(session.handle, name, isPortal: false)
-                ?? names.add(session.handle, name, isPortal: false, head: &head)
+        guard let entry = names.find(session.handle, name, isPortal: false) ?? addName(session, name, false, &head)
         else {
             counters.note(.overBudget)
             return
@@ -61,6 +59,24 @@ extension Sessions {
         session.value.statements = head
         names[entry].portal.pattern = pattern
         names[entry].portal.kind = kind
+    }
+
+    private mutating func addName(
+        _ session: Slot<Session>,
+        _ name: UInt64,
+        _ isPortal: Bool,
+        _ head: inout Int32
+    ) -> Int32? {
+        guard names.hasRoom(session.value.nameCount),
+            let entry = names.add(session.handle, name, isPortal: isPortal, head: &head)
+        else { return nil }
+        session.value.nameCount &+= 1
+        return entry
+    }
+
+    private mutating func removeName(_ session: Slot<Session>, _ entry: Int32, _ head: inout Int32) {
+        names.remove(entry, head: &head)
+        session.value.nameCount &-= 1
     }
 
     mutating func removeStatement(_ session: Slot<Session>, _ name: UInt64) {
@@ -71,13 +87,13 @@ extension Sessions {
         }
         guard let entry = names.find(session.handle, name, isPortal: false) else { return }
         var head = session.value.statements
-        names.remove(entry, head: &head)
+        removeName(session, entry, &head)
         session.value.statements = head
     }
 
     mutating func forgetStatements(_ session: Slot<Session>) {
         var head = session.value.statements
-        while head >= 0 { names.remove(head, head: &head) }
+        while head >= 0 { removeName(session, head, &head) }
         session.value.statements = -1
         session.value.unnamedStatement = 0
         session.value.unnamedStatementKind = .unknown
@@ -101,7 +117,7 @@ extension Sessions {
     mutating func namedPortal(_ session: Slot<Session>, _ name: UInt64) -> Slot<NamedEntry>? {
         if let known = names.find(session.handle, name, isPortal: true) { return names.slot(known) }
         var head = session.value.portals
-        guard let entry = names.add(session.handle, name, isPortal: true, head: &head) else {
+        guard let entry = addName(session, name, true, &head) else {
             counters.note(.overBudget)
             return nil
         }
@@ -116,7 +132,7 @@ extension Sessions {
         }
         guard let entry = names.find(session.handle, name, isPortal: true) else { return }
         var head = session.value.portals
-        names.remove(entry, head: &head)
+        removeName(session, entry, &head)
         session.value.portals = head
     }
 
@@ -135,7 +151,7 @@ extension Sessions {
         var head = session.value.portals
         while head >= 0 {
             endPortal(session, names[head].portal, finished: finished, &sink)
-            names.remove(head, head: &head)
+            removeName(session, head, &head)
         }
         session.value.portals = -1
     }

@@ -9,7 +9,7 @@ extension Sessions {
     /// Adds a blank request at the end of its session's queue; `nil` when there are too many.
     @inline(__always)
     mutating func push(_ session: Slot<Session>, _ kind: Request.Kind, sent time: Timestamp) -> Slot<Request>? {
-        guard session.value.requestCount < limits.requestsPerSession, let handle = requests.take() else {
+        guard session.value.requestCount < easyRequests || mayPush(session), let handle = requests.take() else {
             counters.note(.overBudget)
             return nil
         }
@@ -24,6 +24,13 @@ extension Sessions {
         session.value.lastRequest = handle
         session.value.requestCount &+= 1
         return request
+    }
+
+    /// Whether a session with many requests may have one more: while there is room for others.
+    @inline(never)
+    private mutating func mayPush(_ session: Slot<Session>) -> Bool {
+        session.value.requestCount < limits.requestsPerSession
+            && Int(session.value.requestCount) < (limits.requests - requests.count) / 4
     }
 
     /// Removes the oldest request.

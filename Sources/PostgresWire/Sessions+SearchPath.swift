@@ -29,7 +29,8 @@ extension Sessions {
         if words.take("default", text) { return change(session, to: session.value.pathOfLogin, isLocal: isLocal) }
         var list = SchemaList()
         guard list.read(&words, text) else { return }
-        change(session, to: list.withBytes { sink.searchPath($0) }, isLocal: isLocal)
+        let payer = session.value.principal
+        change(session, to: list.withBytes { sink.searchPath($0, for: payer) }, isLocal: isLocal)
     }
 
     private mutating func change(_ session: Slot<Session>, to path: UInt16, isLocal: Bool) {
@@ -55,15 +56,19 @@ extension Sessions {
 
     /// The server says what it is: nothing can be more right.
     mutating func reportedPath(_ session: Slot<Session>, _ value: RawSpan, _ sink: inout some SessionSink & ~Copyable) {
-        session.value.path = sink.searchPath(value)
+        session.value.path = sink.searchPath(value, for: session.value.principal)
         guard session.value.phase != .ready else { return }
         (session.value.pathOfLogin, session.value.pathOutside) = (session.value.path, session.value.path)
     }
 
     /// The path that a start-up message asks for, by itself or among the options.
-    mutating func pathOfLogin(_ parameters: RawSpan, _ sink: inout some SessionSink & ~Copyable) -> UInt16 {
+    mutating func pathOfLogin(
+        _ parameters: RawSpan,
+        _ payer: PrincipalHandle,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> UInt16 {
         if let value = StartupParameters.find("search_path", in: parameters, from: 4) {
-            return sink.searchPath(parameters.extracting(value))
+            return sink.searchPath(parameters.extracting(value), for: payer)
         }
         guard let options = StartupParameters.find("options", in: parameters, from: 4) else { return 0 }
         let text = parameters.extracting(options)
@@ -76,7 +81,7 @@ extension Sessions {
             if offset < text.byteCount { list.append(text.byte(at: offset)) }
             offset += 1
         }
-        return list.withBytes { sink.searchPath($0) }
+        return list.withBytes { sink.searchPath($0, for: payer) }
     }
 
     /// Where the value of `search_path=` begins.

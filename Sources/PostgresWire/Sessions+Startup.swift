@@ -243,7 +243,7 @@ extension Sessions {
             attributeEarly(session, &sink)
             // What the server reported before is more right.
             if session.value.pathOfLogin == 0 {
-                let path = pathOfLogin(parameters, &sink)
+                let path = pathOfLogin(parameters, session.value.principal, &sink)
                 (session.value.pathOfLogin, session.value.pathOutside, session.value.path) = (path, path, path)
             }
         }

@@ -6,11 +6,11 @@ public struct SessionLimits: Sendable {
     /// Sessions followed at once; as many as flows.
     public var sessions = 1 << 21
     /// Unanswered requests of all sessions.
-    public var requests = 1 << 22
+    public var requests = 1 << 20
     /// Unanswered requests of one session.
     public var requestsPerSession: Int32 = 1 << 16
     /// Named statements and portals of all sessions.
-    public var names = 1 << 22
+    public var names = 1 << 20
     /// Bytes of messages that are collected at once, over all sessions.
     public var collectedBytes = 256 << 20
     /// Bytes of one statement's text; what is longer is known by its beginning.
@@ -30,6 +30,8 @@ public struct SessionLimits: Sendable {
 /// because it cannot be borrowed in a register.
 public struct Sessions: ~Copyable {
     let limits: SessionLimits
+    /// Unanswered requests that a session may have whatever others have.
+    let easyRequests: Int32
     let hash: KeyedHash
     var table: SlotTable<Session>
     /// Two a session, at twice its place: the client's and the server's direction.
@@ -47,6 +49,7 @@ public struct Sessions: ~Copyable {
     /// No sessions yet; `hash` keys the names of statements and portals.
     public init(hash: KeyedHash, limits: SessionLimits = SessionLimits()) {
         self.limits = limits
+        easyRequests = min(256, limits.requestsPerSession)
         self.hash = hash
         table = SlotTable(limit: limits.sessions, blank: Session(), checksHandles: true)
         readers = SlotTable(limit: 2 * limits.sessions, blank: MessageReader())

@@ -65,6 +65,17 @@ public final class RedisCostStore: CostStore {
             commands.append(RedisCommand("SADD", Self.shelf(price.key), price.key.description))
         }
         _ = try ask(commands)
+        if let price = prices.last { try tidy(Self.shelf(price.key)) }
+    }
+
+    /// Names of prices that have expired leave their set: some at each store, more than come to it.
+    private func tidy(_ shelf: String) throws(CostStoreError) {
+        let reply = try ask([RedisCommand("SRANDMEMBER", shelf, String(Self.batch))])
+        let keys = (reply.first?.elements ?? []).compactMap { $0.text.flatMap { Fingerprint($0) } }
+        guard !keys.isEmpty else { return }
+        let found = try ask(keys.map { RedisCommand("EXISTS", Self.place($0)) })
+        let gone = zip(keys, found).filter { $0.1 == .integer(0) }.map(\.0)
+        _ = try ask(gone.map { RedisCommand("SREM", shelf, $0.description) })
     }
 
     /// Forgets prices.

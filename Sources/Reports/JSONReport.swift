@@ -34,6 +34,7 @@ public struct JSONReport {
         users(&json)
         unattributed(&json)
         patterns(&json)
+        limits(&json)
         group("databases", .database, &json)
         group("clients", .client, &json)
         performance(&json)
@@ -151,6 +152,14 @@ public struct JSONReport {
         json.field("duration_seconds", nanoseconds: counts.duration)
         json.field("cost_units", CostUnits(micro: counts.cost))
         json.field("cost_units_low", CostUnits(micro: counts.costLow))
+    }
+
+    private func limits(_ json: inout JSONWriter) {
+        json.object("limits") { json in
+            json.field("patterns_added_up", result.patternEvictions)
+            json.field("statements_without_room", result.patternOverflow)
+            json.field("users_forgotten", result.forgottenUsers)
+        }
     }
 
     private func unattributed(_ json: inout JSONWriter) {

@@ -88,7 +88,9 @@ public struct TextReport {
         note(sessions.orphanAnswers, "answers to statements that were not seen")
         note(sessions.authFailed, "logins refused")
         note(tcp.evicted + tcp.overBudget, "segments or flows given up for lack of memory")
-        note(result.patternOverflow, "statements beyond the table of patterns")
+        note(result.patternEvictions, "patterns were added up with others of their user, to make room")
+        note(result.patternOverflow, "statements found no room for their pattern: they count with others of their user")
+        note(result.forgottenUsers, "users were not seen for long: what they did counts as unattributed")
         let ignored = capture.ignoredByReason.filter { $0.reason != .otherPort && $0.reason != .filtered }
         if !ignored.isEmpty {
             let list = ignored.map { "\($0.reason.name) \(Quantity.grouped($0.count))" }.joined(separator: ", ")

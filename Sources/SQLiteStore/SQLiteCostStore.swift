@@ -2,6 +2,7 @@
 public import Costs
 public import Domain
 import GRDB
+import Synchronization
 
 /// Prices in an SQLite file: what holds where there is no Redis, across restarts.
 ///
@@ -11,30 +12,33 @@ public final class SQLiteCostStore: CostStore {
     private let file: SQLiteFile
     /// What it is, for people.
     public let name: String
-    /// Prices beyond this are forgotten when the file is opened, the oldest first.
-    private static let mostPrices = 200_000
+    /// Prices beyond this are forgotten, the oldest first: when the file is opened, and now and then.
+    private let mostPrices: Int
+    private let stored = Atomic<Int>(0)
+    /// So many are stored between two looks.
+    private static let pause = 1000
 
     /// Opens the file, or makes it.
     ///
     /// - Parameters:
+    ///   - mostPrices: how many prices it keeps; a few more for a while.
     ///   - isPatient: where no file can be opened or made, operations fail until one can; else this throws.
     ///   - report: is told of files that are set aside or cannot be used.
-    public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(CostStoreError) {
+    public init(
+        path: String,
+        mostPrices: Int = 200_000,
+        isPatient: Bool = false,
+        report: FileReport = .none
+    ) throws(CostStoreError) {
         name = path
+        self.mostPrices = mostPrices
         do {
             file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
         }
         do {
-            try file.perform { database in
-                try database.execute(
-                    sql: """
-                        DELETE FROM price WHERE stored < (
-                            SELECT stored FROM price ORDER BY stored DESC LIMIT 1 OFFSET \(Self.mostPrices))
-                        """
-                )
-            }
+            try file.perform { try Self.prune($0, mostPrices) }
         } catch {
             if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
         }
@@ -67,6 +71,21 @@ public final class SQLiteCostStore: CostStore {
         probes: ["SELECT key, text, stored FROM price", "SELECT key, until FROM claim", "SELECT name FROM epoch"]
     )
 
+    /// Forgets the oldest prices above `limit`, and claims that are over.
+    private static func prune(_ database: Database, _ limit: Int) throws {
+        let surplus = (try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM price") ?? 0) - limit
+        if surplus > 0 {
+            try database.execute(
+                sql: """
+                    DELETE FROM price WHERE key IN (
+                        SELECT key FROM price WHERE text NOT LIKE '_' || char(9) || 'pinned%' ORDER BY stored, key LIMIT ?)
+                    """,
+                arguments: [surplus]
+            )
+        }
+        try database.execute(sql: "DELETE FROM claim WHERE until <= unixepoch()")
+    }
+
     /// The name that the file was given when it was made.
     public func epoch() throws(CostStoreError) -> String {
         try perform { database in try String.fetchOne(database, sql: "SELECT name FROM epoch") ?? "" }
@@ -89,6 +108,8 @@ public final class SQLiteCostStore: CostStore {
                 sql: "INSERT OR REPLACE INTO price (key, text, stored) VALUES (?, ?, unixepoch())"
             )
             for price in prices { try statement.execute(arguments: [price.key.description, price.text]) }
+            let before = stored.wrappingAdd(prices.count, ordering: .relaxed).oldValue
+            if (before + prices.count) / Self.pause != before / Self.pause { try Self.prune(database, mostPrices) }
         }
     }
 

@@ -34,7 +34,15 @@ struct ReplayCommand: ParsableCommand {
     @Option(help: PoolerPlace.help) var poolerAt: [PoolerPlace] = []
     @Option(name: .short, help: ArgumentHelp("Packets to look at, as in pcap-filter(7).", valueName: "expression"))
     var filter: String?
-    @Option(help: "Threads; the report does not depend on their number.") var workers = 1
+    @Option(help: "Threads; the report does not depend on their number, as long as all patterns are kept.")
+    var workers = 1
+    @Option(
+        help: """
+            Patterns that are kept one by one, 1.4 KiB of memory each; of more, those that ran least recently are added up with others \
+            of their user.
+            """
+    )
+    var patterns = TableLimits.mostReplayed
     @OptionGroup var form: ReportArguments
     @Option(
         help: ArgumentHelp(
@@ -51,6 +59,9 @@ struct ReplayCommand: ParsableCommand {
             throw ValidationError("Name a capture file, or '-' for standard input.")
         }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be from 1 to 256.") }
+        guard (1024...1 << 20).contains(patterns) else {
+            throw ValidationError("--patterns must be from 1024 to 1048576.")
+        }
         if compare != nil {
             guard form.config != nil else { throw ValidationError("--compare needs --config: the new policy.") }
             guard form.format != .ndjson else { throw ValidationError("--compare needs --format text or json.") }
@@ -65,7 +76,7 @@ struct ReplayCommand: ParsableCommand {
         options.ports = port.flatMap(\.ports)
         options.poolers = PoolerAddresses(poolerAt.map(\.endpoint))
         options.filter = filter
-        options.workers = workers
+        (options.workers, options.patterns) = (workers, patterns)
         try explainingErrors {
             let judgement = try form.judgement()
             (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)

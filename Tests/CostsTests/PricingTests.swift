@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
+import TestKit
 import Testing
 
 struct PriceKeyTests {
@@ -82,6 +83,76 @@ struct PriceQueueTests {
         queue.succeeded(key(1))
         queue.add(key(1), 1, calls: 1, at: time)
         #expect(queue.count == 1)
+    }
+
+    @Test func `users take turns, however many patterns one of them makes up`() {
+        var queue = PriceQueue<(user: String, bytes: Int)>(limit: 1000) { ($0.user, $0.bytes) }
+        for number in 0..<5000 as Range<UInt64> { queue.add(key(number), ("eve", 10), calls: 3, at: 0) }
+        for number in 10_000..<10_010 as Range<UInt64> { queue.add(key(number), ("ann", 10), calls: 1, at: 1) }
+        for number in 20_000..<20_003 as Range<UInt64> { queue.add(key(number), ("ben", 10), calls: 1, at: 1) }
+        #expect(queue.count <= 1000)
+        let first = (0..<26).compactMap { queue.next(turn: $0)?.request.user }
+        #expect(first.filter { $0 == "ann" }.count == 10 && first.filter { $0 == "ben" }.count == 3)
+    }
+
+    @Test func `a user whose questions take long has fewer turns`() {
+        var queue = PriceQueue<String>(limit: 1000) { ($0, 0) }
+        for number in 0..<300 as Range<UInt64> { queue.add(key(number), "eve", calls: 3, at: 0) }
+        for number in 1000..<1300 as Range<UInt64> { queue.add(key(number), "ann", calls: 1, at: 1) }
+        var turns: [String: Int] = [:]
+        for turn in 0..<110 as Range<UInt64> {
+            guard let next = queue.next(turn: turn)?.request else { break }
+            turns[next, default: 0] += 1
+            queue.charge(next == "eve" ? 20 : 1, to: next)
+        }
+        #expect(turns["eve", default: 0] <= 12 && turns["ann", default: 0] >= 95)
+    }
+
+    @Test func `long texts of one user leave room for those of others`() {
+        var queue = PriceQueue<(user: String, bytes: Int)>(limit: 1000, bytes: 1 << 20) { ($0.user, $0.bytes) }
+        for number in 0..<500 as Range<UInt64> { queue.add(key(number), ("eve", 64_000), calls: 9, at: 0) }
+        for number in 1000..<1005 as Range<UInt64> { queue.add(key(number), ("ann", 64_000), calls: 1, at: 1) }
+        let found = (0..<100).compactMap { queue.next(turn: $0)?.request }
+        #expect(found.filter { $0.user == "ann" }.count == 5)
+        #expect(found.reduce(0) { $0 + $1.bytes } <= 1 << 20)
+    }
+
+    @Test func `a queue stays within its bounds, and gives out what it took`() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = SplitMix64(seed: seed)
+        var queue = PriceQueue<(user: String, bytes: Int)>(limit: 50, bytes: 10_000) { ($0.user, $0.bytes) }
+        var waiting: Set<Fingerprint> = []
+        for step in 0..<20_000 as Range<UInt64> {
+            let key = key(UInt64.random(in: 0..<200, using: &random))
+            if Bool.random(using: &random) {
+                let user = "u\(Int.random(in: 0..<5, using: &random))"
+                let size = Int.random(in: 0..<3000, using: &random)
+                queue.add(key, (user, size), calls: UInt64.random(in: 1..<9, using: &random), at: Int64(step))
+                waiting.insert(key)
+            } else if let next = queue.next(turn: step) {
+                #expect(waiting.contains(next.key), "seed \(seed)")
+            } else {
+                #expect(queue.count == 0, "seed \(seed)")
+            }
+            #expect(queue.count <= 50, "seed \(seed)")
+        }
+        var left = 0
+        while let next = queue.next(turn: 0) {
+            left += 1
+            #expect(waiting.contains(next.key) && left <= 50, "seed \(seed)")
+        }
+        #expect(queue.count == 0, "seed \(seed)")
+    }
+
+    @Test func `whoever holds most makes room`() {
+        var shares = PayerShares()
+        for number in 0..<100 as Range<UInt64> { shares.add(key(number), of: "eve", weight: 2) }
+        for number in 200..<210 as Range<UInt64> { shares.add(key(number), of: "ann", weight: 10) }
+        #expect(shares.count == 110 && shares.weight == 300 && shares.largest == "eve")
+        for key in shares.victims(60) { shares.remove(key) }
+        #expect(shares.weight(of: "eve") == 80 && shares.weight(of: "ann") == 100 && shares.largest == "ann")
+        shares.add(key(200), of: "eve", weight: 1)
+        #expect(shares.weight(of: "ann") == 90 && shares.weight(of: "eve") == 81)
     }
 
     @Test func `no more than the rate passes, in any order of times`() {

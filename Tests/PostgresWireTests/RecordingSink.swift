@@ -87,7 +87,7 @@ struct RecordingSink: SessionSink {
         log.append("types \((0..<types.byteCount / 4).map { types.bigEndian32(at: 4 * $0) }) of \(texts[Int(pattern)])")
     }
 
-    mutating func searchPath(_ value: RawSpan) -> UInt16 {
+    mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16 {
         let text = string(value, 0..<value.byteCount)
         if let known = paths.firstIndex(of: text) { return UInt16(known) }
         paths.append(text)

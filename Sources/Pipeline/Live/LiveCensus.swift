@@ -23,6 +23,10 @@ public struct LiveCensus: Sendable {
     public var patterns: UInt64 = 0, principals: UInt64 = 0
     /// Statements whose pattern found no room in the table, and that the history has no room for.
     public var patternOverflow: UInt64 = 0, activityLost: UInt64 = 0
+    /// Patterns, texts of samples and principals that made room for others.
+    public var patternEvictions: UInt64 = 0, sampleEvictions: UInt64 = 0, principalEvictions: UInt64 = 0
+    /// Bytes of texts that are kept to be priced.
+    public var sampleBytes: UInt64 = 0
     /// Prices that stood with their pattern or in the first level, and that did not.
     public var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
     /// Finished statements by the binary exponent of their nanoseconds: those below 2^n ns, at n.
@@ -45,6 +49,10 @@ public struct LiveCensus: Sendable {
         patterns += other.patterns
         principals += other.principals
         patternOverflow += other.patternOverflow
+        patternEvictions += other.patternEvictions
+        sampleEvictions += other.sampleEvictions
+        principalEvictions += other.principalEvictions
+        sampleBytes += other.sampleBytes
         activityLost += other.activityLost
         priceHits += other.priceHits
         priceMisses += other.priceMisses
@@ -68,7 +76,11 @@ public struct LiveCensus: Sendable {
         let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
         priceHits = shard.analyser.books.priceHits + found
         priceMisses = asked - found
-        patterns = UInt64(max(0, shard.analyser.books.patterns.texts.count - 1))
+        patterns = UInt64(shard.analyser.books.patterns.count)
+        patternEvictions = shard.analyser.books.patterns.evictions
+        sampleEvictions = shard.analyser.books.samples.evictions
+        principalEvictions = shard.analyser.books.principalShares.evictions
+        sampleBytes = UInt64(shard.analyser.books.samples.bytes)
         patternOverflow = shard.analyser.books.patterns.overflow
         activityLost = shard.analyser.books.activity?.lost ?? 0
         let counts = shard.analyser.books.octaves

@@ -38,6 +38,8 @@ public struct LiveSnapshot: Sendable {
 public final class LiveDesk: Sendable {
     /// Sessions listed of one worker.
     public static let mostSessions = 500
+    /// Patterns listed one by one of one worker: the most costly ones.
+    public static let mostPatterns = 4096
 
     struct Part: Sendable {
         var result: ReplayResult

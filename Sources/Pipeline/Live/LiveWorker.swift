@@ -45,6 +45,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
+            tables: .live(workers: desk.beats.count),
             recorder: recorder
         )
         tally.shedder = LoadShedder(canCutResponses: true)
@@ -74,6 +75,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
+                if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
                 if !resolutions.isEmpty, !isBehind { settle() }
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }
@@ -234,7 +236,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private mutating func part() -> LiveDesk.Part {
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
-        result.add(shard)
+        result.add(shard, most: LiveDesk.mostPatterns)
         return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))
     }
 }

@@ -13,6 +13,11 @@ public struct PricingTray: Sendable {
     public private(set) var overflow: UInt64 = 0
 
     private static let limit = 16_384
+    /// Bytes of questions.
+    private static let mostBytes = 32 << 20
+    /// What each user's questions take of that.
+    private var shares: [String: Int] = [:]
+    private var bytes = 0
 
     /// Nothing.
     public init() {}
@@ -27,15 +32,27 @@ public struct PricingTray: Sendable {
         self.overflow = overflow
     }
 
-    /// Adds another worker's.
+    /// Adds another worker's: of each user no more than a share, so that one who asks much leaves room for others.
     mutating func add(_ other: PricingTray) {
-        let isFull = questions.count > Self.limit || changes.count > Self.limit || observations.count > Self.limit
+        for question in other.questions {
+            let user = question.sample.user ?? ""
+            let size = question.sample.text.count + question.pattern.count
+            guard questions.count < Self.limit, shares[user, default: 0] + size < Self.mostBytes / 8,
+                bytes + size < Self.mostBytes
+            else {
+                overflow &+= 1
+                continue
+            }
+            shares[user, default: 0] += size + Self.mostBytes / Self.limit
+            bytes += size
+            questions.append(question)
+        }
+        let isFull = changes.count > Self.limit || observations.count > Self.limit
         guard !isFull else {
-            let lost = other.questions.count + other.changes.count + other.observations.count
+            let lost = other.changes.count + other.observations.count
             overflow &+= UInt64(lost) &+ other.overflow
             return
         }
-        questions += other.questions
         changes += other.changes
         observations += other.observations
         overflow &+= other.overflow

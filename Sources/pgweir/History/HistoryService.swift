@@ -31,8 +31,9 @@ final class HistoryService: Sendable {
 
     /// Seconds between two questions.
     private static let pause: Int64 = 5
-    /// Pairs kept of one minute; what is beyond that is added to one line of the same user.
+    /// Pairs kept of one minute, and of one user; what is beyond that is added to one line of the same user.
     private static let mostPairs = 50_000
+    private static let mostOfOne = 1000
 
     private struct Key: Hashable {
         var user: String?
@@ -102,6 +103,7 @@ final class HistoryService: Sendable {
     private func run() {
         var minute = Self.minute()
         var pairs: [Key: (text: [UInt8], counts: ActivityCounts)] = [:]
+        var held: [String: Int] = [:]
         var (asked, pruned) = (Self.seconds(), Int64.min)
         while true {
             let isLast = runner.isFinished
@@ -109,10 +111,10 @@ final class HistoryService: Sendable {
             // Just after the minute is over, so that what is asked then is all of it.
             if now - asked >= Self.pause || now / 60 != asked / 60 || now < asked || isLast {
                 asked = now
-                collect(&pairs)
+                collect(&pairs, &held)
                 if Self.minute() != minute || isLast {
                     write(pairs, minute)
-                    pairs = [:]
+                    (pairs, held) = ([:], [:])
                     minute = Self.minute()
                 }
                 if now / 3600 != pruned {
@@ -128,13 +130,21 @@ final class HistoryService: Sendable {
         }
     }
 
-    private func collect(_ pairs: inout [Key: (text: [UInt8], counts: ActivityCounts)]) {
+    private func collect(
+        _ pairs: inout [Key: (text: [UInt8], counts: ActivityCounts)],
+        _ held: inout [String: Int]
+    ) {
         for record in desk.takeActivity() {
             var key = Key(user: record.user, database: record.database, fingerprint: record.fingerprint)
             var text = record.text
-            if pairs[key] == nil, pairs.count >= Self.mostPairs {
-                key.fingerprint = Self.otherPattern
-                text = Array("(other patterns)".utf8)
+            let user = record.user ?? ""
+            if pairs[key] == nil {
+                if pairs.count >= Self.mostPairs || held[user, default: 0] >= Self.mostOfOne {
+                    key.fingerprint = Self.otherPattern
+                    text = Array("(other patterns)".utf8)
+                } else {
+                    held[user, default: 0] += 1
+                }
             }
             pairs[key, default: (text, ActivityCounts())].counts.add(record.counts)
         }

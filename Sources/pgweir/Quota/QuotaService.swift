@@ -38,7 +38,7 @@ final class QuotaService: Sendable {
     }
 
     /// Names that are remembered at most.
-    private static let mostNames = 1 << 20
+    private static let mostNames = 1 << 17
     /// Between two turns, in seconds.
     private static let pause = 0.1
 
@@ -162,10 +162,15 @@ final class QuotaService: Sendable {
     private func active(_ name: String, _ state: inout State) -> ActiveUser {
         if let known = state.users[name] { return known }
         let active = ActiveUser(hasher.key(of: name), tier: tier(of: name, state))
-        if state.users.count < Self.mostNames {
-            state.users[name] = active
-            state.names[active.user] = name
+        if state.users.count >= Self.mostNames {
+            // Some at once; those that use something are known again by that.
+            for (old, entry) in state.users.prefix(Self.mostNames / 8) {
+                state.users[old] = nil
+                state.names[entry.user] = nil
+            }
         }
+        state.users[name] = active
+        state.names[active.user] = name
         return active
     }
 

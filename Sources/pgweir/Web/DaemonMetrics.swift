@@ -194,8 +194,33 @@ struct DaemonMetrics {
             CostUnits(micro: totals.cost &- totals.costLow).units
         )
         text.counter("pgweir_unread_request_bytes", "Bytes of requests that could not be read.", totals.hidden)
-        text.counter("pgweir_pattern_overflow", "Statements whose pattern found no room.", census.patternOverflow)
+        text.counter(
+            "pgweir_pattern_overflow",
+            "Statements whose pattern found no room at once: they count with others of their user.",
+            census.patternOverflow
+        )
+        text.counter(
+            "pgweir_pattern_evictions",
+            "Patterns that were added up with others of their user.",
+            census.patternEvictions
+        )
+        text.counter(
+            "pgweir_sample_evictions",
+            "Texts of patterns that made room for others before they were priced.",
+            census.sampleEvictions
+        )
+        text.counter(
+            "pgweir_principal_evictions",
+            "Users' addresses that were added up with others.",
+            census.principalEvictions
+        )
         text.gauge("pgweir_patterns", "Patterns that are known.", Double(census.patterns))
+        text.gauge(
+            "pgweir_principals",
+            "Users in their databases, by address, that are known.",
+            Double(census.principals)
+        )
+        text.gauge("pgweir_sample_bytes", "Bytes of texts that are kept to be priced.", Double(census.sampleBytes))
         durations(&text)
     }
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How much one worker's tables may hold of what clients make up: their texts, names and addresses.
+///
+/// Each user has a share of a table. Where one is full, whoever holds most loses own entries, those not used for the longest
+/// time first; what they had counted is added to one entry that stands for all others of the same user.
+public struct TableLimits: Sendable {
+    /// Patterns, each with as much of its text as ``textUnit``; longer ones count several times.
+    public var patterns: Int
+    /// Users in their databases, by client address.
+    public var principals: Int
+    /// Bytes of the first statements of patterns, which are kept until they are priced.
+    public var samples: Int
+
+    /// Limits; each is at least what one entry takes.
+    public init(patterns: Int, principals: Int, samples: Int) {
+        self.patterns = min(1 << 20, max(16, patterns))
+        self.principals = min(1 << 16, max(16, principals))
+        self.samples = max(1 << 16, samples)
+    }
+
+    /// Those of a daemon with `workers` workers: about 300 MiB in all, however many there are, as long as there are no more
+    /// than eight.
+    public static func live(workers: Int) -> TableLimits {
+        let count = max(1, workers)
+        return TableLimits(
+            patterns: max(1 << 14, (1 << 17) / count),
+            principals: max(1 << 13, (1 << 16) / count),
+            samples: max(4 << 20, (32 << 20) / count)
+        )
+    }
+
+    /// Those of a replay of `workers` workers that keeps about `patterns` patterns; a worker keeps at least a quarter of them,
+    /// as connections may be few.
+    public static func replay(workers: Int, patterns: Int = mostReplayed) -> TableLimits {
+        TableLimits(patterns: max(patterns / 4, patterns / max(1, workers)), principals: 1 << 16, samples: 64 << 20)
+    }
+
+    /// Patterns that a replay keeps, if nothing else is asked for.
+    public static let mostReplayed = 1 << 18
+
+    /// Bytes of a pattern's text that count as one pattern.
+    static var textUnit: Int { 512 }
+    /// One user's share of a table, at most: three of four parts.
+    static func most(of limit: Int) -> Int { limit - limit / 4 }
+    /// Whoever holds less than others may fill a table beyond this.
+    static func ease(_ limit: Int) -> Int { limit - limit / 8 }
+}

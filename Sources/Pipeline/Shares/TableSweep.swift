@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import PostgresWire
+import Quotas
+
+/// Where the search for references stands.
+///
+/// What is to make room is first taken out of reach, so that no new reference to it can arise, then sessions are visited,
+/// some at a time between packets: what one of them refers to stays. The rest is removed at the end.
+struct TableSweep {
+    /// The flow that is visited next; `nil`: nothing is condemned.
+    var next: FlowHandle?
+    /// Names of applications that were taken out of reach, with their numbers.
+    var applications: [String: Int32] = [:]
+}
+
+extension Analyser where Recorder: ~Copyable {
+    /// Makes room in tables that are crowded: a part of the work at a time.
+    @inline(never)
+    mutating func sweepTables(most visits: Int = 16_384) {
+        guard books.isSweeping || books.beginSweep() else { return }
+        var flow = books.sweep.next ?? 0
+        let end = Int32(clamping: books.flows.highWater)
+        var left = visits
+        while flow < end, left > 0 {
+            left -= sessions.tellReferences(of: flow, to: &books)
+            books.isReferred(application: books.flows[flow].application)
+            flow += 1
+        }
+        books.sweep.next = flow
+        guard flow >= end else { return }
+        let gone = books.endSweep()
+        if !gone.isEmpty { sessions.forgetShared { gone[$0] != nil } }
+    }
+}
+
+extension Books: ReferenceSink where Recorder: ~Copyable {
+    var isSweeping: Bool { sweep.next != nil }
+
+    mutating func isReferred(pattern: PatternHandle) { patterns.spare(pattern) }
+
+    mutating func isReferred(principal: PrincipalHandle) {
+        guard principal > 0, principals[principal].isCondemned else { return }
+        _ = knownPrincipal(principals[principal].key)
+    }
+
+    mutating func isReferred(application: Int32) {
+        guard !sweep.applications.isEmpty, application > 0 else { return }
+        let name = applications[Int(application)]
+        if let number = sweep.applications.removeValue(forKey: name) { applicationIndex[name] = number }
+    }
+
+    /// Takes out of reach what should make room; false: nothing should.
+    mutating func beginSweep() -> Bool {
+        wantsSweep = false
+        let hasPatterns = patterns.condemn()
+        let keys = principalShares.condemn(principals)
+        for key in keys { principalIndex[key] = nil }
+        if applications.count >= Self.mostApplications, freeApplications.isEmpty {
+            sweep.applications = applicationIndex.filter { $0.value > 0 }
+            applicationIndex = ["": 0]
+        }
+        guard hasPatterns || !keys.isEmpty || !sweep.applications.isEmpty else {
+            // It is tried again when there is more to be removed.
+            return false
+        }
+        knownLogins.removeAll()
+        sweep.next = 0
+        wantsSweep = true
+        return true
+    }
+
+    /// Removes what nothing refers to; returns patterns that are gone, with what stands for them.
+    mutating func endSweep() -> [PatternHandle: PatternHandle] {
+        sweep.next = nil
+        for (_, number) in sweep.applications {
+            applications[Int(number)] = ""
+            freeApplications.append(number)
+        }
+        sweep.applications = [:]
+        let (keys, hash) = (owners, hash)
+        var gone = patterns.removeCondemned { Self.otherFingerprint(keys.key(of: $0), hash) }
+        let payers = removePrincipals(&gone)
+        if !gone.isEmpty { pricing?.forget(gone) }
+        for pattern in gone.keys { samples.remove(pattern) }
+        if !gone.isEmpty || !payers.isEmpty {
+            activity?.fold(patterns: gone, principals: payers)
+            spend.fold(patterns: gone, principals: payers)
+        }
+        wantsSweep = patterns.isCrowded || principalShares.isCrowded
+        return gone
+    }
+
+    /// The fingerprint that stands for all other patterns of a user.
+    static func otherFingerprint(_ user: Fingerprint, _ hash: KeyedHash) -> Fingerprint {
+        Fingerprint(high: hash.hash(user.high, 0x6F74_6865_7273), low: hash.hash(0x6F74_6865_7273, user.low))
+    }
+
+    private mutating func removePrincipals(
+        _ gone: inout [PatternHandle: PatternHandle]
+    ) -> [PrincipalHandle: PrincipalHandle] {
+        var heirs: [PrincipalHandle: PrincipalHandle] = [:]
+        for handle in principalShares.takeCondemned() {
+            let owner = principals[handle].owner
+            let hasOthers = principalShares.lists.weight(of: owner) > 0
+            let heir = hasOthers ? rest(of: handle) : 0
+            if isWatched, isMetered, principals[handle].user != nil {
+                // The ledger is told where it was used, before that is forgotten.
+                if let usage = usage(of: handle) { leftUsage.append(usage) }
+            }
+            principals[heir].counts.add(principals[handle].counts)
+            principals[heir].account.add(principals[handle].account)
+            heirs[handle] = heir
+            // Blank at once: reports walk over free slots too.
+            principals[handle] = Principal()
+            principals.give(handle)
+            guard !hasOthers else { continue }
+            principalShares.forgotten &+= 1
+            for (old, new) in patterns.disown(owner, Self.otherFingerprint(.unknown, hash)) { gone[old] = new }
+            samples.move(from: owner, to: 0)
+            owners.forget(owner)
+        }
+        active.removeAll { heirs[$0] != nil }
+        return heirs
+    }
+
+    /// The principal that stands for all other addresses of the user of another one, in its database.
+    private mutating func rest(of handle: PrincipalHandle) -> PrincipalHandle {
+        let other = principals[handle]
+        let server = other.server.map { hash.hash($0.high ^ UInt64($0.port), $0.low) } ?? 0
+        let key = restKey(owners.key(of: other.owner), other.databaseIndex, server)
+        if let known = knownPrincipal(key) { return known }
+        guard let heir = principals.take() else { return 0 }
+        principalIndex[key] = heir
+        principals[heir].user = other.user
+        principals[heir].database = other.database
+        principals[heir].server = other.server
+        (principals[heir].databaseIndex, principals[heir].roleIndex) = (other.databaseIndex, other.roleIndex)
+        (principals[heir].key, principals[heir].owner, principals[heir].isRest) = (key, other.owner, true)
+        principals[heir].account.isMetered = isMetered
+        principalShares.lists.append(heir, to: other.owner)
+        return heir
+    }
+}
