@@ -75,7 +75,7 @@ def test_the_traps_are_live(trapped):
     dead = {name for name in trapped.forms if not by_form[name]} - NEVER_LIVE
     # 18 looks at a stored column's expression when it runs the statement.
     dead -= {"generated"} if trapped.primary.version == "18" else set()
-    if LONG:
+    if COUNT >= 40:
         assert not dead
     # A slice of two statements a form may miss the positions where a form lives.
     assert len(dead) < 0.25 * len(trapped.forms), dead
