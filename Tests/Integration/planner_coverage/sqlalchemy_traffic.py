@@ -14,6 +14,7 @@ from sqlalchemy import (CheckConstraint, Column, Enum, ForeignKey, Index, Intege
                         Text, all_, and_, any_, bindparam, case, cast, create_engine, delete, distinct, except_, exists, extract, false, func, inspect,
                         insert, intersect, lateral, literal, not_, null, or_, select, text, true, tuple_, type_coerce, union, union_all, update, values)
 from sqlalchemy.dialects.postgresql import ARRAY as PgArray, CIDR, HSTORE, INET, INT4RANGE, JSONB, JSONPATH, TSVECTOR, UUID, aggregate_order_by, array, array_agg, distinct_on, insert as upsert
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import (DeclarativeBase, Mapped, Session, aliased, contains_eager, joinedload, load_only, mapped_column, raiseload, relationship,
                             selectinload, subqueryload, with_loader_criteria, with_polymorphic)
@@ -103,28 +104,42 @@ def orm(session):
     session.get(User, 3), session.scalars(select(User)).all(), session.query(User).filter_by(name="u3").one(), session.query(User).order_by(User.id.desc()).limit(3).all()
     manager = aliased(User)
     statements = [
-        select(User).where(User.name == "u1"), select(User.id, User.name).where(User.name.like("u%"), User.id > 3), select(User).options(joinedload(User.addresses)).limit(3),
-        select(User).options(selectinload(User.addresses), selectinload(User.orders).selectinload(Order.items)), select(User).options(subqueryload(User.addresses)),
-        select(User).join(User.addresses).options(contains_eager(User.addresses)).where(Address.email.contains("1")), select(User).options(load_only(User.name), raiseload("*")),
-        select(User, manager).join(User.manager.of_type(manager)), select(User).where(User.addresses.any(Address.email == "1.1@x.org")), select(Address).where(Address.user.has(name="u2")),
-        select(User).where(~User.orders.any()), select(with_polymorphic(Item, [Gadget])), select(Gadget).where(Gadget.volts > 2), select(Item).where(Item.kind == Kind.LARGE),
-        select(func.count(), func.max(User.id)).select_from(User), select(User.is_active, func.count(distinct(User.name))).group_by(User.is_active).having(func.count() > 1),
-        select(Order).where(Order.placed.between(datetime.date(2026, 1, 1), datetime.date(2026, 1, 9))), select(extract("month", Order.placed), func.count()).group_by(text("1")),
-        select(User).where(User.id.in_([1, 2, 3])), select(User).where(User.id.not_in(select(Order.user_id))), select(User).where(tuple_(User.id, User.name).in_([(1, "u0"), (2, "u1")])),
-        select(User).where(User.settings["a"].astext == "3"), select(User).where(User.settings["b"]["c"][0].as_integer() == 1), select(User).where(User.settings.contains({"a": 3})),
-        select(User).where(User.settings.has_key("a")), select(User).where(User.labels.contains(["x"])), select(User).where(User.labels.any("l3")), select(func.unnest(User.labels)),
-        select(User).where(User.settings.path_exists(literal("$.b", JSONPATH))), select(func.jsonb_build_object("a", User.id, "b", User.name)), select(func.jsonb_agg(User.settings)),
-        select(User.name, func.row_number().over(partition_by=User.is_active, order_by=User.id)), select(func.sum(Item.price).over(order_by=Item.id, rows=(-2, 0))),
-        select(func.lag(Item.price, 1).over(order_by=Item.id), func.ntile(4).over(order_by=Item.price)), select(func.array_agg(aggregate_order_by(User.name, User.id.desc()))),
-        select(func.percentile_cont(0.5).within_group(Item.price)), select(func.count().filter(Item.price > 3)), select(case((Item.price < 5, "low"), else_="high"), func.count()).group_by(text("1")),
-        select(cast(Item.price, Integer), type_coerce(Item.name, String), literal("x").label("c"), null(), true(), false()), select(func.coalesce(User.fullname, User.name), func.lower(User.name)),
-        select(func.date_trunc("month", Order.placed), func.now(), func.current_date()), select(func.string_agg(User.name, ",")), select(func.concat(User.name, "x"), User.name + "y", func.length(User.name)),
-        union(select(User.id), select(Item.id)), union_all(select(User.name), select(Item.name)).order_by("name").limit(3), intersect(select(User.id), select(Item.id)),
-        except_(select(User.id), select(Order.user_id)), select(User).ext(distinct_on(User.is_active)).order_by(User.is_active, User.id), select(User).with_for_update(skip_locked=True).limit(1),
-        select(User).where(and_(or_(User.id > 3, User.name == "x"), not_(User.is_active.is_(False)), User.fullname.is_not(None))), select(User).order_by(User.fullname.desc().nulls_last()).offset(3),
-        select(exists().where(User.id == 3)), select(select(func.count(Address.id)).where(Address.user_id == User.id).scalar_subquery(), User.id), select(User).where(User.id == any_(array([1, 2]))),
-        select(User).where(User.id > all_(select(Order.user_id).where(Order.id < 0).scalar_subquery())), select(func.generate_series(1, 5)), select(User.name.ilike("U%"), User.name.regexp_match("^u")),
-        select(User).options(with_loader_criteria(Address, Address.id > 3)), select(values(Column("a", Integer), Column("b", String), name="v").data([(1, "x"), (2, "y")])),
+        select(User).where(User.name == "u1"), select(User.id, User.name).where(User.name.like("u%"), User.id > 3),
+        select(User).options(joinedload(User.addresses)).limit(3),
+        select(User).options(selectinload(User.addresses), selectinload(User.orders).selectinload(Order.items)),
+        select(User).options(subqueryload(User.addresses)),
+        select(User).join(User.addresses).options(contains_eager(User.addresses)).where(Address.email.contains("1")),
+        select(User).options(load_only(User.name), raiseload("*")), select(User, manager).join(User.manager.of_type(manager)),
+        select(User).where(User.addresses.any(Address.email == "1.1@x.org")), select(Address).where(Address.user.has(name="u2")),
+        select(User).where(~User.orders.any()), select(with_polymorphic(Item, [Gadget])), select(Gadget).where(Gadget.volts > 2),
+        select(Item).where(Item.kind == Kind.LARGE), select(func.count(), func.max(User.id)).select_from(User),
+        select(User.is_active, func.count(distinct(User.name))).group_by(User.is_active).having(func.count() > 1),
+        select(Order).where(Order.placed.between(datetime.date(2026, 1, 1), datetime.date(2026, 1, 9))),
+        select(extract("month", Order.placed), func.count()).group_by(text("1")), select(User).where(User.id.in_([1, 2, 3])),
+        select(User).where(User.id.not_in(select(Order.user_id))), select(User).where(tuple_(User.id, User.name).in_([(1, "u0"), (2, "u1")])),
+        select(User).where(User.settings["a"].astext == "3"), select(User).where(User.settings["b"]["c"][0].as_integer() == 1),
+        select(User).where(User.settings.contains({"a": 3})), select(User).where(User.settings.has_key("a")),
+        select(User).where(User.labels.contains(["x"])), select(User).where(User.labels.any("l3")), select(func.unnest(User.labels)),
+        select(User).where(User.settings.path_exists(literal("$.b", JSONPATH))), select(func.jsonb_build_object("a", User.id, "b", User.name)),
+        select(func.jsonb_agg(User.settings)), select(User.name, func.row_number().over(partition_by=User.is_active, order_by=User.id)),
+        select(func.sum(Item.price).over(order_by=Item.id, rows=(-2, 0))),
+        select(func.lag(Item.price, 1).over(order_by=Item.id), func.ntile(4).over(order_by=Item.price)),
+        select(func.array_agg(aggregate_order_by(User.name, User.id.desc()))), select(func.percentile_cont(0.5).within_group(Item.price)),
+        select(func.count().filter(Item.price > 3)), select(case((Item.price < 5, "low"), else_="high"), func.count()).group_by(text("1")),
+        select(cast(Item.price, Integer), type_coerce(Item.name, String), literal("x").label("c"), null(), true(), false()),
+        select(func.coalesce(User.fullname, User.name), func.lower(User.name)),
+        select(func.date_trunc("month", Order.placed), func.now(), func.current_date()), select(func.string_agg(User.name, ",")),
+        select(func.concat(User.name, "x"), User.name + "y", func.length(User.name)), union(select(User.id), select(Item.id)),
+        union_all(select(User.name), select(Item.name)).order_by("name").limit(3), intersect(select(User.id), select(Item.id)),
+        except_(select(User.id), select(Order.user_id)), select(User).ext(distinct_on(User.is_active)).order_by(User.is_active, User.id),
+        select(User).with_for_update(skip_locked=True).limit(1),
+        select(User).where(and_(or_(User.id > 3, User.name == "x"), not_(User.is_active.is_(False)), User.fullname.is_not(None))),
+        select(User).order_by(User.fullname.desc().nulls_last()).offset(3), select(exists().where(User.id == 3)),
+        select(select(func.count(Address.id)).where(Address.user_id == User.id).scalar_subquery(), User.id),
+        select(User).where(User.id == any_(array([1, 2]))),
+        select(User).where(User.id > all_(select(Order.user_id).where(Order.id < 0).scalar_subquery())), select(func.generate_series(1, 5)),
+        select(User.name.ilike("U%"), User.name.regexp_match("^u")), select(User).options(with_loader_criteria(Address, Address.id > 3)),
+        select(values(Column("a", Integer), Column("b", String), name="v").data([(1, "x"), (2, "y")])),
     ]
     top = select(Order.user_id, func.count().label("n")).group_by(Order.user_id).cte("top")
     statements.append(select(User.name, top.c.n).join(top, top.c.user_id == User.id))
@@ -134,9 +149,11 @@ def orm(session):
     statements.append(select(User.name, last.c.placed).join(last, true()))
     for statement in statements:
         try:
-            result = session.execute(statement)
-            # Rows that joins have multiplied have to be made unique; others cannot be where they hold documents.
-            (result.unique() if result._attributes.get("filtered") else result).all()
+            try:
+                session.execute(statement).all()
+            except InvalidRequestError:
+                # Rows that joins have multiplied have to be made unique.
+                session.execute(statement).unique().all()
         except Exception as error:
             raise SystemExit(f"{error!r}: {statement}"[:500]) from error
     session.execute(update(User).where(User.id > 30).values(fullname=User.name + "!"))
