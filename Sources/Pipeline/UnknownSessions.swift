@@ -46,7 +46,7 @@ extension Books where Recorder: ~Copyable {
     mutating func closed(_ flow: FlowHandle) {
         // Whether it committed was not seen: to ask for a price in vain is no harm.
         if awaitsTransactions { transactionEnded(flow, committed: true) }
-        if Int(flow) < flows.highWater { flows[flow].application = 0 }
+        if flows.contains(flow) { flows[flow].application = 0 }
         guard unknown != nil else { return }
         unknown?.aliases.removeValue(forKey: flow)
         moveUnknown(flow, to: 0)

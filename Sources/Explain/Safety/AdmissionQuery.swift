@@ -34,12 +34,13 @@ enum AdmissionQuery {
             WHERE d.deptype = 'e' AND e.extname = ANY (\(list(ReviewedNames.extensions)))),
         extension_functions AS (
             SELECT p.oid, m.is_plain FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
-            WHERE p.prolang IN (12, 13) AND NOT p.proname = ANY (\(list(ReviewedNames.refusedOfExtensions)))
+            -- The owner of a trusted extension may add functions of its own; those of the extension are a superuser's.
+            WHERE p.prolang IN (12, 13) AND p.proowner IN (SELECT oid FROM pg_roles WHERE rolsuper) AND NOT p.proname = ANY (\(list(ReviewedNames.refusedOfExtensions)))
             UNION
             -- An aggregate is as good as the functions that it is made of.
             SELECT p.oid, m.is_plain FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
                 JOIN pg_aggregate a ON a.aggfnoid = p.oid
-            WHERE NOT EXISTS (
+            WHERE p.proowner IN (SELECT oid FROM pg_roles WHERE rolsuper) AND NOT EXISTS (
                 SELECT FROM unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
                     a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) part
                 WHERE part >= 16384 AND NOT EXISTS (

@@ -35,7 +35,7 @@ enum ConstantCalls {
     ]
     private static let neverConstant: Set<String> = [
         "random", "clock_timestamp", "timeofday", "gen_random_uuid", "uuid_generate_v1", "uuid_generate_v1mc",
-        "uuid_generate_v4", "uuidv4", "uuidv7", "lastval", "txid_current", "pg_current_xact_id", "row_number", "rank",
+        "uuid_generate_v4", "uuidv4", "uuidv7", "lastval", "row_number", "rank",
         "dense_rank", "percent_rank", "cume_dist", "count",
     ]
 }

@@ -41,7 +41,7 @@ enum ReviewedNames {
         min min_scale mod mode money multirange name netmask network nextval normalize notlike now npoints nth_value
         ntile num_nonnulls num_nulls numeric nummultirange numnode numrange octet_length oid overlaps overlay parse_ident
         path pclose percent_rank percentile_cont percentile_disc phraseto_tsquery pi plainto_tsquery point polygon popen
-        position pg_backend_pid pg_collation_for pg_column_size pg_current_xact_id pg_is_in_recovery
+        position pg_backend_pid pg_collation_for pg_column_size pg_is_in_recovery
         pg_postmaster_start_time pg_typeof querytree quote_ident quote_literal quote_nullable radians radius random
         random_normal range_agg range_intersect_agg range_merge rank regclass regexp_count regexp_instr regexp_like
         regexp_match regexp_matches regexp_split_to_array regexp_split_to_table regexp_substr regr_avgx regr_avgy
@@ -52,7 +52,7 @@ enum ReviewedNames {
         timestamptz timetz timezone to_ascii to_bin to_char to_date to_hex to_json to_jsonb to_number to_oct to_regclass
         to_regcollation to_regnamespace to_regproc to_regprocedure to_regrole to_regtype to_timestamp to_tsquery
         to_tsvector transaction_timestamp translate trim_array trim_scale trunc ts_delete ts_filter ts_rank ts_rank_cd
-        tsmultirange tsquery_phrase tsrange tstzmultirange tstzrange tsvector_to_array txid_current unistr unnest upper
+        tsmultirange tsquery_phrase tsrange tstzmultirange tstzrange tsvector_to_array unistr unnest upper
         upper_inc upper_inf uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 var_pop var_samp varbit varchar
         variance version websearch_to_tsquery width width_bucket xid xid8 xml xml_is_well_formed xml_is_well_formed_content
         xml_is_well_formed_document xmlagg xmlcomment xmlexists xmltext

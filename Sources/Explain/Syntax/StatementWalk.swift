@@ -70,7 +70,7 @@ struct StatementWalk {
         for (name, value) in node.fields where !done.contains(name) {
             switch name {
             // The sides of UNION and the like are statements of their own, with WITH clauses of their own.
-            case "larg", "rarg": visitStatement(value)
+            case "larg" where value.unwrapped == nil, "rarg" where value.unwrapped == nil: visitStatement(value)
             case "typeName": noteType(value)
             case "relation" where value["relname"].exists: noteRelation(value, isTarget: true)
             case "limitCount", "limitOffset": walk(value, .limit)
