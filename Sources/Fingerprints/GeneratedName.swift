@@ -117,22 +117,32 @@ enum GeneratedName {
 }
 
 extension RawSpan {
-    /// Whether a digit stands in `range`.
+    /// Whether a digit stands in `range`; eight bytes at a time, as every name of a statement is looked at.
     @inline(__always)
     func hasDigit(in range: Range<Int>) -> Bool {
+        let length = range.upperBound &- range.lowerBound
+        if length < 8 {
+            guard range.lowerBound &+ 8 <= byteCount else { return hasDigit(inEnd: range) }
+            // The bytes behind the name are masked out.
+            let kept = (1 &<< UInt64(truncatingIfNeeded: 8 &* length)) &- 1 as UInt64
+            return Self.hasDigit(littleEndian64(at: range.lowerBound) & kept)
+        }
         var offset = range.lowerBound
-        while offset &+ 8 <= range.upperBound {
+        while offset &+ 8 < range.upperBound {
             if Self.hasDigit(littleEndian64(at: offset)) { return true }
             offset &+= 8
         }
-        while offset < range.upperBound {
-            if ByteClass.isDigit(byte(at: offset)) { return true }
-            offset &+= 1
-        }
+        return Self.hasDigit(littleEndian64(at: range.upperBound &- 8))
+    }
+
+    @inline(never)
+    private func hasDigit(inEnd range: Range<Int>) -> Bool {
+        for offset in range where ByteClass.isDigit(byte(at: offset)) { return true }
         return false
     }
 
     /// Whether one of eight bytes is a digit.
+    @inline(__always)
     private static func hasDigit(_ bytes: UInt64) -> Bool {
         let heptets = bytes & 0x7F7F_7F7F_7F7F_7F7F
         let from0 = heptets &+ 0x5050_5050_5050_5050

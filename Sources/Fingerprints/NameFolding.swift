@@ -66,18 +66,21 @@ struct NameFolding: BitwiseCopyable {
     /// `everywhere`: names of relations may stand at any place, as in definitions.
     @inline(__always)
     mutating func follows(_ token: Token, depth: Int, everywhere: Bool) -> Bool {
-        switch token.kind {
-        case .word where token.keyword != .ordinary:
-            note(token.keyword, depth: depth)
-            return false
-        case .word, .quoted, .unicodeQuoted:
+        if token.kind == .word || token.kind == .quoted || token.kind == .unicodeQuoted {
+            guard token.keyword == .ordinary else {
+                note(token.keyword, depth: depth)
+                return false
+            }
             followsRelation = expectsRelation
             expectsRelation = false
             return followsRelation || everywhere
-        case .dot: expectsRelation = followsRelation
-        case .comma: expectsRelation = depth == listDepth
-        case .open: break
-        default: (expectsRelation, followsRelation) = (false, false)
+        }
+        if token.kind == .dot {
+            expectsRelation = followsRelation
+        } else if token.kind == .comma {
+            expectsRelation = depth == listDepth
+        } else if token.kind != .open {
+            (expectsRelation, followsRelation) = (false, false)
         }
         return false
     }

@@ -63,7 +63,7 @@ final class SQLiteFile: Sendable {
         let queue = try queue()
         do {
             return try queue.write(body)
-        } catch  where Self.isDamage(error) {
+        } catch  where isDamage(error) {
             guard let next = try replace(queue, error) else { throw error }
             return try next.write(body)
         }
@@ -145,7 +145,7 @@ final class SQLiteFile: Sendable {
         }
         do {
             return try openFile()
-        } catch  where Self.isDamage(error) {
+        } catch  where isDamage(error) {
             guard setAside("\(error)") else { throw error }
             return try openFile()
         }
@@ -181,7 +181,7 @@ final class SQLiteFile: Sendable {
     }
 
     /// Whether an error tells that the file is not what it should be, and not that it cannot be reached or written.
-    static func isDamage(_ error: any Error) -> Bool {
+    private func isDamage(_ error: any Error) -> Bool {
         if let problem = error as? FileProblem { return problem.isDamage }
         // A value of another type than was written.
         if error is RowDecodingError { return true }
@@ -190,6 +190,9 @@ final class SQLiteFile: Sendable {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_FORMAT, .SQLITE_MISMATCH, .SQLITE_ERROR, .SQLITE_CONSTRAINT,
             .SQLITE_TOOBIG, .SQLITE_RANGE:
             return true
+        case .SQLITE_READONLY:
+            // A file of a format that SQLite can only read says so too: damage, if the system lets us write it.
+            return unsafe access(path, W_OK) == 0
         case .SQLITE_IOERR:
             return error.extendedResultCode == .SQLITE_IOERR_SHORT_READ
                 || error.extendedResultCode == .SQLITE_IOERR_CORRUPTFS
