@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Domain
+import Domain
 
 /// Is told what sessions refer to.
 public protocol ReferenceSink: ~Copyable {
@@ -11,9 +11,8 @@ public protocol ReferenceSink: ~Copyable {
 
 extension Sessions {
     /// Tells all that the session of a flow refers to, shared names of poolers left out; returns how many things that were.
-    public mutating func tellReferences(of flow: FlowHandle, to sink: inout some ReferenceSink & ~Copyable) -> Int {
-        guard Int(flow) < table.highWater else { return 1 }
-        let session = table.slot(flow)
+    public mutating func tellReferences(at place: Int, to sink: inout some ReferenceSink & ~Copyable) -> Int {
+        guard let session = table.occupant(at: place) else { return 1 }
         sink.isReferred(principal: session.value.principal)
         sink.isReferred(pattern: session.value.unnamedStatement)
         sink.isReferred(pattern: session.value.unnamedPortal.pattern)

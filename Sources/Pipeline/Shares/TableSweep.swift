@@ -9,7 +9,7 @@ import Quotas
 /// some at a time between packets: what one of them refers to stays. The rest is removed at the end.
 struct TableSweep {
     /// The flow that is visited next; `nil`: nothing is condemned.
-    var next: FlowHandle?
+    var next: Int?
     /// Names of applications that were taken out of reach, with their numbers.
     var applications: [String: Int32] = [:]
 }
@@ -20,11 +20,11 @@ extension Analyser where Recorder: ~Copyable {
     mutating func sweepTables(most visits: Int = 16_384) {
         guard books.isSweeping || books.beginSweep() else { return }
         var flow = books.sweep.next ?? 0
-        let end = Int32(clamping: books.flows.highWater)
+        let end = books.flows.highWater
         var left = visits
         while flow < end, left > 0 {
-            left -= sessions.tellReferences(of: flow, to: &books)
-            books.isReferred(application: books.flows[flow].application)
+            left -= sessions.tellReferences(at: flow, to: &books)
+            if let note = books.flows.occupant(at: flow) { books.isReferred(application: note.value.application) }
             flow += 1
         }
         books.sweep.next = flow
