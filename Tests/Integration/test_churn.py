@@ -273,7 +273,7 @@ def test_tap_outlives_a_flood_and_a_scan_and_meters_exactly(postgres, namespace,
 def test_tap_meters_exactly_beside_connections_that_come_and_go(namespace, daemon, seed, long):
     """Sessions made packet by packet: some close, some are reset, some are never heard of again; ports are used again."""
     wire = Wire(namespace)
-    tap = wire.tap(daemon, 5432, "--connections", "32768")
+    tap = wire.tap(daemon, 5432, "--idle-timeout", "60")
     count = 1_000_000 if long else 8000
     choose = random.Random(seed)
     truth = dict.fromkeys((*USERS, "visitor"), 0)

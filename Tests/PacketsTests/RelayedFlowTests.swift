@@ -94,6 +94,23 @@ struct RelayedFlowTests {
         #expect(bench.sink.opened == bench.sink.closed)
     }
 
+    @Test func `newcomers push out those that are silent longest, not each other`() {
+        let bench = Bench(flows: 4096)
+        for number in 1...4096 as ClosedRange<UInt64> {
+            guard let flow = bench.open(number, at: Int64(number % 100)) else { continue }
+            bench.deliver(flow, number, .client, "x", at: Int64(number % 100))
+        }
+        var newcomers: [(FlowHandle, UInt64)] = []
+        for number in 5001...7000 as ClosedRange<UInt64> {
+            guard let flow = bench.open(number, at: Int64(number)) else { continue }
+            bench.deliver(flow, number, .client, "x", at: Int64(number))
+            newcomers.append((flow, number))
+        }
+        for (flow, number) in newcomers { bench.deliver(flow, number, .server, "y", at: 8000) }
+        #expect(bench.reassembler.counters.evicted == 2000)
+        #expect(bench.sink.server.count == 2000, "all that came last are still known")
+    }
+
     @Test func `a silent connection expires as others do, and its end is then no news`() throws {
         let bench = Bench()
         let flow = try #require(bench.open(3))

@@ -117,8 +117,12 @@ extension Reassembler {
     /// of empty connections pushes out no session.
     private mutating func oldestOfSample(_ sink: inout some StreamSink & ~Copyable) -> FlowHandle? {
         var best: FlowHandle?
+        // The next sample begins behind those that were compared: by longer steps it would always be the same ones, and
+        // newcomers would push out each other.
+        var next = clockHand
         for number in 0..<1024 {
             clockHand = clockHand + 1 < placeCount ? clockHand + 1 : 0
+            if number < 32 || best == nil { next = clockHand }
             guard let flow = openFlow(at: clockHand) else { continue }
             // The first empty one will do; sessions stand in clusters, so it may be a while until it comes.
             if flows[flow].state.contains(.dropped) || !flows[flow].state.contains(.oriented) || sink.isBlank(flow) {
@@ -128,6 +132,7 @@ extension Reassembler {
             if let current = best, flows[current].lastSeen <= flows[flow].lastSeen { continue }
             best = flow
         }
+        clockHand = next
         return best
     }
 }
