@@ -99,7 +99,7 @@ struct SweepTests {
                 let flow = FlowHandle.random(in: 0..<40, using: &random)
                 var client = clients[Int(flow)]
                 if !client.isOpen {
-                    client.user = step % 9 == 0 ? "made up \(step)" : "u\(Int(flow) % 7)"
+                    client.user = step % 2 == 0 ? "made up \(step)" : "u\(Int(flow) % 7)"
                     lab.open(flow, client.user, UInt32.random(in: 0..<5000, using: &random))
                     client.isOpen = true
                 }
