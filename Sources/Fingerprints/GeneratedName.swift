@@ -161,11 +161,4 @@ extension Token {
         default: nil
         }
     }
-
-    /// Whether the token is a name with a digit: all others cannot be those of ``GeneratedName``.
-    @inline(__always)
-    func mayBeGenerated(_ sql: RawSpan) -> Bool {
-        guard kind == .word && keyword == .ordinary || kind == .quoted || kind == .unicodeQuoted else { return false }
-        return sql.hasDigit(in: start..<end)
-    }
 }

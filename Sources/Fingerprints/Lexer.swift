@@ -50,13 +50,6 @@ struct Lexer {
         }
     }
 
-    /// Whether the next token is a dot, so that the name before it qualifies another.
-    func isBeforeDot(_ sql: RawSpan) -> Bool {
-        var ahead = self
-        return ahead.skipBlanks(sql) && ahead.peek(sql, 0) == UInt8(ascii: ".")
-            && ahead.peek(sql, 1) != UInt8(ascii: ".")
-    }
-
     /// One token, without the UESCAPE clause of a `U&` string.
     mutating func scan(_ sql: RawSpan, _ keywords: KeywordTable) -> Token {
         let begin = offset

@@ -61,35 +61,37 @@ struct NameFolding: BitwiseCopyable {
     /// A comma at this level of parentheses is followed by a relation; -1: none is.
     private var listDepth = -1
 
-    /// Notes a token; whether it stands where a relation is named.
+    /// The name just taken, if it was written as it is: a dot behind it makes a qualifier of it.
+    private(set) var qualifier = Token()
+
+    /// Takes a name that is no keyword; whether it stands where a relation is named.
     ///
     /// `everywhere`: names of relations may stand at any place, as in definitions.
     @inline(__always)
-    mutating func follows(_ token: Token, depth: Int, everywhere: Bool) -> Bool {
-        if token.kind == .word || token.kind == .quoted || token.kind == .unicodeQuoted {
-            guard token.keyword == .ordinary else {
-                note(token.keyword, depth: depth)
-                return false
-            }
-            followsRelation = expectsRelation
-            expectsRelation = false
-            return followsRelation || everywhere
-        }
-        if token.kind == .dot {
-            expectsRelation = followsRelation
-        } else if token.kind == .comma {
-            expectsRelation = depth == listDepth
-        } else if token.kind != .open {
-            (expectsRelation, followsRelation) = (false, false)
-        }
-        return false
+    mutating func takeName(_ token: Token, everywhere: Bool) -> Bool {
+        qualifier = token
+        followsRelation = expectsRelation
+        expectsRelation = false
+        return followsRelation || everywhere
     }
 
-    /// The name just noted qualifies another.
-    mutating func noteQualifier() { followsRelation = true }
+    @inline(__always)
+    mutating func takeComma(depth: Int) { expectsRelation = depth == listDepth }
 
-    private mutating func note(_ keyword: Keyword, depth: Int) {
+    /// Takes a dot; whether the name before it is to be looked at as a qualifier.
+    @inline(__always)
+    mutating func takeDot() -> Bool {
+        expectsRelation = followsRelation
+        return qualifier.kind != .end
+    }
+
+    /// The name was written with its counter folded, or the dot behind it was taken.
+    mutating func forgetQualifier() { qualifier = Token() }
+
+    /// Takes a keyword.
+    mutating func note(_ keyword: Keyword, depth: Int) {
         followsRelation = false
+        qualifier.kind = .end
         let isInto = followsInto
         followsInto = keyword == .into
         switch keyword {

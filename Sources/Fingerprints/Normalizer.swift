@@ -115,8 +115,7 @@ public struct Normalizer: ~Copyable {
             classifier.accept(token, depth: depth)
             limits.accept(token, depth: depth, sql)
             let isTight = token.kind == .number && writer.holdsSigns && lexer.isBeforeTightOperator(sql)
-            let isQualifier = token.mayBeGenerated(sql) && lexer.isBeforeDot(sql)
-            writer.write(token, sql, isTight: isTight, isQualifier: isQualifier)
+            writer.write(token, sql, isTight: isTight)
             if token.kind == .number, writer.dropsNextLiteral { lexer.skipRepeatedNumbers(sql) }
             token = lexer.next(sql, keywords)
         }

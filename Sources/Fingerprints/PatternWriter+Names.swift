@@ -237,8 +237,11 @@ extension PatternWriter {
     private mutating func release(_ sql: RawSpan) {
         let token = names.held
         names.held = Token()
-        if token.kind != .end { writeAsIs(token, sql) }
+        if token.kind != .end { writeHeld(token, sql) }
     }
+
+    @inline(never)
+    private mutating func writeHeld(_ token: Token, _ sql: RawSpan) { writeAsIs(token, sql, isTight: false) }
 
     private mutating func writeWord(_ text: StaticString, _ keyword: Keyword) {
         begin(Mark(shape: .word, keyword: keyword))
@@ -251,18 +254,33 @@ extension PatternWriter {
         writeLiteral()
     }
 
-    /// Writes a name that stands where relations do, or qualifies a column, if it is a ``GeneratedName``.
+    /// Writes a name that stands where relations do, if it is a ``GeneratedName``.
     @inline(never)
-    mutating func writeGenerated(_ token: Token, _ sql: RawSpan, isQualifier: Bool) -> Bool {
+    mutating func writeGenerated(_ token: Token, _ sql: RawSpan) -> Bool {
         let isTemporary = names.isTemporary || names.isInTemporarySchema
         names.isInTemporarySchema = isTemporarySchema(token, sql)
         if names.phase != .create { names.isTemporary = false }
         guard let content = token.content, GeneratedName.isGenerated(sql, content, isTemporary: isTemporary) else {
             return false
         }
-        if isQualifier { names.noteQualifier() }
+        names.forgetQualifier()
         return writeCounter(token, sql)
     }
+
+    /// A dot follows the name just written: if it is a ``GeneratedName``, it is written anew, as one.
+    mutating func foldQualifier(_ sql: RawSpan) {
+        let token = names.qualifier
+        names.forgetQualifier()
+        guard let content = token.content, content.count < Self.longestQualifier, sql.hasDigit(in: content),
+            previous.shape == .word || previous.shape == .quoted,
+            GeneratedName.isGenerated(sql, content, isTemporary: false), !hasControls(sql, content)
+        else { return }
+        buffer.truncate(to: previousStart)
+        appendCounter(token, content, sql, isPlain: previous.shape == .word)
+    }
+
+    /// Longer names are no names: PostgreSQL cuts them at 63 bytes.
+    private static var longestQualifier: Int { 1024 }
 
     /// `pg_temp`, or the name of the schema behind it, such as `pg_temp_3`.
     private func isTemporarySchema(_ token: Token, _ sql: RawSpan) -> Bool {
@@ -275,17 +293,20 @@ extension PatternWriter {
         return true
     }
 
-    /// Writes a name with `0` for what changes in it; false if the token is none, or has nothing that does.
+    /// Writes a name with `0` for what changes in it; false if the token is none, has nothing that does, or must be shown
+    /// with escapes.
     private mutating func writeCounter(_ token: Token, _ sql: RawSpan) -> Bool {
-        guard let content = token.content, sql.hasDigit(in: content) else { return false }
-        releaseSigns()
-        switch token.kind {
-        case .word:
-            begin(Mark(shape: .word))
-            GeneratedName.append(sql, content, lowercase: true, to: &buffer)
-        case .quoted: writeQuoted(token, sql, isCounter: true)
-        default: return writeUnicodeCounter(sql, content)
-        }
+        guard let content = token.content, sql.hasDigit(in: content), !hasControls(sql, content) else { return false }
+        let isPlain = token.kind == .word || token.kind == .quoted && isPlain(sql, content)
+        begin(Mark(shape: isPlain ? .word : .quoted))
+        appendCounter(token, content, sql, isPlain: isPlain)
         return true
+    }
+
+    private mutating func appendCounter(_ token: Token, _ content: Range<Int>, _ sql: RawSpan, isPlain: Bool) {
+        if token.kind == .unicodeQuoted { buffer.append("U&") }
+        if !isPlain { buffer.append(UInt8(ascii: "\"")) }
+        GeneratedName.append(sql, content, lowercase: token.kind == .word, to: &buffer)
+        if !isPlain { buffer.append(UInt8(ascii: "\"")) }
     }
 }

@@ -5,9 +5,7 @@ import Domain
 /// Identifiers in double quotes (documentation, 4.1.1 "Identifiers and Key Words").
 extension PatternWriter {
     /// Writes `"…"`, without the quotes if the bare word means the same.
-    ///
-    /// `isCounter`: with `0` for each counter in it.
-    mutating func writeQuoted(_ token: Token, _ sql: RawSpan, isCounter: Bool = false) {
+    mutating func writeQuoted(_ token: Token, _ sql: RawSpan) {
         let content = (token.start &+ 1)..<(token.end &- 1)
         var isPlain =
             !content.isEmpty && !ByteClass.isDigit(sql.byte(at: content.lowerBound))
@@ -21,26 +19,14 @@ extension PatternWriter {
         let keyword = isPlain ? self.keyword(sql, content) : .ordinary
         if isPlain, !keyword.needsQuotes {
             begin(Mark(shape: .word, keyword: keyword))
-            append(sql, content, isCounter: isCounter)
+            buffer.append(sql, content, lowercase: false)
             return
         }
         begin(Mark(shape: .quoted))
-        if isCounter, !hasControls {
-            buffer.append(UInt8(ascii: "\""))
-            append(sql, content, isCounter: true)
-            buffer.append(UInt8(ascii: "\""))
-        } else if hasControls {
+        if hasControls {
             writeUnicode(sql, content, escapesBackslash: true)
         } else {
             buffer.append(sql, token.start..<token.end, lowercase: false)
-        }
-    }
-
-    private mutating func append(_ sql: RawSpan, _ content: Range<Int>, isCounter: Bool) {
-        if isCounter {
-            GeneratedName.append(sql, content, lowercase: false, to: &buffer)
-        } else {
-            buffer.append(sql, content, lowercase: false)
         }
     }
 
@@ -50,14 +36,18 @@ extension PatternWriter {
         writeUnicode(sql, (token.start &+ 3)..<(token.end &- 1), escapesBackslash: false)
     }
 
-    /// Writes `U&"…"` with `0` for each counter in it; false if it must be shown with escapes.
-    mutating func writeUnicodeCounter(_ sql: RawSpan, _ content: Range<Int>) -> Bool {
-        guard content.allSatisfy({ !Self.isControl(sql.byte(at: $0)) }) else { return false }
-        begin(Mark(shape: .quoted))
-        buffer.append("U&\"")
-        append(sql, content, isCounter: true)
-        buffer.append(UInt8(ascii: "\""))
-        return true
+    /// Whether a quoted name with a digit means the same without quotes: such a one is no keyword.
+    func isPlain(_ sql: RawSpan, _ content: Range<Int>) -> Bool {
+        guard let first = content.first, ByteClass.isWordStart(sql.byte(at: first)) else { return false }
+        return content.allSatisfy { offset in
+            let byte = sql.byte(at: offset)
+            return byte < 0x80 && ByteClass.isWord(byte) && ByteClass.lowercased(byte) == byte
+        }
+    }
+
+    /// Whether a name must be shown with escapes.
+    func hasControls(_ sql: RawSpan, _ content: Range<Int>) -> Bool {
+        content.contains { Self.isControl(sql.byte(at: $0)) }
     }
 
     /// Writes `content` as `U&"…"`, so that a pattern is one line even if a name holds a newline.

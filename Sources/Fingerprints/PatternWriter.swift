@@ -25,6 +25,8 @@ struct PatternWriter: ~Copyable {
     /// The token written last, and the one before it.
     var previous = Mark()
     var beforePrevious = Mark()
+    /// Where the token written last begins.
+    private(set) var previousStart = 0
     /// The level of parentheses; never negative.
     var depth = 0
     /// The innermost level.
@@ -63,31 +65,43 @@ struct PatternWriter: ~Copyable {
 
     /// Writes one token.
     ///
-    /// `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter. `isQualifier`: behind
-    /// a name, whether a dot follows.
-    mutating func write(_ token: Token, _ sql: RawSpan, isTight: Bool, isQualifier: Bool = false) {
+    /// `isTight`: after a number that ``holdsSigns``, whether an operator follows that binds tighter.
+    mutating func write(_ token: Token, _ sql: RawSpan, isTight: Bool) {
         if names.phase != .none, foldsName(token, sql) { return }
-        let isRelation = names.follows(token, depth: depth, everywhere: !foldsConstants)
-        if isRelation || isQualifier, writeGenerated(token, sql, isQualifier: isQualifier) { return }
         writeAsIs(token, sql, isTight: isTight)
     }
 
-    /// Writes a token that is no made-up name.
-    mutating func writeAsIs(_ token: Token, _ sql: RawSpan, isTight: Bool = false) {
+    /// Writes a token that stands where no made-up name is known to.
+    @inline(__always)
+    mutating func writeAsIs(_ token: Token, _ sql: RawSpan, isTight: Bool) {
         if heldSigns > 0 {
             if token.kind == .number, !isTight { heldSigns = 0 } else if !isMinus(token, sql) { releaseSigns() }
         }
         switch token.kind {
         case .number, .string, .parameter: writeLiteral()
-        case .word: writeWord(token, sql)
-        case .quoted: writeQuoted(token, sql)
-        case .unicodeQuoted: writeUnicodeQuoted(token, sql)
+        case .word:
+            if token.keyword != .ordinary {
+                names.note(token.keyword, depth: depth)
+            } else if names.takeName(token, everywhere: !foldsConstants), writeGenerated(token, sql) {
+                return
+            }
+            writeWord(token, sql)
+        case .quoted:
+            if names.takeName(token, everywhere: !foldsConstants), writeGenerated(token, sql) { return }
+            writeQuoted(token, sql)
+        case .unicodeQuoted:
+            if names.takeName(token, everywhere: !foldsConstants), writeGenerated(token, sql) { return }
+            writeUnicodeQuoted(token, sql)
         case .symbol: writeSymbol(token, sql)
         case .open: open(sql.byte(at: token.start))
         case .close: close(sql.byte(at: token.start))
-        case .comma: writeComma()
+        case .comma:
+            names.takeComma(depth: depth)
+            writeComma()
         case .semicolon: writePunctuation(.semicolon, ";")
-        case .dot: writePunctuation(.dot, ".")
+        case .dot:
+            if names.takeDot() { foldQualifier(sql) }
+            writePunctuation(.dot, ".")
         case .colon: writePunctuation(.colon, ":")
         case .cast: writePunctuation(.cast, "::")
         case .assign: writePunctuation(.symbol, ":=")
@@ -119,6 +133,7 @@ struct PatternWriter: ~Copyable {
         if frame.shortening == .literalRow, frame.firstEnd < 0 { frame.firstEnd = buffer.position }
     }
 
+    @inline(__always)
     private mutating func writeWord(_ token: Token, _ sql: RawSpan) {
         let keyword = token.keyword
         if previous.shape == .none {
@@ -195,6 +210,7 @@ struct PatternWriter: ~Copyable {
     mutating func begin(_ mark: Mark) {
         if isSpaced(mark.shape) { buffer.append(UInt8(ascii: " ")) }
         noteInList(mark)
+        previousStart = buffer.position
         beforePrevious = previous
         previous = mark
     }
