@@ -119,7 +119,7 @@ extension Explainer {
         for relation in relations { moving[relation] = PosixClock.now() + Self.movingRest }
     }
 
-    private static func server<Value>(_ body: () throws(PostgresError) -> Value) throws(PricingError) -> Value {
+    static func server<Value>(_ body: () throws(PostgresError) -> Value) throws(PricingError) -> Value {
         do throws(PostgresError) { return try body() } catch { throw .server(error) }
     }
 

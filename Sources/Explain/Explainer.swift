@@ -148,6 +148,16 @@ public final class Explainer {
         }
     }
 
+    /// Predefined roles that the login is a member of though planning does not need them: what a trap could use.
+    public func needlessRights() throws(PricingError) -> [String] {
+        let session = try session(for: PricingRequest(text: []))
+        return try Self.server { () throws(PostgresError) in
+            try session.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pg\\_%' AND pg_has_role(current_user, oid, 'USAGE') ORDER BY 1"
+            ).compactMap { $0["rolname"] }
+        }
+    }
+
     /// The statement with its constants as parameters, as it is sent to the server first.
     func genericText(of request: PricingRequest) throws(PricingError) -> String? {
         let question = ParseRequest(

@@ -203,6 +203,16 @@ struct LearnedCostTests {
         #expect(abs(learned.charge(of: CostUnits(units: 300)).units - before) < 0.1 * before)
     }
 
+    @Test func `what is not to be planned is charged by its time, cheap or expensive`() {
+        var price = CostStoreContract.price(1)
+        (price.method, price.failure, price.cost) = (.failed, "unsafe: functions", .fallback)
+        #expect(price.charge == .fallback)
+        for _ in 0..<200 { price.learned.learn(1, of: 4000, cost: price.cost) }
+        #expect(abs(price.charge.units - 120_000) < 2000)
+        price.failure = "42P01"
+        #expect(price.charge == .fallback)
+    }
+
     @Test func `without a price three runs tell, and never more than the default`() {
         var learned = LearnedCost()
         learned.learn(2, of: 1, cost: .fallback)

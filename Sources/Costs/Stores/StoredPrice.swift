@@ -124,7 +124,10 @@ public struct StoredPrice: Sendable, Equatable {
     public static let refused = "unsafe"
 
     /// Whether it was refused before a server saw it, so that no plan will ever tell its price.
-    public var isRefused: Bool { method == .failed && failure.hasPrefix(Self.refused) }
+    public var isRefused: Bool {
+        method == .failed
+            && (failure.hasPrefix(Self.refused) || ["not parsed", "too large", "parser failed"].contains(failure))
+    }
 
     /// Whether rows and bytes are charged on top: a pinned price and an assumed one include them.
     public var isMeasured: Bool { method != .pinned && method != .failed }

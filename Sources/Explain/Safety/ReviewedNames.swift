@@ -56,6 +56,12 @@ enum ReviewedNames {
         upper_inc upper_inf uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 var_pop var_samp varbit varchar
         variance version websearch_to_tsquery width width_bucket xid xid8 xml xml_is_well_formed xml_is_well_formed_content
         xml_is_well_formed_document xmlagg xmlcomment xmlexists xmltext
+        hash_array hash_array_extended hash_multirange hash_numeric hash_numeric_extended hash_range hash_record
+        hash_record_extended hashbpchar hashbpcharextended hashchar hashenum hashfloat4 hashfloat8 hashinet hashint2
+        hashint4 hashint4extended hashint8 hashint8extended hashname hashoid hashtext hashtextextended interval_hash
+        jsonb_hash jsonb_hash_extended time_hash timestamp_hash timetz_hash uuid_hash uuid_hash_extended
+        has_foreign_data_wrapper_privilege has_language_privilege has_parameter_privilege has_server_privilege
+        has_tablespace_privilege has_type_privilege pg_client_encoding pg_trigger_depth row_security_active setseed textlen
         has_any_column_privilege has_column_privilege has_database_privilege has_function_privilege
         has_schema_privilege has_sequence_privilege has_table_privilege pg_has_role
         """
@@ -89,6 +95,8 @@ enum ReviewedNames {
         pg_last_xact_replay_timestamp pg_xact_commit_timestamp pg_snapshot_xmin pg_snapshot_xmax pg_current_snapshot
         pg_conf_load_time pg_jit_available pg_export_snapshot txid_current_snapshot txid_snapshot_xmin
         txid_snapshot_xmax txid_visible_in_snapshot txid_status mxid_age
+        pg_column_is_updatable pg_relation_is_updatable pg_get_function_arg_default pg_get_object_address
+        pg_get_statisticsobjdef_columns pg_opfamily_is_visible pg_identify_object_as_address
         acldefault aclexplode makeaclitem col_description obj_description shobj_description oidvectortypes
         getdatabaseencoding get_current_ts_config
         """

@@ -84,7 +84,7 @@ struct StatementWalk {
                 if [value["cycle_mark_value"], value["cycle_mark_default"]].contains(where: { $0.isWritten }) {
                     refuse(.literals, "a literal in CYCLE")
                 }
-            case "lockingClause", "alias", "join_using_alias", "collClause", "usingClause": break
+            case "lockingClause", "alias", "join_using_alias", "collClause": break
             default: walk(value, place == .inference ? .inference : .value)
             }
         }

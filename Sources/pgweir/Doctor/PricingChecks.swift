@@ -8,18 +8,30 @@ import Glibc
 enum PricingChecks {
     static func all(_ arguments: ExplainArguments) -> [Finding] {
         var findings: [Finding] = []
-        if let options = arguments.options { findings.append(server(options)) }
+        if let options = arguments.options {
+            let explainer = Explainer(options)
+            findings.append(server(explainer))
+            if let rights = try? explainer.needlessRights(), !rights.isEmpty {
+                findings.append(
+                    .warning(
+                        "explain.rights",
+                        "the role of --explain is a member of \(rights.joined(separator: ", ")), which planning does not need",
+                        "run Deploy/sql/explain-role.sql again: it grants tables by schema and revokes these"
+                    )
+                )
+            }
+        }
         if arguments.keeping.redis != nil || arguments.keeping.state != nil {
             findings.append(store(arguments.keeping))
         }
         return findings
     }
 
-    private static func server(_ options: Explainer.Options) -> Finding {
+    private static func server(_ explainer: Explainer) -> Finding {
         do throws(PricingError) {
             // A table that everybody may read, so that a plan with a table comes back.
             let request = PricingRequest(text: Array("select relname from pg_catalog.pg_class where oid = 1".utf8))
-            guard case .plan(let plan, let version) = try Explainer(options).price(request) else {
+            guard case .plan(let plan, let version) = try explainer.price(request) else {
                 throw .badPlan
             }
             return .fine(
