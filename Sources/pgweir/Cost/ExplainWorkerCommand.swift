@@ -10,5 +10,8 @@ struct ExplainWorkerCommand: ParsableCommand {
         shouldDisplay: false
     )
 
-    func run() { ParserWorker.run() }
+    func run() {
+        Privileges.keepNone()
+        ParserWorker.run()
+    }
 }

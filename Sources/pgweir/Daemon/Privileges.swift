@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Glibc
 
 /// Gives up root's rights once what needs them is open.
 enum Privileges {
+    /// Leaves this process no capability and little memory: it only computes on text that strangers sent.
+    static func keepNone() {
+        var memory = rlimit(rlim_cur: 2 << 30, rlim_max: 2 << 30)
+        // RLIMIT_AS; a unit may forbid the call, and then has a limit of its own.
+        _ = unsafe setrlimit(__rlimit_resource_t(9), &memory)
+        _ = linux_drop_rights()
+    }
+
     /// Becomes `user`, for good and in all threads; returns why not.
     static func become(_ user: String) -> String? {
         guard let entry = unsafe getpwnam(user) else {
