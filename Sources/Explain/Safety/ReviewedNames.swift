@@ -77,7 +77,7 @@ enum ReviewedNames {
         pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all pg_advisory_unlock_shared
         pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
         pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
-        pg_input_is_valid pg_size_bytes pg_size_pretty pg_relation_size pg_total_relation_size pg_table_size
+        pg_size_bytes pg_size_pretty pg_relation_size pg_total_relation_size pg_table_size
         pg_indexes_size pg_database_size pg_tablespace_size pg_get_constraintdef pg_get_expr pg_get_functiondef
         pg_get_function_arguments pg_get_function_identity_arguments pg_get_function_result pg_get_indexdef
         pg_get_partition_constraintdef pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence pg_get_statisticsobjdef
