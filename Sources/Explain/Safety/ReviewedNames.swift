@@ -56,8 +56,8 @@ enum ReviewedNames {
         upper_inc upper_inf uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 var_pop var_samp varbit varchar
         variance version websearch_to_tsquery width width_bucket xid xid8 xml xml_is_well_formed xml_is_well_formed_content
         xml_is_well_formed_document xmlagg xmlcomment xmlexists xmltext
-        hash_array hash_array_extended hash_multirange hash_numeric hash_numeric_extended hash_range hash_record
-        hash_record_extended hashbpchar hashbpcharextended hashchar hashenum hashfloat4 hashfloat8 hashinet hashint2
+        hash_numeric hash_numeric_extended
+        hashbpchar hashbpcharextended hashchar hashenum hashfloat4 hashfloat8 hashinet hashint2
         hashint4 hashint4extended hashint8 hashint8extended hashname hashoid hashtext hashtextextended interval_hash
         jsonb_hash jsonb_hash_extended time_hash timestamp_hash timetz_hash uuid_hash uuid_hash_extended
         has_foreign_data_wrapper_privilege has_language_privilege has_parameter_privilege has_server_privilege
