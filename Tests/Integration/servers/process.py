@@ -86,7 +86,13 @@ def start(command, user=None, death=signal.SIGKILL, wrap=(), **more):
                        signal.Signals(death).name[3:], *command]
         else:
             identity = {"user": user, "group": group(user), "extra_groups": []}
-    return subprocess.Popen([*wrap, *command], preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, death, 0, 0, 0),
+    def prepare():
+        # A shell that starts us in the background has these ignored, and a child inherits that.
+        for ignored in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(ignored, signal.SIG_DFL)
+        LIBC.prctl(PR_SET_PDEATHSIG, death, 0, 0, 0)
+
+    return subprocess.Popen([*wrap, *command], preexec_fn=prepare,
                             start_new_session=True, **identity, **more)
 
 
