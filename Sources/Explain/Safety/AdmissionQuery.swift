@@ -103,10 +103,10 @@ enum AdmissionQuery {
             WHERE part.oid >= 16384),
         trees(tree) AS (
             SELECT tree FROM relation_trees
-            UNION ALL SELECT c.conbin::text FROM types JOIN pg_constraint c ON c.contypid = types.oid
-                WHERE c.conbin IS NOT NULL
-            UNION ALL SELECT t.typdefaultbin::text FROM types JOIN pg_type t USING (oid)
-                WHERE t.typdefaultbin IS NOT NULL),
+            UNION ALL SELECT c.conbin::text FROM pg_constraint c WHERE c.contypid = ANY (ARRAY(SELECT oid FROM types))
+                AND c.conbin IS NOT NULL
+            UNION ALL SELECT t.typdefaultbin::text FROM pg_type t WHERE t.oid = ANY (ARRAY(SELECT oid FROM types))
+                AND t.typdefaultbin IS NOT NULL),
 
         -- Functions that stored expressions run.
         in_trees(oid) AS (
@@ -135,7 +135,7 @@ enum AdmissionQuery {
                 greatest(1, (SELECT max((length(part) - length(replace(part, '{VAR ', ''))) / 5)
                     FROM unnest(string_to_array(r.ev_action::text, '{TARGETENTRY ')) part)),
                 least(8, 1 + (length(r.ev_action::text) - length(replace(r.ev_action::text, ':subquery {', ''))) / 11))
-            FROM used JOIN pg_class c USING (oid) JOIN pg_rewrite r ON r.ev_class = c.oid WHERE c.relkind = 'v'),
+            FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid WHERE c.oid = ANY (ARRAY(SELECT oid FROM used)) AND c.relkind = 'v'),
         view_depths(oid, depth) AS (
             SELECT relations.oid, 1 FROM relations WHERE relations.oid >= 16384
             UNION
@@ -254,7 +254,7 @@ enum AdmissionQuery {
         SELECT 'support', 'function ' || oid::regprocedure, '' FROM support
             WHERE oid >= 16384 AND oid NOT IN (SELECT oid FROM extension_functions)
         UNION ALL
-        SELECT 'foreign', 'foreign table ' || c.oid::regclass, '' FROM used JOIN pg_class c USING (oid) WHERE c.relkind = 'f'
+        SELECT 'foreign', 'foreign table ' || c.oid::regclass, '' FROM pg_class c WHERE c.oid = ANY (ARRAY(SELECT oid FROM used)) AND c.relkind = 'f'
         UNION ALL
         SELECT 'relation', r.name, n.nspname FROM relations r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE r.schema = ''
         UNION ALL
