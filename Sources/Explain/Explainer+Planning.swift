@@ -11,6 +11,8 @@ extension Explainer {
     ) throws(PricingError) -> String {
         var written = statement
         let name = session.nextName()
+        // It outlives the transaction, whatever comes of that.
+        defer { session.release(name) }
         let json = try session.inReadOnlyTransaction { () throws(PricingError) -> String? in
             let path = try Self.server { () throws(PostgresError) in
                 if let path = request.searchPath { return path }
@@ -43,7 +45,6 @@ extension Explainer {
             }
         }
         statement = written
-        release(name, session)
         guard let json else { throw .badPlan }
         return json
     }
@@ -74,7 +75,7 @@ extension Explainer {
         func parse(_ types: [UInt32]) throws(PostgresError) -> [UInt32] {
             let text = Array(statement.text.utf8)
             if !isOwn { try session.setPath(path) }
-            try session.connection.prepare(name, text, types: types, seconds: ExplainSession.planTimeout)
+            try session.prepare(name, text, types: types)
             let types = try session.connection.parameterTypes(of: name, seconds: ExplainSession.timeout)
             if !isOwn { try session.setPath(ExplainSession.ownPath) }
             return types
@@ -83,7 +84,7 @@ extension Explainer {
             let types = try parse(Self.known(request.types, of: statement))
             let bases = try BaseTypes.of(types, session)
             guard bases != types else { return types }
-            _ = try session.execute("DEALLOCATE \(name)")
+            session.release(name)
             return try parse(bases)
         }
         try recheck()
@@ -126,10 +127,5 @@ extension Explainer {
     /// Types from the Parse message, for the statement's own parameters only: built-in ones, the others are found out.
     private static func known(_ types: [UInt32], of statement: ParsedStatement) -> [UInt32] {
         types.prefix(statement.ownParameters).map { $0 < 16_384 ? $0 : 0 }
-    }
-
-    private func release(_ name: String, _ session: ExplainSession) {
-        // In a failed transaction this is refused: then the name is simply never used again.
-        _ = try? session.execute("DEALLOCATE \(name)")
     }
 }

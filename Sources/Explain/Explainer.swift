@@ -101,12 +101,9 @@ public final class Explainer {
             backslashEscapes: request.backslashEscapes,
             checks: options.checks
         )
-        switch try parser.parse(question) {
-        case .fixed(let name): return .fixed(UtilityClass(rawValue: name) ?? .unknown)
-        case .notOneStatement: throw .notOneStatement
-        case .failed(let error): throw .syntax(error)
+        switch try target(of: question) {
+        case .fixed(let utility): return .fixed(utility)
         case .plan(let statement):
-            if let refusal = statement.refusal { throw .unsafe(refusal) }
             if held != nil {
                 if let pid = held?.pid, held?.isHeld() == true { throw .backendHeld(pid: pid) }
                 held = nil
@@ -119,6 +116,25 @@ public final class Explainer {
                 if error.isConnectionLost || error.isTimeout { forget(request) }
                 throw error
             }
+        }
+    }
+
+    /// What of a statement the planner can be asked about.
+    enum Target {
+        case plan(ParsedStatement)
+        /// A class of its own has a price.
+        case fixed(UtilityClass)
+    }
+
+    /// Parses a statement; what is not to be planned is thrown.
+    func target(of question: ParseRequest) throws(PricingError) -> Target {
+        switch try parser.parse(question) {
+        case .fixed(let name): return .fixed(UtilityClass(rawValue: name) ?? .unknown)
+        case .notOneStatement: throw .notOneStatement
+        case .failed(let error): throw .syntax(error)
+        case .plan(let statement):
+            if let refusal = statement.refusal { throw .unsafe(refusal) }
+            return .plan(statement)
         }
     }
 
@@ -155,23 +171,6 @@ public final class Explainer {
             try session.execute(
                 "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pg\\_%' AND pg_has_role(current_user, oid, 'USAGE') ORDER BY 1"
             ).compactMap { $0["rolname"] }
-        }
-    }
-
-    /// The statement with its constants as parameters, as it is sent to the server first.
-    func genericText(of request: PricingRequest) throws(PricingError) -> String? {
-        let question = ParseRequest(
-            text: request.text,
-            backslashEscapes: request.backslashEscapes,
-            checks: options.checks
-        )
-        switch try parser.parse(question) {
-        case .plan(let statement):
-            if let refusal = statement.refusal { throw .unsafe(refusal) }
-            return statement.text
-        case .fixed: return nil
-        case .notOneStatement: throw .notOneStatement
-        case .failed(let error): throw .syntax(error)
         }
     }
 

@@ -10,9 +10,9 @@ struct GenericStatementTests {
     private let explainer = Explainer(Explainer.Options(parameters: ""))
 
     private func generic(_ sql: String, escapes: Bool = false) throws -> String? {
-        var request = PricingRequest(text: Array(sql.utf8))
-        request.backslashEscapes = escapes
-        return try explainer.genericText(of: request)
+        let question = ParseRequest(text: Array(sql.utf8), backslashEscapes: escapes)
+        guard case .plan(let statement) = try explainer.target(of: question) else { return nil }
+        return statement.text
     }
 
     @Test(
@@ -103,7 +103,7 @@ struct GenericStatementTests {
     func `what would leave a constant to the planner is refused`(sql: String, check: SafetyChecks.Name) throws {
         #expect(throws: PricingError.self) { try generic(sql) }
         do throws(PricingError) {
-            _ = try explainer.genericText(of: PricingRequest(text: Array(sql.utf8)))
+            _ = try explainer.target(of: ParseRequest(text: Array(sql.utf8)))
         } catch {
             guard case .unsafe(let finding) = error else {
                 Issue.record("\(error)")

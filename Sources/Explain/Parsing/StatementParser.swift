@@ -51,8 +51,6 @@ struct ParsedStatement: Sendable, Equatable, Codable {
     var names: StatementNames
     /// Why it is not to be planned.
     var refusal: SafetyFinding?
-    /// The parser here did not know its syntax: it was written token by token, and keeps its own names for relations.
-    var isByTokens = false
 }
 
 /// What a text comes to.

@@ -7,6 +7,8 @@ final class ExplainSession {
     /// Such as 150018.
     let version: Int
     private var serial = 0
+    /// Prepared statements that the server holds.
+    private var prepared: Set<String> = []
     private var hasAdmission = false
 
     /// Under which all runs that is ours: nobody else's functions and operators are found there.
@@ -61,6 +63,18 @@ final class ExplainSession {
         guard facts["is_standby"] == "t" || allowsPrimary else { throw .isPrimary }
         guard facts["rolsuper"] == "f" else { throw .isSuperuser }
         guard version >= 120_000 else { throw .tooOld(version: version) }
+    }
+
+    /// Has the server parse a statement under a name, for as long as the planner may take.
+    func prepare(_ name: String, _ text: [UInt8], types: [UInt32]) throws(PostgresError) {
+        try connection.prepare(name, text, types: types, seconds: Self.planTimeout)
+        prepared.insert(name)
+    }
+
+    /// Has the server forget a prepared statement, if it holds it; else each failure would take memory there for good.
+    func release(_ name: String) {
+        guard prepared.remove(name) != nil else { return }
+        _ = try? execute("DEALLOCATE \(name)")
     }
 
     /// A name for a prepared statement that was never used before: after an error the old one may still be there.

@@ -30,7 +30,7 @@ public struct Plan: Sendable, Equatable, Codable {
             counted = first
         }
         rows = max(0, Self.number(counted["Plan Rows"]) ?? 0)
-        width = Int(Self.number(counted["Plan Width"]) ?? 0)
+        width = Int(exactly: (Self.number(counted["Plan Width"]) ?? 0).rounded()) ?? 0
         var found: Set<String> = []
         var kinds: [String] = []
         Self.walk(root, depth: 0, &found, &kinds)
