@@ -248,20 +248,39 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             }
             return known
         }
+        let pattern = normalizer.patternText(text, sketch)
+        let handle = addPattern(sketch.fingerprint, scope, pattern, firstSeen: moment.ordinal, for: principal)
+        if takesSample(handle) {
+            samples.keep(sample(sketch, text, principal, scope.path), of: handle, for: owner)
+        }
+        return handle
+    }
+
+    /// Adds a pattern that was not found; where there is no room for it, the one that stands for its user's others.
+    private mutating func addPattern(
+        _ fingerprint: Fingerprint,
+        _ scope: PatternScope,
+        _ text: [UInt8],
+        firstSeen ordinal: UInt64,
+        for principal: PrincipalHandle
+    ) -> PatternHandle {
+        let owner = principals[principal].owner
         let handle = patterns.add(
-            sketch.fingerprint,
+            fingerprint,
             scope,
-            key: priceKey(sketch.fingerprint, scope, principal),
-            text: normalizer.patternText(text, sketch),
-            ordinal: moment.ordinal,
+            key: priceKey(fingerprint, scope, principal),
+            text: text,
+            ordinal: ordinal,
             owner: owner,
             Self.otherFingerprint(owners.key(of: owner), hash)
         )
         if patterns.isCrowded { wantsSweep = true }
-        if pricing != nil, handle > 0, !patterns.records[handle].isOther {
-            samples.keep(sample(sketch, text, principal, scope.path), of: handle, for: owner)
-        }
         return handle
+    }
+
+    /// Whether a pattern's first text is kept for pricing.
+    private func takesSample(_ handle: PatternHandle) -> Bool {
+        pricing != nil && handle > 0 && !patterns.records[handle].isOther
     }
 
     private mutating func sample(
@@ -299,20 +318,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let pattern = Fingerprint(high: hash.hash(UInt64(oid), 0x4650), low: hash.hash(0x4650, UInt64(oid)))
         if let known = patterns.find(pattern, scope.code) { return known }
         let text = Array("function call \(oid)".utf8)
-        let key = priceKey(pattern, scope, principal)
-        let owner = principals[principal].owner
-        let handle = patterns.add(
-            pattern,
-            scope,
-            key: key,
-            text: text,
-            ordinal: moment.ordinal,
-            owner: owner,
-            Self.otherFingerprint(owners.key(of: owner), hash)
-        )
-        if patterns.isCrowded { wantsSweep = true }
-        if pricing != nil, handle > 0, !patterns.records[handle].isOther {
-            samples.keep(PatternSample(text: text), of: handle, for: owner)
+        let handle = addPattern(pattern, scope, text, firstSeen: moment.ordinal, for: principal)
+        if takesSample(handle) {
+            samples.keep(PatternSample(text: text), of: handle, for: principals[principal].owner)
         }
         return handle
     }
@@ -393,21 +401,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         (scope.path, scope.limit, scope.offset) = (record.scope.path, record.scope.limit, record.scope.offset)
         if let known = patterns.find(record.fingerprint, scope.code) { return known }
         let text = patterns.texts[Int(pattern)]
-        let key = priceKey(record.fingerprint, scope, principal)
-        let owner = principals[principal].owner
-        let handle = patterns.add(
-            record.fingerprint,
-            scope,
-            key: key,
-            text: text,
-            ordinal: record.firstSeen,
-            owner: owner,
-            Self.otherFingerprint(owners.key(of: owner), hash)
-        )
-        if patterns.isCrowded { wantsSweep = true }
-        if handle > 0, !patterns.records[handle].isOther, var sample = samples[pattern] {
+        let handle = addPattern(record.fingerprint, scope, text, firstSeen: record.firstSeen, for: principal)
+        if takesSample(handle), var sample = samples[pattern] {
             sample.user = principals[principal].user
-            samples.keep(sample, of: handle, for: owner)
+            samples.keep(sample, of: handle, for: principals[principal].owner)
         }
         return handle
     }

@@ -107,7 +107,7 @@ struct PatternTable: ~Copyable {
         _ other: Fingerprint = .unknown
     ) -> PatternHandle {
         if let known = findAnew(fingerprint, scope.code) { return known }
-        let weight = 1 + text.count / TableLimits.textUnit
+        let weight = Self.weight(text)
         guard hasRoom(weight, for: owner), let handle = records.take() else {
             overflow &+= 1
             isCrowded = true
@@ -129,6 +129,8 @@ struct PatternTable: ~Copyable {
         return handle
     }
 
+    /// What a pattern takes of the room.
+    private static func weight(_ text: [UInt8]) -> Int { 1 + text.count / TableLimits.textUnit }
     private static func most(_ limit: Int) -> Int { TableLimits.most(of: limit) }
     private static func full(_ limit: Int) -> Int { limit - limit / 4 }
 
@@ -159,9 +161,8 @@ struct PatternTable: ~Copyable {
         var heirs: [PatternHandle: PatternHandle] = [:]
         while let handle = lists.first(of: owner) {
             records[handle].owner = 0
-            let weight = 1 + texts[Int(handle)].count / TableLimits.textUnit
             lists.remove(handle)
-            lists.append(handle, to: 0, weight: weight)
+            lists.append(handle, to: 0, weight: Self.weight(texts[Int(handle)]))
         }
         for (database, handle) in others.removeValue(forKey: owner) ?? [:] {
             otherCount -= 1
@@ -228,8 +229,7 @@ struct PatternTable: ~Copyable {
         records[handle].chances = 1
         records[handle].scopeCode = records[handle].scope.code
         condemned[identity(handle)] = nil
-        let weight = 1 + texts[Int(handle)].count / TableLimits.textUnit
-        lists.append(handle, to: records[handle].owner, weight: weight)
+        lists.append(handle, to: records[handle].owner, weight: Self.weight(texts[Int(handle)]))
         place(handle)
     }
 
