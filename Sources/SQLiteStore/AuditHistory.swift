@@ -14,18 +14,13 @@ public final class AuditHistory: Sendable {
     public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
         self.path = path
         do {
-            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
-        } catch {
-            throw .unavailable(store: path, reason: "\(error)")
-        }
-        do {
-            try file.perform { database in
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { database in
                 try database.execute(
                     sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - \(Self.most)"
                 )
             }
         } catch {
-            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
+            throw .unavailable(store: path, reason: "\(error)")
         }
     }
 

@@ -33,14 +33,9 @@ public final class SQLiteCostStore: CostStore {
         name = path
         self.mostPrices = mostPrices
         do {
-            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { try Self.prune($0, mostPrices) }
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
-        }
-        do {
-            try file.perform { try Self.prune($0, mostPrices) }
-        } catch {
-            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
         }
     }
 

@@ -45,8 +45,16 @@ final class SQLiteFile: Sendable {
 
     /// Opens the file, or makes it.
     ///
-    /// - Parameter isPatient: where that fails, operations fail until it can be opened; else the failure is thrown.
-    init(_ path: String, _ schema: Schema, _ report: FileReport, isPatient: Bool = false) throws {
+    /// - Parameters:
+    ///   - isPatient: where that fails, operations fail until it can be opened; else the failure is thrown.
+    ///   - tidyUp: is run once the file is open, to remove what is too old or too much.
+    init(
+        _ path: String,
+        _ schema: Schema,
+        _ report: FileReport,
+        isPatient: Bool = false,
+        tidyUp: ((Database) throws -> Void)? = nil
+    ) throws {
         (self.path, self.schema, self.report) = (path, schema, report)
         do {
             let opened = try open()
@@ -56,6 +64,8 @@ final class SQLiteFile: Sendable {
             state.withLock { $0 = State(failure: error, looked: Self.now()) }
             report.note(.unusable("\(error)"), path)
         }
+        guard let tidyUp else { return }
+        do { try perform(tidyUp) } catch { if !isPatient { throw error } }
     }
 
     /// Runs `body` in a transaction.

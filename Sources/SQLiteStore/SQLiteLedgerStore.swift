@@ -19,17 +19,12 @@ public final class SQLiteLedgerStore: LedgerStore {
     public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
         name = path
         do {
-            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient)
-        } catch {
-            throw .unavailable(store: path, reason: "\(error)")
-        }
-        do {
-            try file.perform { database in
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { database in
                 try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
                 try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
             }
         } catch {
-            if !isPatient { throw .unavailable(store: path, reason: "\(error)") }
+            throw .unavailable(store: path, reason: "\(error)")
         }
     }
 
