@@ -31,6 +31,11 @@ public struct DurationHistogram: BitwiseCopyable, Sendable {
 
     /// Adds another histogram.
     public mutating func add(_ other: DurationHistogram) {
+        // Most patterns of a flood ran once: their buckets need not be read.
+        guard other.count > 1 else {
+            if other.count == 1 { record(Int64(clamping: other.sum)) }
+            return
+        }
         for index in 0..<Self.bucketCount { counts[index] &+= other.counts[index] }
         count &+= other.count
         sum &+= other.sum

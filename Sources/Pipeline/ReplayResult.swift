@@ -135,30 +135,19 @@ public struct ReplayResult: Sendable {
 
     private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?)
     {
-        var costs: [(cost: Int64, handle: PatternHandle)] = []
+        var entries: [CostliestPatterns.Entry] = []
         for handle in 0..<Int32(analyser.books.patterns.texts.count) {
             let record = analyser.books.patterns.records.slot(handle)
             guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
-            costs.append((record.value.cost, handle))
+            entries.append(.init(handle: handle, owner: record.value.owner, cost: record.value.cost))
         }
-        if let most, costs.count > most {
-            costs.sort { ($0.cost, $1.handle) > ($1.cost, $0.handle) }
-            // Each user has a share of the list, so that one with many costly patterns does not hide those of others.
-            var held = OwnedLists()
-            for entry in costs { held.append(entry.handle, to: analyser.books.patterns.owner(of: entry.handle)) }
-            let share = held.share(of: most)
-            var listed: [Int32: Int] = [:]
-            var others: [(cost: Int64, handle: PatternHandle)] = []
-            costs.removeAll { entry in
-                let owner = analyser.books.patterns.owner(of: entry.handle)
-                listed[owner, default: 0] += 1
-                guard listed[owner, default: 0] > share else { return false }
-                others.append(entry)
-                return true
-            }
+        var listed = entries.map(\.handle)
+        if let most, entries.count > most {
+            let choice = CostliestPatterns(entries, most: most)
+            listed = choice.listed
             var rest = Self.rest
-            for entry in others {
-                let record = analyser.books.patterns.records.slot(entry.handle)
+            for handle in choice.others {
+                let record = analyser.books.patterns.records.slot(handle)
                 rest.calls &+= record.value.calls
                 rest.errors &+= record.value.errors
                 rest.rows &+= record.value.rows
@@ -168,8 +157,8 @@ public struct ReplayResult: Sendable {
             }
             patterns.append(rest)
         }
-        patterns.reserveCapacity(patterns.count + costs.count)
-        for (_, handle) in costs {
+        patterns.reserveCapacity(patterns.count + listed.count)
+        for handle in listed {
             let record = analyser.books.patterns.records[handle]
             patterns.append(
                 PatternUsage(

@@ -16,6 +16,23 @@ struct HistogramTests {
         #expect(histogram.percentile(1) <= histogram.longest)
     }
 
+    @Test func `added histograms are as if all had been recorded in one`() {
+        var random = SplitMix64(seed: 5)
+        var (together, added) = (DurationHistogram(), DurationHistogram())
+        for _ in 0..<500 {
+            var part = DurationHistogram()
+            for _ in 0..<Int.random(in: 0...3, using: &random) {
+                let usual = Int64.random(in: 0...9_000_000_000, using: &random)
+                let value = [-1, .max, usual].randomElement(using: &random) ?? 0
+                together.record(value)
+                part.record(value)
+            }
+            added.add(part)
+        }
+        #expect(added.text == together.text && added.count == together.count)
+        #expect(added.sum == together.sum && added.longest == together.longest)
+    }
+
     @Test func `hours and negative times are survived`() {
         var histogram = DurationHistogram()
         histogram.record(.max)

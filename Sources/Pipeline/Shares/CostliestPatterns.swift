@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import PostgresWire
+
+/// Which patterns a list of limited length tells one by one: the most costly ones of each user, who has a share of the list,
+/// so that one user with many costly patterns does not hide those of others.
+struct CostliestPatterns {
+    /// A pattern that ran.
+    struct Entry {
+        var handle: PatternHandle
+        var owner: Int32
+        /// In micro-units.
+        var cost: Int64
+    }
+
+    private(set) var listed: [PatternHandle] = []
+    private(set) var others: [PatternHandle] = []
+
+    /// Divides `entries` into at most `most` that are listed and others, each in the order of its handles.
+    init(_ entries: [Entry], most: Int) {
+        var lists = OwnedLists()
+        for entry in entries { lists.append(entry.handle, to: entry.owner) }
+        let share = lists.share(of: most)
+        var quotas: [Int32: Quota] = [:]
+        for owner in lists.owners(above: share) { quotas[owner] = Quota(entries, of: owner, share: share) }
+        for entry in entries {
+            if quotas[entry.owner]?.takes(entry.cost) ?? true {
+                listed.append(entry.handle)
+            } else {
+                others.append(entry.handle)
+            }
+        }
+    }
+
+    /// What an owner who holds more than the share may list.
+    private struct Quota {
+        /// Whatever costs more is listed.
+        private let threshold: Int64
+        /// So many that cost just as much are, too.
+        private var ties: Int
+
+        init(_ entries: [Entry], of owner: Int32, share: Int) {
+            let costs = entries.lazy.filter { $0.owner == owner }.map(\.cost).sorted(by: >)
+            guard share > 0, costs.indices.contains(share - 1) else {
+                (threshold, ties) = (.max, 0)
+                return
+            }
+            let threshold = costs[share - 1]
+            self.threshold = threshold
+            ties = share - (costs.firstIndex { $0 <= threshold } ?? 0)
+        }
+
+        mutating func takes(_ cost: Int64) -> Bool {
+            if cost == threshold, ties > 0 {
+                ties -= 1
+                return true
+            }
+            return cost > threshold
+        }
+    }
+}
