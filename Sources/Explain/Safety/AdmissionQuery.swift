@@ -172,14 +172,41 @@ enum AdmissionQuery {
                 CROSS JOIN LATERAL unnest(ARRAY[t.typinput, t.typoutput, t.typmodin, t.typmodout, t.typanalyze,
                     (to_jsonb(t) ->> 'typsubscript')::regproc]::oid[]) one),
 
-        named_functions AS (
-            SELECT n.name, p.oid FROM function_names n CROSS JOIN LATERAL (
-                SELECT oid, pronamespace FROM pg_proc WHERE proname = n.name::name OFFSET 0) p
+        all_functions AS (
+            SELECT n.name, p.* FROM function_names n CROSS JOIN LATERAL (
+                SELECT oid, pronamespace, pronargs, pronargdefaults, provariadic, proargtypes::oid[] AS arguments
+                FROM pg_proc WHERE proname = n.name::name OFFSET 0) p
             JOIN reach h ON h.schema = n.schema AND h.oid = p.pronamespace),
-        named_operators AS (
-            SELECT n.name, o.oid, o.oprcode::oid AS code FROM operator_names n CROSS JOIN LATERAL (
-                SELECT oid, oprcode, oprnamespace FROM pg_operator WHERE oprname = n.name::name OFFSET 0) o
+        all_operators AS (
+            SELECT n.name, o.oid, o.oprcode::oid AS code, ARRAY[o.oprleft, o.oprright] AS arguments
+            FROM operator_names n CROSS JOIN LATERAL (
+                SELECT * FROM pg_operator WHERE oprname = n.name::name OFFSET 0) o
             JOIN reach h ON h.schema = n.schema AND h.oid = o.oprnamespace),
+        -- Types that nothing in the statement can have, nor turn into by itself.
+        far_types(oid) AS (
+            SELECT t.oid FROM (
+                SELECT unnest(arguments) FROM all_functions WHERE oid >= 16384
+                UNION SELECT unnest(arguments) FROM all_operators WHERE oid >= 16384) a(oid)
+            CROSS JOIN LATERAL (SELECT * FROM pg_type WHERE pg_type.oid = a.oid OFFSET 0) t
+            CROSS JOIN LATERAL (
+                SELECT * FROM pg_type WHERE pg_type.oid = CASE t.typcategory WHEN 'A' THEN t.typelem ELSE t.oid END OFFSET 0) e
+            WHERE e.oid >= 16384 AND e.typtype IN ('b', 'e') AND NOT e.typcategory IN ('A', 'S')
+                AND t.oid NOT IN (SELECT oid FROM types) AND e.oid NOT IN (SELECT oid FROM types)
+                AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.casttarget IN (t.oid, e.oid) AND c.castcontext = 'i')),
+        -- What takes such a type is not chosen for what the statement has; nor for a parameter without a type, which is
+        -- text where something of that name takes text, or what the other operand is ("Operator Type Resolution").
+        named_functions AS (
+            SELECT name, oid FROM all_functions f
+            WHERE oid < 16384 OR pronargs = 0 OR pronargdefaults > 0 OR provariadic <> 0
+                OR EXISTS (SELECT FROM unnest(arguments) a WHERE a NOT IN (SELECT oid FROM far_types))
+                OR NOT EXISTS (SELECT FROM all_functions b
+                    WHERE b.name = f.name AND b.oid < 16384 AND b.pronargs = f.pronargs AND 25 = ALL (b.arguments))),
+        named_operators AS (
+            SELECT name, oid, code FROM all_operators o
+            WHERE oid < 16384 OR NOT EXISTS (SELECT FROM unnest(arguments) a WHERE a IN (SELECT oid FROM far_types))
+                OR EXISTS (SELECT FROM unnest(arguments || 25::oid) a WHERE a NOT IN (SELECT oid FROM far_types)
+                    AND NOT EXISTS (SELECT FROM all_operators b
+                        WHERE b.name = o.name AND b.oid < 16384 AND a = ALL (b.arguments)))),
         extension_schemas(oid) AS (
             SELECT p.pronamespace FROM named_functions n JOIN extension_functions e USING (oid) JOIN pg_proc p USING (oid)
             UNION SELECT t.typnamespace FROM types JOIN pg_type t USING (oid) JOIN members m

@@ -22,6 +22,12 @@ create table m.p(id int primary key, a int, b text, c bool, j jsonb, arr int[]) 
 create table m.p1 partition of m.p for values from (0) to (100); create table m.p2 partition of m.p for values from (100) to (1000);
 insert into m.p select i, i % 10, 'x', true from generate_series(1, 500) i;
 create type m.pair as (a int, b int);
+-- Such an operator takes nobody's price away.
+create type m.mood as enum ('sad');
+create function m.same(m.mood, m.mood) returns bool immutable language plpgsql as 'begin return true; end';
+create function m.same(int, m.mood) returns bool immutable language plpgsql as 'begin return true; end';
+create operator m.= (leftarg = m.mood, rightarg = m.mood, function = m.same);
+create operator m.= (leftarg = int, rightarg = m.mood, function = m.same);
 analyze m.t; analyze m.u; analyze m.p;
 create sequence m.tripped_times;
 create table m.tripped_rows(tag text);
