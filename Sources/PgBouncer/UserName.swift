@@ -14,6 +14,8 @@ public enum UserName {
     ///
     /// `version`: the oldest that is to read it; `nil` where it is not known, which allows plain names only.
     public static func refusal(_ name: String, version: PgBouncerVersion?) -> String? {
+        // In its other sections it stands for all that are not named.
+        if name == "*" { return "'*' may mean every user to PgBouncer" }
         if isPlain(name) { return nil }
         if name.isEmpty { return "a user without a name" }
         if name.utf8.count > longest { return "the name is longer than \(longest) bytes" }

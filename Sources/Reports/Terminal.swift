@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 
 /// How a text report is to look.
 public struct TerminalStyle: Sendable {
@@ -27,7 +28,7 @@ public struct TerminalStyle: Sendable {
     }
 }
 
-/// Text of exactly so many columns; control characters show as `?`, so that a name cannot move the cursor.
+/// Text of exactly so many columns; what a terminal would not show is `?`, so that a name cannot move the cursor.
 package enum Column {
     package static func left(_ text: String, _ width: Int) -> String {
         let cut = fit(text, width)
@@ -39,7 +40,7 @@ package enum Column {
     }
 
     package static func fit(_ text: String, _ width: Int) -> String {
-        let clean = String(text.map { $0.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F } ? "?" : $0 })
+        let clean = String(text.map { $0.unicodeScalars.contains(where: \.isUnprintable) ? "?" : $0 })
         guard clean.count > width else { return clean }
         return String(clean.prefix(max(0, width - 1))) + "…"
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 
 /// How much a line matters, by syslog's words.
 public enum LogLevel: String, Sendable, CaseIterable, Comparable {
@@ -75,16 +76,12 @@ public struct LogLine: Sendable {
     }
 
     private static func needsQuotes(_ value: String) -> Bool {
-        value.isEmpty || value.utf8.contains { $0 <= 0x20 || $0 == 0x22 || $0 == 0x3D || $0 == 0x5C || $0 == 0x7F }
+        value.isEmpty || value.unicodeScalars.contains { " \"=\\".unicodeScalars.contains($0) || $0.isUnprintable }
     }
 
-    /// Control characters could forge lines or move a terminal's cursor.
+    /// What is not shown could forge lines or move a terminal's cursor.
     private static func clean(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 }
-            )
-        )
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.isUnprintable ? " " : $0 }))
     }
 
     /// As JSON quotes (RFC 8259 §7), which logfmt readers take too.
@@ -98,9 +95,12 @@ public struct LogLine: Sendable {
             case "\r": result += "\\r"
             case "\t": result += "\\t"
             default:
-                if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
-                    let digits = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                if scalar.isUnprintable {
+                    // Beyond the first 65,536 it takes two of UTF-16.
+                    for unit in String(scalar).utf16 {
+                        let digits = String(unit, radix: 16)
+                        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                    }
                 } else {
                     result.unicodeScalars.append(scalar)
                 }

@@ -122,7 +122,7 @@ struct IncludeFileTests {
         ("ann", "1.18.0/bouncer", true), ("app_1.x-*", "1.18.0/bouncer", true), ("al@ice", "1.18.0/bouncer", false),
         ("al@ice", "1.24.1/bouncer", false), ("al@ice", "1.25.0/bouncer", true), ("o'neil", "1.25.0/bouncer", false),
         ("a\nb = max_user_connections=0", "1.25.0/bouncer", false), ("a\u{0}b", "1.25.0/bouncer", false),
-        ("", "1.25.0/bouncer", false),
+        ("", "1.25.0/bouncer", false), ("*", "1.25.0/bouncer", false), ("a*", "1.18.0/bouncer", true),
         (String(repeating: "n", count: 64), "1.25.0/bouncer", false), ("ünal", "1.24.1/bouncer", false),
         ("ünal", "1.25.0/bouncer", true),
     ])

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Telemetry
 import Testing
 
@@ -96,6 +97,15 @@ struct LogLineTests {
             line.render(.json, time: "T", forJournal: true)
                 == "<4>{\"time\":\"T\",\"level\":\"warning\",\"event\":\"a.b\",\"msg\":\"x \\\"y\\\"\\nforged\",\"user\":\"o'x =1\",\"n\":\"5\"}\n"
         )
+    }
+
+    @Test func `what a terminal would not show is written out`() {
+        let hostile = LogLine(.warning, "a.b", "x\u{202E}y\u{2028}\u{E0041}", [("user", "\u{1B}[2J\u{200B}")])
+        for format in LogFormat.allCases {
+            let text = hostile.render(format, time: "T", forJournal: false)
+            #expect(text.unicodeScalars.filter(\.isUnprintable) == ["\n"])
+        }
+        #expect(hostile.render(.json, time: "T", forJournal: false).contains(#""msg":"x\u202ey\u2028\udb40\udc41""#))
     }
 
     @Test func `repeats are held back, and how many is told`() {

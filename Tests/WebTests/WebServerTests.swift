@@ -68,8 +68,16 @@ private func talk(_ port: Int, _ text: String, seconds: Int = 60) -> String {
                 "POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
             #expect(post.hasPrefix("HTTP/1.1 405") && post.contains("Allow: GET, HEAD"))
-            let foreign = talk(port, "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
-            #expect(foreign.hasPrefix("HTTP/1.1 421"))
+            for host in [
+                "evil.example", "[evil.example", "[::1].evil.example", "[evil.example]", "\u{661}\u{662}.\u{663}",
+            ] {
+                let foreign = talk(port, "GET / HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n")
+                #expect(foreign.hasPrefix("HTTP/1.1 4"), "\(host)")
+            }
+            for host in ["[::1]:9932", "127.0.0.1:9932", "localhost:1"] {
+                let own = talk(port, "GET /a HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n")
+                #expect(own.hasPrefix("HTTP/1.1 200"), "\(host)")
+            }
         }
     }
 
