@@ -164,7 +164,7 @@ def test_state_that_goes_away_and_files_overwritten_while_it_runs(server, daemon
     shutil.rmtree(state)
     work(server, watcher)
     wait_for(lambda: os.path.exists(state + "/ledger.sqlite"), what="the ledger is made again", process=watcher.process)
-    assert any("ledger.sqlite" in one for one in watcher.status()["daemon"]["state_problems"])
+    watcher.wait(lambda status: any("ledger.sqlite" in one for one in status["daemon"]["state_problems"]), what="what was lost with the ledger is told")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         metrics = answer.read().decode()
     assert "pgweir_state_problems" in metrics and "pgweir_state_problems 0" not in metrics

@@ -6,6 +6,7 @@ import PostgresWire
 import Quotas
 import RedisClient
 import Reports
+import SQLiteStore
 import Telemetry
 
 /// What a scrape of `/metrics` tells: `Documentation/metrics.md` lists it.
