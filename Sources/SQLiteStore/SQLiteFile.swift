@@ -118,8 +118,8 @@ final class SQLiteFile: Sendable {
             if let opened = state.opened, opened.queue !== queue { return opened.queue }
             guard let opened = state.opened else { return nil }
             state.opened = nil
-            // Another process may have put a good one in its place.
-            if isSame(opened) { guard setAside("\(error)") else { return try reopen(&state, Self.now()) } }
+            // Removed, or another process may have put a good one in its place.
+            if isSame(opened) { _ = setAside("\(error)") } else { report.note(.gone, path) }
             return try reopen(&state, Self.now())
         }
     }

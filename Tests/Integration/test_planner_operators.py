@@ -120,4 +120,5 @@ def test_what_the_server_would_choose_is_never_priced_as_built_in(pgweir):
         server.stop()
     print(f"{asked} statements taken by the server; {priced} priced, {users_choice} with a user's operator or function")
     assert not wrong, (len(wrong), wrong[:3])
-    assert users_choice and priced
+    # In a slice nothing may be priced, as most statements mean what is defined.
+    assert users_choice and (priced or not LONG)
