@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Unicode.Scalar {
-    /// Whether a terminal or a page does something else with it than to show it: controls, which move the cursor and forge
+    /// Whether a terminal does something else with it than to show it: controls, which move the cursor and forge
     /// lines, and format characters, which reorder what stands around them or are not seen at all (UAX #9, UTR #36).
     public var isUnprintable: Bool {
         switch properties.generalCategory {

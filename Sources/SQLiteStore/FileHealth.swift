@@ -12,14 +12,12 @@ public struct FileHealth: Sendable {
 
     /// Takes what a store tells of the file `name`; gives what to say of it, if anything.
     ///
-    /// - Parameters:
-    ///   - place: the name of the file that it became, where it was set aside.
-    ///   - loss: a sentence that says what goes with the file.
-    public mutating func note(_ event: FileReport.Event, _ name: String, place: String = "", loss: String) -> String? {
+    /// - Parameter loss: a sentence that says what goes with the file.
+    public mutating func note(_ event: FileReport.Event, _ name: String, loss: String) -> String? {
         switch event {
-        case .setAside:
+        case .setAside(let target, _):
             setAside[name, default: 0] += 1
-            losses[name] = "was damaged and is now \(place); a new one was made. \(loss)"
+            losses[name] = "was damaged and is now \(Self.name(of: target)); a new one was made. \(loss)"
             return losses[name]
         case .unusable(let reason):
             obstacles[name] = "cannot be used: \(reason)"
@@ -31,6 +29,11 @@ public struct FileHealth: Sendable {
             obstacles[name] = nil
             return nil
         }
+    }
+
+    /// A file's name without its folder, which may be private.
+    public static func name(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
     }
 
     /// What is wrong, a sentence each: what was lost, which stays told, as a new file does not bring it back, and what

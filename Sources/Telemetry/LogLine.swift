@@ -97,7 +97,7 @@ public struct LogLine: Sendable {
             default:
                 if scalar.isUnprintable {
                     // Beyond the first 65,536 it takes two of UTF-16.
-                    for unit in String(scalar).utf16 {
+                    for unit in scalar.utf16 {
                         let digits = String(unit, radix: 16)
                         result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
                     }

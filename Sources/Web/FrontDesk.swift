@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -78,15 +79,9 @@ struct FrontDesk: HTTPResponder {
     /// An address, or localhost.
     static func isLocal(_ authority: String?) -> Bool {
         guard let authority else { return true }
-        // No name, which somebody else's server could resolve, looks like these (RFC 3986 §3.2.2).
-        if authority.hasPrefix("[") {
-            let address = authority.dropFirst().prefix { $0 != "]" }
-            let port = authority.dropFirst(address.count + 2)
-            return authority.contains("]") && (port.isEmpty || port.hasPrefix(":")) && address.contains(":")
-                && address.utf8.allSatisfy { "0123456789abcdefABCDEF:.".utf8.contains($0) }
-        }
-        let host = authority.prefix { $0 != ":" }
-        return host == "localhost" || host.utf8.allSatisfy { "0123456789.".utf8.contains($0) }
+        let hasPort = authority.contains(":") && !authority.hasSuffix("]")
+        let whole = hasPort ? authority : authority + ":0"
+        return whole.hasPrefix("localhost:") || Endpoint(whole) != nil
     }
 
     private static func response(_ answer: WebResponse, isHead: Bool = false) -> Response {

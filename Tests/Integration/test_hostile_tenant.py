@@ -13,15 +13,17 @@ import threading
 import time
 import urllib.request
 
+from planner_traps.lab import ROLE
 from servers import wait_for
 from servers.process import free_port
 
 # What Documentation/operations.md says of memory: tables, what is listed, and what is priced.
 MOST_MEBIBYTES = 900
 PAREN = 3000
-# What the flood sends ahead of the daemon: a part of its ring, which this interface fills twice. Small statements take more room in
-# answers than in texts.
-AHEAD_BYTES, AHEAD_STATEMENTS = 8 << 20, 40_000
+# How far the flood may be ahead of the daemon, in bytes of the ring: a fifth of it, as this interface shows each packet twice, and
+# others are there, too. What the ring takes, about: of an answer to a statement, of a round trip, of a connection.
+AHEAD = 12 << 20
+ANSWER, ROUND_TRIP, CONNECTION = 80, 700, 2000
 
 
 class Client:
@@ -63,14 +65,21 @@ class Client:
 
 
 def ran(client, text):
-    """How many statements of a text were done, and its size."""
-    return client.query(text), len(text)
+    """How many statements of a text were done, and what they took in the ring."""
+    done = client.query(text)
+    return done, len(text) + done * ANSWER + ROUND_TRIP
+
+
+def connected(client, text):
+    """The same of a client's first text."""
+    done, size = ran(client, text)
+    return done, size + CONNECTION
 
 
 class Flood:
     """What the hostile tenant does, each kind in a thread of its own, until told to stop.
 
-    It stays `AHEAD_BYTES` ahead of what the daemon has counted: a flood that is faster than a machine's tap proves nothing of the tables.
+    It stays `AHEAD` ahead of what the daemon has counted: a flood that is faster than a machine's tap proves nothing of the tables.
     Without a pace it shows that what is lost then is told.
     """
 
@@ -78,8 +87,8 @@ class Flood:
         self.server, self.page, self.control, self.is_paced = server, page, control, is_paced
         self.ends = threading.Event()
         self.counts, self.bytes, self.errors, self.lock = {}, 0, [], threading.Lock()
-        # Statements and bytes that the daemon has counted, as far as is known.
-        self.seen = self.confirmed = 0
+        # Bytes that the daemon has taken, as far as is known.
+        self.confirmed = 0
         kinds = (self.patterns, self.texts, self.prepared, self.names, self.applications, self.addresses, self.parentheses, self.half_open)
         self.threads = [threading.Thread(target=self.run, args=(kind,), daemon=True) for kind in kinds]
         for thread in self.threads:
@@ -104,15 +113,13 @@ class Flood:
             return sum(self.counts.values()), self.bytes
 
     def is_ahead(self):
-        statements, size = self.total()
-        return statements - self.seen > AHEAD_STATEMENTS or size - self.confirmed > AHEAD_BYTES
+        return self.total()[1] - self.confirmed > AHEAD
 
     def watch(self, ask):
         """Asks for the daemon's status, and lets the flood go on as far as it has followed."""
         statements, size = self.total()
         status = ask()
-        self.seen = users(status).get("flooder", 0)
-        if self.seen >= statements:
+        if users(status).get("flooder", 0) >= statements:
             self.confirmed = size
         if self.is_paced:
             capture = status["report"]["capture"]
@@ -145,18 +152,18 @@ class Flood:
             client = Client(self.server, f"nobody_{number}_{random.randrange(1 << 30)}")
             assert client.failed
             client.close()
-            yield 0, 0
+            yield 0, CONNECTION
 
     def applications(self):
         for number in itertools.count():
             client = Client(self.server, "flooder", application_name=f"made up {number}")
-            yield ran(client, "SELECT 1 AS applications")
+            yield connected(client, "SELECT 1 AS applications")
             client.close()
 
     def addresses(self):
         for number in itertools.count():
             client = Client(self.server, "flooder", source=f"127.{1 + number // 60000 % 200}.{number // 250 % 240}.{1 + number % 250}")
-            yield ran(client, "SELECT 1 AS addresses")
+            yield connected(client, "SELECT 1 AS addresses")
             client.close()
 
     def parentheses(self):
@@ -212,9 +219,11 @@ class Lab:
     def __init__(self, postgres, daemon):
         self.server = postgres("15", settings={"max_connections": "200"})
         self.server.ask("create role flooder login; create role ann login; create role ben login; create role cat login; "
-                        "create role pgweir_explain login; grant pg_read_all_data to pgweir_explain;"
+                        "create role pgweir_explain login; "
                         "create table small as select n as id, n % 7 as v from generate_series(1, 1000) n; alter table small add primary key (id);"
                         "grant select on small to public; analyze small")
+        with open(ROLE, encoding="utf-8") as file:
+            self.server.ask(file.read())
         self.page = free_port()
         self.watcher = daemon(self.server, "--explain", f"host={self.server.folder.path} port={self.server.port} user=pgweir_explain dbname=postgres",
                               "--explain-primary", "--web.listen-address", f"127.0.0.1:{self.page}", "--user-names", "plain")

@@ -211,7 +211,9 @@ struct DamagedFileTests {
         var random = SplitMix64(seed: seed)
         try Self.withFolder { folder in
             let path = "\(folder)/\(kind.rawValue).sqlite"
-            let store = try Self.open(kind, path)
+            let events = Mutex<[FileReport.Event]>([])
+            let report = FileReport { event, of in if of == path { events.withLock { $0.append(event) } } }
+            let store = try Self.open(kind, path, report)
             try store.use()
             for suffix in ["", "-wal"] {
                 guard let file = FileHandle(forUpdatingAtPath: path + suffix) else { continue }
@@ -220,6 +222,7 @@ struct DamagedFileTests {
             }
             // What SQLite has in its cache may still be right.
             for _ in 0..<3 { _ = try? store.isSound() }
+            events.withLock { $0 = [] }
             try FileManager.default.removeItem(atPath: folder)
             // The path is looked at every two seconds.
             let end = ContinuousClock.now + .seconds(30)
@@ -229,6 +232,8 @@ struct DamagedFileTests {
             }
             #expect(FileManager.default.fileExists(atPath: path), "seed \(seed)")
             try store.use()
+            // Whether the look at the path noticed it first, or SQLite.
+            #expect(events.withLock { $0 }.contains(.gone), "seed \(seed)")
         }
     }
 

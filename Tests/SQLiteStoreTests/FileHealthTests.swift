@@ -11,8 +11,9 @@ struct FileHealthTests {
         for _ in 0..<200 {
             let events: [FileReport.Event] = [.setAside("/s/ledger.1", "x"), .unusable("full"), .gone, .usable]
             let event = events.randomElement(using: &random) ?? .usable
-            let said = health.note(event, "ledger", place: "ledger.1", loss: "Usage is lost.")
+            let said = health.note(event, "ledger", loss: "Usage is lost.")
             #expect((said == nil) == (event == .usable))
+            #expect(!health.problems.contains { $0.contains("/") })
             switch event {
             case .setAside: (isLost, aside) = (true, aside + 1)
             case .gone: isLost = true

@@ -20,8 +20,11 @@ struct CostliestPatterns {
         var lists = OwnedLists()
         for entry in entries { lists.append(entry.handle, to: entry.owner) }
         let share = lists.share(of: most)
-        var quotas: [Int32: Quota] = [:]
-        for owner in lists.owners(above: share) { quotas[owner] = Quota(entries, of: owner, share: share) }
+        // One pass for all of them: there may be many owners.
+        var costs: [Int32: [Int64]] = [:]
+        for owner in lists.owners(above: share) { costs[owner] = [] }
+        for entry in entries { costs[entry.owner]?.append(entry.cost) }
+        var quotas = costs.mapValues { Quota($0, share: share) }
         for entry in entries {
             if quotas[entry.owner]?.takes(entry.cost) ?? true {
                 listed.append(entry.handle)
@@ -38,8 +41,8 @@ struct CostliestPatterns {
         /// So many that cost just as much are, too.
         private var ties: Int
 
-        init(_ entries: [Entry], of owner: Int32, share: Int) {
-            let costs = entries.lazy.filter { $0.owner == owner }.map(\.cost).sorted(by: >)
+        init(_ costs: [Int64], share: Int) {
+            let costs = costs.sorted(by: >)
             guard share > 0, costs.indices.contains(share - 1) else {
                 (threshold, ties) = (.max, 0)
                 return

@@ -17,9 +17,8 @@ enum StateHealth {
     static let report = FileReport { event, path in note(event, path) }
 
     static func note(_ event: FileReport.Event, _ path: String) {
-        let name = name(of: path)
-        let place = if case .setAside(let target, _) = event { self.name(of: target) } else { "" }
-        let said = state.withLock { $0.note(event, name, place: place, loss: loss(of: name)) }
+        let name = FileHealth.name(of: path)
+        let said = state.withLock { $0.note(event, name, loss: loss(of: name)) }
         guard let said else { return }
         let text = "\(name) \(said)"
         switch event {
@@ -28,10 +27,6 @@ enum StateHealth {
         case .gone: Log.error("state.removed", text, [("file", name)])
         case .usable: break
         }
-    }
-
-    private static func name(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
     }
 
     /// What goes with a file.
