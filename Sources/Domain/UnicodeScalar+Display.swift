@@ -10,3 +10,10 @@ extension Unicode.Scalar {
         }
     }
 }
+
+extension String {
+    /// The same with `?` for each character that a terminal would not show.
+    public var printable: String {
+        String(map { $0.unicodeScalars.contains(where: \.isUnprintable) ? "?" : $0 })
+    }
+}

@@ -57,6 +57,8 @@ public enum CostLine {
         line += right(Quantity.decimal(price.method.confidence, 1), 6) + right("\(price.learned.runs)", 8)
         line += right(age(now.nanoseconds(since: price.priced)), 6) + "  " + pad(price.database, 12) + "  "
         line += price.pattern.replacing("\n", with: " ")
+        // Names of databases and in patterns are what others wrote.
+        line = line.printable
         if line.count > width { line = String(line.prefix(max(1, width - 1))) + "…" }
         return Array((line + "\n").utf8)
     }
@@ -85,7 +87,7 @@ public enum CostLine {
             lines.append("tables       \(price.tables.joined(separator: ", "))")
             lines.append("server       PostgreSQL \(price.version / 10_000).\(price.version % 10_000)")
         }
-        return Array(lines.joined(separator: "\n").utf8) + [0x0A]
+        return Array(lines.map(\.printable).joined(separator: "\n").utf8) + [0x0A]
     }
 
     private static func source(_ method: PriceMethod) -> String {

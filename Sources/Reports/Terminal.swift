@@ -40,7 +40,7 @@ package enum Column {
     }
 
     package static func fit(_ text: String, _ width: Int) -> String {
-        let clean = String(text.map { $0.unicodeScalars.contains(where: \.isUnprintable) ? "?" : $0 })
+        let clean = text.printable
         guard clean.count > width else { return clean }
         return String(clean.prefix(max(0, width - 1))) + "…"
     }

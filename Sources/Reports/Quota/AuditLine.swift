@@ -42,6 +42,7 @@ extension AuditEntry {
     public func text(user name: String?) -> String {
         let who = name ?? user?.description ?? "everybody"
         let rest = details.filter { !$0.value.isEmpty }.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
-        return "\(time.rfc3339)  \(actor)  \(Column.left(event, 9)) \(who)  \(rest)"
+        // Names and reasons are what others wrote.
+        return "\(time.rfc3339)  \(actor)  \(Column.left(event, 9)) \(who)  \(rest)".printable
     }
 }

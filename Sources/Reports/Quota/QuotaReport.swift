@@ -146,12 +146,13 @@ public struct WhyReport {
     public func text(style: TerminalStyle) -> [UInt8] {
         let since = row.since > 0 ? " since " + Self.time(row.since) : ""
         var lines = [
-            style.paint(row.title, .bold) + "  tier \(row.tier), mode \(row.mode.rawValue): "
+            style.paint(row.title.printable, .bold) + "  tier \(row.tier), mode \(row.mode.rawValue): "
                 + style.paint(row.rung.rawValue, QuotaReport.color(row.rung)) + since + "; " + row.action
         ]
         if let override = row.override {
             lines.append(
                 "  \(override.title) until \(Self.time(override.until)), by \(override.by): \(override.reason)"
+                    .printable
             )
         }
         lines += ["", style.paint("Budgets", .bold)]
@@ -184,7 +185,7 @@ public struct WhyReport {
         for entry in row.enforcement {
             let seen = entry.state.observed.map { ", \($0) connections seen" } ?? ""
             let reason = entry.state.reason.isEmpty ? "" : ": " + entry.state.reason
-            lines.append("  now at \(entry.backend): \(entry.state.state.rawValue)\(seen)\(reason)")
+            lines.append("  now at \(entry.backend): \(entry.state.state.rawValue)\(seen)\(reason)".printable)
         }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }

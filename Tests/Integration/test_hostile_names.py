@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that move a cursor, forge lines, hide or reorder what stands beside them are harmless in everything that people read."""
+import os
+import subprocess
+import unicodedata
+
+import pytest
+from servers import Postgres, wait_for
+from test_hostile_tenant import Client
+
+NAMES = ["\u202eevil", "a\u200bb", "esc\x1b[2J", "two\nlines", "c1\x9b31m", "\u2066iso\u2069", "tag\U000e0041", "sep\u2028x", "tab\tx", "del\x7f"]
+UNPRINTABLE = {"Cc", "Cf", "Zl", "Zp"}
+CONFIG = "quota:\n  mode: warn\n  default_tier: small\n  tiers:\n    small: {hourly: 2}\n"
+
+
+def unprintable(text):
+    """What a terminal would not show, but for the ends of lines."""
+    return sorted({f"U+{ord(one):04X}" for one in text if one != "\n" and unicodedata.category(one) in UNPRINTABLE})
+
+
+@pytest.fixture(scope="module", name="server")
+def server_():
+    server = Postgres("15")
+    for place, name in enumerate(NAMES):
+        server.ask(f'create role "{name}" login; create database "{name}"')
+        server.ask(f'create table "t{place}{name}"(id int)', database=name)
+        server.ask(f'grant all on "t{place}{name}" to public', database=name)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("form", ["text", "logfmt", "json"])
+def test_names_are_harmless_in_all_that_people_read(server, daemon, tmp_path, form):
+    config = tmp_path / "pgweir.yaml"
+    config.write_text(CONFIG)
+    watcher = daemon(server, "--config", config, "--user-names", "plain", "--log.format", form, "--format", "text")
+    clients = []
+    for place, name in enumerate(NAMES):
+        clients.append(Client(server, name, database=name, application_name=name))
+        for _ in range(5):
+            assert clients[-1].query(f'select * from "t{place}{name}"') == 1
+    watcher.wait(lambda status: sum(user["statements"] for user in status["report"]["users"]) >= 5 * len(NAMES), what="all statements are counted")
+    watcher.wait(lambda _: "small" in watcher.log.since(), what="a verdict is logged")
+    commands = [["status", "--format", "text"], ["top", "--batch", "-n", "1"], ["top", "--batch", "-n", "1", "--table", "patterns"],
+                ["top", "--batch", "-n", "1", "--table", "sessions"], ["quota", "list"], ["quota", "history"],
+                ["report", "--state", watcher.state], ["report", "--state", watcher.state, "--by", "database"]]
+    commands += [["quota", verb, name] for name in NAMES for verb in ("show", "why")]
+    said = {" ".join(command): watcher.ask(*command, check=False) for command in commands}
+    said = {command: done.stdout + done.stderr for command, done in said.items()}
+    said |= {"the log": watcher.log.since(), "its output": watcher.output.since()}
+    for client in clients:
+        client.close()
+    assert watcher.stop() == 0
+    wrong = {command: unprintable(text) for command, text in said.items() if unprintable(text)}
+    assert not wrong, wrong
+    # They were there.
+    assert "evil" in said["quota list"] and "evil" in said["the log"] and "evil" in said["status --format text"]
+
+
+def test_names_are_harmless_in_the_report_of_a_capture(server, pgweir, tmp_path):
+    capture = str(tmp_path / "x.pcap")
+    tcpdump = subprocess.Popen(["tcpdump", "-i", "lo", "-U", "-s", "0", "-w", capture, f"port {server.port}"], stderr=subprocess.PIPE)
+    tcpdump.stderr.readline()
+    for place, name in enumerate(NAMES):
+        client = Client(server, name, database=name, application_name=name)
+        client.query(f'select * from "t{place}{name}"')
+        client.close()
+    with open(capture, "rb") as file:
+        wait_for(lambda: (file.seek(0), f"t{len(NAMES) - 1}".encode() in file.read())[1], what="the last statement is in the capture")
+    tcpdump.terminate()
+    tcpdump.wait(30)
+    for options in ([], ["--by", "database"], ["--by", "client"], ["--by", "pattern"], ["--format", "ndjson"]):
+        done = subprocess.run([pgweir, "replay", "--port", str(server.port), "--top", "100", *options, capture], capture_output=True, text=True,
+                              check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+        if "ndjson" not in options:
+            assert not unprintable(done.stdout + done.stderr), (options, unprintable(done.stdout + done.stderr))
+            assert "evil" in done.stdout or "client" in options
