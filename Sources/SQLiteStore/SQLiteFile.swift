@@ -185,9 +185,40 @@ final class SQLiteFile: Sendable {
             guard pages.multipliedReportingOverflow(by: size).partialValue <= Self.largestCheck else { return }
             let finding = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
             guard finding == "ok" else { throw FileProblem(reason: finding ?? "it cannot be checked", isDamage: true) }
+            try Self.checkOrder(database)
         }
         guard let (device, inode) = Self.identity(path) else { throw FileProblem(reason: "it was removed") }
         return Opened(queue: queue, device: device, inode: inode)
+    }
+
+    /// Throws where a table without row numbers is not in the order of its keys: look-ups would miss rows that are there.
+    ///
+    /// SQLite's own checks compare row numbers only (PRAGMA quick_check and integrity_check, SQLite documentation).
+    private static func checkOrder(_ database: Database) throws {
+        let tables = try String.fetchAll(database, sql: "SELECT name FROM pragma_table_list WHERE wr AND schema = 'main'")
+        for table in tables {
+            let name = table.quotedDatabaseIdentifier
+            let keys = try String.fetchAll(
+                database,
+                sql: "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk",
+                arguments: [table]
+            )
+            .map(\.quotedDatabaseIdentifier)
+            guard !keys.isEmpty else { continue }
+            let here = keys.enumerated().map { "\($1) AS k\($0)" }.joined(separator: ", ")
+            let before = keys.enumerated().map { "lag(\($1)) OVER () AS p\($0)" }.joined(separator: ", ")
+            let (left, right) = (keys.indices.map { "p\($0)" }, keys.indices.map { "k\($0)" })
+            let isDisordered = try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM (SELECT \(here), \(before) FROM \(name) NOT INDEXED)
+                        WHERE (\(left.joined(separator: ", "))) >= (\(right.joined(separator: ", "))))
+                    """
+            )
+            guard isDisordered == false else {
+                throw FileProblem(reason: "the keys of \(table) are out of order", isDamage: true)
+            }
+        }
     }
 
     /// Whether an error tells that the file is not what it should be, and not that it cannot be reached or written.
