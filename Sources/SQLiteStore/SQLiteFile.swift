@@ -195,7 +195,10 @@ final class SQLiteFile: Sendable {
     ///
     /// SQLite's own checks compare row numbers only (PRAGMA quick_check and integrity_check, SQLite documentation).
     private static func checkOrder(_ database: Database) throws {
-        let tables = try String.fetchAll(database, sql: "SELECT name FROM pragma_table_list WHERE wr AND schema = 'main'")
+        let tables = try String.fetchAll(
+            database,
+            sql: "SELECT name FROM pragma_table_list WHERE wr AND schema = 'main'"
+        )
         for table in tables {
             let name = table.quotedDatabaseIdentifier
             let keys = try String.fetchAll(
