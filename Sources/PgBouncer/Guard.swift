@@ -48,6 +48,17 @@ public struct Guard {
         return finding
     }
 
+    /// How many PgBouncers can be told to load their files again, and why not the others.
+    public func reach() -> (count: Int, problem: String?) {
+        var (count, problem): (Int, String?) = (0, nil)
+        for pidFile in pidFiles {
+            do throws(PgBouncerError) {
+                if try pidFile.process() != nil { count += 1 }
+            } catch { problem = error.description }
+        }
+        return (count, problem)
+    }
+
     private mutating func look(_ now: Timestamp, _ release: Bool) throws(PgBouncerError) -> Finding {
         guard let bytes = try PlainFile.read(file) else {
             try PlainFile.replace(file, with: [])

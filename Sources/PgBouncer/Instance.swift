@@ -12,6 +12,8 @@ final class Instance {
         /// The user's own pool mode; empty: the default.
         var poolMode = ""
         var poolsBySession = false
+        /// How long the client that waits longest for a connection has waited, in seconds.
+        var longestWait = 0
     }
 
     let console: Console
@@ -39,6 +41,16 @@ final class Instance {
 
     /// Whether its console answers, as of the last call.
     var isUp: Bool { console.isOpen && version != nil }
+
+    private var usesTLS: Bool { (config["server_tls_sslmode"] ?? "disable") != "disable" }
+    /// Whether each load of its files replaces all connections to servers: then nothing is left to be let go.
+    var recyclesAtReload: Bool { (version?.reloadRecyclesTLS ?? false) && usesTLS }
+    /// Whether a load that meets a login at a server harms somebody, or may end the process.
+    private var breaksLogins: Bool { recyclesAtReload || (version?.reloadBreaksHandshakes ?? false) && usesTLS }
+    /// The file that it was started with; `nil`: not told.
+    var configurationFile: String? { config["conffile"].flatMap { $0.isEmpty ? nil : $0 } }
+    /// Since when it has been opening connections whenever it was asked to load.
+    private var busySince: Double?
 
     /// Asks it how things are unless that was asked a moment ago.
     func sample(atMostEvery seconds: Double) {
@@ -89,6 +101,8 @@ final class Instance {
         }
         for row in try console.run("SHOW POOLS") {
             guard let name = row["user"] else { continue }
+            let wait = Int(row["maxwait"] ?? "") ?? 0
+            if let longest = users[name]?.longestWait, wait > longest { users[name]?.longestWait = wait }
             if row["pool_mode"] == "session" { users[name]?.poolsBySession = true }
             guard !tells else { continue }
             let columns = ["sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login", "sv_being_canceled"]
@@ -99,8 +113,39 @@ final class Instance {
         self.users = users
     }
 
+    /// How long a moment without logins at servers is waited for in one turn, and until it is done without, in seconds.
+    private static let quietPatience = 0.4, longestBusy = 30.0
+
+    /// Waits for a moment at which no connection to a server is being opened.
+    ///
+    /// A load closes logins that are under way in some versions, and the pool then refuses clients for
+    /// `server_login_retry`; in others it may end the process. Where it does neither, it is not put off for ever.
+    func awaitQuiet() throws(LoadFailure) {
+        guard isUp else { return }
+        var logins = 0
+        let isQuiet = System.wait(seconds: Self.quietPatience) {
+            logins = (try? pendingLogins()) ?? 0
+            return logins == 0
+        }
+        guard isUp else { throw .lost("its console is away: \(console.absence ?? "")") }
+        let now = System.monotonic()
+        if isQuiet {
+            busySince = nil
+            return
+        }
+        let since = busySince ?? now
+        busySince = since
+        if !breaksLogins, now - since >= Self.longestBusy { return }
+        throw .busy("PgBouncer is opening \(logins) connections to servers; it is told when they are open")
+    }
+
+    private func pendingLogins() throws(PostgresError) -> Int {
+        try console.run("SHOW POOLS").reduce(0) { $0 &+ (Int($1["sv_login"] ?? "") ?? 0) }
+    }
+
     /// Has it load its files again: by RELOAD where we may, by SIGHUP otherwise; throws what went wrong.
     func reload() throws(LoadFailure) {
+        try awaitQuiet()
         if isUp, !isReadOnly {
             do throws(PostgresError) {
                 _ = try console.run("RELOAD")
@@ -149,6 +194,8 @@ final class Instance {
 
 /// Why an instance did not load a file.
 enum LoadFailure: Error {
+    /// It opens connections to servers just now; nothing was done.
+    case busy(String)
     /// It answers, and did not do it.
     case refused(String)
     /// It does not answer, or not any more.
@@ -156,7 +203,7 @@ enum LoadFailure: Error {
 
     var reason: String {
         switch self {
-        case .refused(let reason), .lost(let reason): reason
+        case .busy(let reason), .refused(let reason), .lost(let reason): reason
         }
     }
 }

@@ -14,14 +14,25 @@ struct OperatorFile {
     private(set) var stamps: [String: FileStamp?] = [:]
     /// What could not be read.
     private(set) var problem: String?
+    /// Names of settings in lines of `[users]`.
+    private(set) var userSettings: Set<String> = []
+    /// `server_lifetime`, as it is written; `nil`: PgBouncer's default.
+    private(set) var lifetime: String?
+    private var included: Set<String> = []
     private let own: Set<String>
     private var section = ""
 
     /// Reads `path` and what it includes, but for the files of `own`.
-    init(path: String, own: [String]) {
+    ///
+    /// `directory`: PgBouncer's working directory, where relative names of included files begin (PgBouncer documentation,
+    /// "Include directive"); `nil`: not known, and they are looked for beside the file.
+    init(path: String, own: [String], directory: String? = nil) {
         self.own = Set(own)
-        read(path, beside: PlainFile.folder(of: path), depth: 0)
+        read(path, beside: directory ?? PlainFile.folder(of: path), depth: 0)
     }
+
+    /// Whether it includes a file of ours.
+    func includesOwn(_ path: String) -> Bool { included.contains(path) }
 
     /// Whether a file changed since.
     var isStale: Bool { stamps.contains { FileStamp($0.key) != $0.value } }
@@ -29,6 +40,7 @@ struct OperatorFile {
     private mutating func read(_ path: String, beside folder: String, depth: Int) {
         let isOwn = own.contains { $0 == path || Self.isSameFile($0, path) }
         // PgBouncer stops at ten levels, too.
+        if isOwn { included.formUnion(own.filter { $0 == path || Self.isSameFile($0, path) }) }
         guard !isOwn, depth < 10 else { return }
         stamps[path] = .some(FileStamp(path))
         do throws(PgBouncerError) {
@@ -63,7 +75,9 @@ struct OperatorFile {
 
     private mutating func takeUser(_ line: String) {
         guard let (name, rest) = UserName.read(line[...]) else { return }
-        users[name] = .some(rest.allSatisfy(\.isWhitespace) ? UserSettings.none : UserSettings(rest))
+        let settings = rest.allSatisfy(\.isWhitespace) ? UserSettings.none : UserSettings(rest)
+        users[name] = .some(settings)
+        userSettings.formUnion(UserSettings.words(String(rest)).map(\.key))
     }
 
     private mutating func takeSetting(_ key: String, _ value: String) {
@@ -74,6 +88,7 @@ struct OperatorFile {
         } else if section == "pgbouncer" {
             switch key {
             case "admin_users", "stats_users", "auth_user": privileged.formUnion(Self.names(value))
+            case "server_lifetime": lifetime = value.filter { !$0.isWhitespace }
             case "max_user_connections":
                 standard = Int(value.filter { !$0.isWhitespace }).flatMap { $0 > 0 ? $0 : nil }
             default: break

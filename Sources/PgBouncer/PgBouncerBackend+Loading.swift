@@ -7,7 +7,7 @@ extension PgBouncerBackend {
         stamp = FileStamp(options.limitsFile)
         do throws(PgBouncerError) { written = try PlainFile.read(options.limitsFile) } catch { written = nil }
         let reading = IncludeFile.parse(written ?? [])
-        file = reading.file
+        (file, isBlank, mustLoad) = (reading.file, reading.isBlank, !reading.damage.isEmpty)
         lastGood = reading.damage.isEmpty ? written ?? [] : file.released().render()
         if reading.damage.isEmpty, file.isFresh(now) {
             applied = (file.generation, Timestamp(nanoseconds: file.expires &* 1_000_000_000))
@@ -18,6 +18,7 @@ extension PgBouncerBackend {
             do throws(PgBouncerError) { try PlainFile.replace(globals, with: []) } catch {
                 drainProblem = error.description
             }
+            owesLifetime = Set(instances.indices)
         }
     }
 
@@ -32,12 +33,17 @@ extension PgBouncerBackend {
         guard current != stamp || current == nil else { return }
         stamp = current
         guard let bytes = try? PlainFile.read(options.limitsFile), bytes == written, current != nil else {
-            mustLoad = true
-            let reading = IncludeFile.parse((try? PlainFile.read(options.limitsFile)) ?? [])
-            if reading.damage.isEmpty, reading.file.isFresh(now), reading.file.generation > applied.generation {
-                applied = (reading.file.generation, Timestamp(nanoseconds: reading.file.expires &* 1_000_000_000))
-            }
+            let bytes = (try? PlainFile.read(options.limitsFile)) ?? []
+            let reading = IncludeFile.parse(bytes)
             serial = max(serial, Self.number(reading.file.acknowledgement))
+            if reading.damage.isEmpty, reading.file.isFresh(now), reading.file.generation > applied.generation {
+                // Limits of whoever decides now; ours are older, and carrying them out would undo those.
+                applied = (reading.file.generation, Timestamp(nanoseconds: reading.file.expires &* 1_000_000_000))
+                (file, isBlank, mustLoad) = (reading.file, reading.isBlank, false)
+                (written, lastGood) = (bytes, bytes)
+                return
+            }
+            mustLoad = true
             // Lines that are not ours may have been loaded: they are taken back.
             for (user, entry) in reading.file.entries where file.entries[user] == nil {
                 file.entries[user] = IncludeFile.Entry(limit: nil, release: entry.release)
@@ -55,15 +61,40 @@ extension PgBouncerBackend {
             return load(entries, now)
         }
         if renews { renew(now) }
-        let behind = instances.filter { $0.isUp && $0.acknowledgement != file.acknowledgement }
+        let behind = instances.filter { $0.isUp && $0.acknowledgement != expected }
         // The failure is over once all have the file, not before: a load that keeps failing is tried ever more rarely.
-        if behind.isEmpty { (failure, retry) = (nil, (0, 0)) }
+        if behind.isEmpty { (failure, delay, retry) = (nil, nil, (0, 0)) }
+        // A file that was emptied does not say whom the PgBouncer still limits; one that we write does.
+        if isBlank, !behind.isEmpty { return load(plan.entries.merging(strays()) { first, _ in first }, now) }
         for instance in behind { catchUp(instance) }
+    }
+
+    /// Releases of users whom a PgBouncer limits otherwise than the operator's configuration does.
+    private func strays() -> [String: IncludeFile.Entry] {
+        var entries: [String: IncludeFile.Entry] = [:]
+        for instance in instances where instance.version?.tellsLimits ?? false {
+            for (name, user) in instance.users {
+                guard let told = user.limit, told > 0, let baseline = baseline(of: name),
+                    told != baseline.limit ?? standard ?? 0,
+                    UserName.refusal(name, version: instance.version) == nil
+                else { continue }
+                entries[name] = IncludeFile.Entry(limit: nil, release: baseline.release)
+            }
+        }
+        return entries
     }
 
     /// Writes new entries and has all instances load them; what was there before comes back when one does not.
     func load(_ entries: [String: IncludeFile.Entry], _ now: Timestamp) {
         guard !instances.contains(where: { $0.version?.refusal != nil }) else { return }
+        // Nothing is written that could not be loaded at once.
+        do throws(LoadFailure) { for instance in instances { try instance.awaitQuiet() } } catch {
+            // One that was lost just now is planned for next time.
+            if case .busy(let reason) = error { delay = reason }
+            return
+        }
+        // Another process may have written meanwhile: that is looked at first.
+        guard FileStamp(options.limitsFile) == stamp else { return }
         let second = max(0, now.nanoseconds / 1_000_000_000)
         // Also other than what a forgotten life of ours gave.
         serial = max(serial &+ 1, UInt64(clamping: second))
@@ -72,10 +103,15 @@ extension PgBouncerBackend {
         next.expires = applied.expires.nanoseconds / 1_000_000_000
         next.acknowledgement = "gen_\(next.generation)_\(serial)"
         do throws(PgBouncerError) { try put(next.render()) } catch { return fail(error.description) }
-        var reasons: [String] = []
+        var (reasons, waiting): ([String], String?) = ([], nil)
         for instance in instances {
             let wasUp = instance.isUp
             do throws(LoadFailure) { try instance.load(next.acknowledgement) } catch {
+                if case .busy(let reason) = error {
+                    // It has the file, and reads it in a moment.
+                    waiting = reason
+                    continue
+                }
                 // One that was away before may be so now; one that was lost just now may have died of what it read.
                 if wasUp { reasons.append(error.reason) }
             }
@@ -84,9 +120,9 @@ extension PgBouncerBackend {
             restore()
             return fail("PgBouncer did not load the limits: " + reasons.joined(separator: "; "))
         }
-        if instances.contains(where: \.isUp) { loads &+= 1 }
-        (file, lastGood, mustLoad, changeProblem) = (next, written ?? [], false, nil)
-        (failure, retry, renewed) = (nil, (0, 0), System.monotonic())
+        if instances.contains(where: { $0.isUp && $0.acknowledgement == next.acknowledgement }) { loads &+= 1 }
+        (file, isBlank, lastGood, mustLoad, changeProblem) = (next, false, written ?? [], false, nil)
+        (failure, delay, retry, renewed) = (nil, waiting, (0, 0), System.monotonic())
         prunable.formIntersection(entries.keys)
         for instance in instances { instance.sample(atMostEvery: 0) }
     }
@@ -120,6 +156,7 @@ extension PgBouncerBackend {
         let second = now.nanoseconds / 1_000_000_000
         let expires = applied.expires.nanoseconds / 1_000_000_000
         guard !file.limited.isEmpty, expires != file.expires || applied.generation != file.generation else { return }
+        guard FileStamp(options.limitsFile) == stamp else { return }
         let isDue = System.monotonic() - renewed >= 10 || (file.expires - second) * 2 < expires - second
         guard isDue || expires < file.expires else { return }
         var next = file
@@ -131,12 +168,16 @@ extension PgBouncerBackend {
     }
 
     /// Has an instance load the file that came back after others had done so.
-    private func catchUp(_ instance: Instance) {
+    func catchUp(_ instance: Instance) {
         guard System.monotonic() >= retry.at else { return }
         do throws(LoadFailure) {
             try instance.load(file.acknowledgement)
             instance.sample(atMostEvery: 0)
-            (failure, retry) = (nil, (0, 0))
-        } catch { fail("PgBouncer did not load the limits: \(error.reason)") }
+            loads &+= 1
+            (failure, delay, retry) = (nil, nil, (0, 0))
+        } catch {
+            if case .busy(let reason) = error { return delay = reason }
+            fail("PgBouncer did not load the limits: \(error.reason)")
+        }
     }
 }

@@ -24,7 +24,7 @@ extension PgBouncerBackend {
     /// Names that may be written: never one that was only observed.
     var known: Set<String> {
         var known = instances.reduce(into: Set<String>()) { $0.formUnion($1.users.keys) }
-        known.formUnion((operatorFile?.users ?? [:]).keys)
+        for file in operatorFiles.values { known.formUnion(file.users.keys) }
         for instance in instances where instance.version?.breaksQueriedUsers ?? false {
             known.formIntersection(instance.users.keys)
         }
@@ -35,8 +35,10 @@ extension PgBouncerBackend {
     private var untouchable: [String: String] {
         var users: [String: String] = [:]
         for user in options.protected { users[user] = "protected by our configuration" }
-        for user in operatorFile?.forced ?? [] { users[user] = "stands for all clients of a database" }
-        for user in operatorFile?.privileged ?? [] { users[user] = "one of PgBouncer's admin, stats or auth users" }
+        for file in operatorFiles.values {
+            for user in file.forced { users[user] = "stands for all clients of a database" }
+            for user in file.privileged { users[user] = "one of PgBouncer's admin, stats or auth users" }
+        }
         for instance in instances {
             for user in instance.forced { users[user] = "stands for all clients of a database" }
             for key in ["admin_users", "stats_users", "auth_user"] {
@@ -86,6 +88,21 @@ extension PgBouncerBackend {
                 verdict = .wait("PgBouncer does not answer")
             } else if let refusal {
                 verdict = .skip(refusal)
+            } else if let guardAbsence {
+                if !isUnguarded, let entry = file.entries[user], let limit = entry.limit?.limit {
+                    // Not lower than it is, either.
+                    plan.entries[user] = entry
+                    verdict = .write(limit)
+                } else {
+                    verdict = .skip(guardAbsence)
+                }
+            } else if let operatorProblem {
+                if let entry = file.entries[user], entry.limit != nil {
+                    plan.entries[user] = entry
+                    verdict = .wait(operatorProblem)
+                } else {
+                    verdict = .skip(operatorProblem)
+                }
             } else if let reason = untouchable[user] {
                 verdict = .skip(reason)
             } else if let reason = UserName.refusal(user, version: version) {
@@ -109,7 +126,10 @@ extension PgBouncerBackend {
                     verdict = .write(settings.limit ?? 1)
                 }
             } else {
-                verdict = .skip("the line for this user in PgBouncer's configuration holds what cannot be repeated")
+                verdict = .skip(
+                    "the line for this user in PgBouncer's configuration holds what cannot be repeated, or its processes have "
+                        + "different ones"
+                )
             }
             plan.verdicts.append((limit, verdict))
         }
@@ -123,26 +143,24 @@ extension PgBouncerBackend {
     }
 
     /// The limit of those without a line.
-    private var standard: Int? {
+    var standard: Int? {
         let limits =
-            instances.compactMap { Int($0.config["max_user_connections"] ?? "") } + [operatorFile?.standard ?? 0]
+            instances.compactMap { Int($0.config["max_user_connections"] ?? "") }
+            + operatorFiles.values.compactMap(\.standard)
         return limits.filter { $0 > 0 }.min()
     }
 
     /// What the user has without us; `nil` where we could not put it back.
-    private func baseline(of user: String) -> UserSettings? {
-        if let operatorFile, operatorFile.problem == nil {
-            guard let line = operatorFile.users[user] else { return UserSettings.none }
-            return line
+    ///
+    /// Only the operator's configuration tells all of it: PgBouncer itself does not name every setting of a user.
+    func baseline(of user: String) -> UserSettings? {
+        guard operatorProblem == nil else { return nil }
+        var found: UserSettings?
+        for file in operatorFiles.values {
+            guard let line = file.users[user] ?? UserSettings.none else { return nil }
+            guard found == nil || found == line else { return nil }
+            found = line
         }
-        // Without the operator's file: as it was before us, or as PgBouncer tells it.
-        if let entry = file.entries[user] { return entry.release }
-        var text = "max_user_connections=0"
-        for instance in instances {
-            guard let told = instance.users[user] else { continue }
-            if !told.poolMode.isEmpty { text += " pool_mode=\(told.poolMode)" }
-            if let limit = told.limit, limit > 0, limit != standard { text += " max_user_connections=\(limit)" }
-        }
-        return UserSettings(text)
+        return found
     }
 }

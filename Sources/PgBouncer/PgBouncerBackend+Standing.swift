@@ -45,7 +45,7 @@ extension PgBouncerBackend {
                     connections: file.entries[user]?.limit?.limit,
                     state: state,
                     observed: connections(of: user),
-                    reason: "to be released; \(failure ?? "not loaded yet")"
+                    reason: "to be released; \(failure ?? delay ?? "not loaded yet")"
                 )
             )
         }
@@ -65,9 +65,21 @@ extension PgBouncerBackend {
     }
 
     /// Whether those that answer, one at least, have the file that is there.
-    private var isLoaded: Bool {
+    var isLoaded: Bool {
         let up = instances.filter(\.isUp)
-        return !up.isEmpty && up.allSatisfy { $0.acknowledgement == file.acknowledgement }
+        return !up.isEmpty && up.allSatisfy { $0.acknowledgement == expected }
+    }
+
+    /// What clients of a limited user are about to meet, where they wait for long.
+    private func queue(of user: String) -> String {
+        for instance in instances {
+            let wait = instance.users[user]?.longestWait ?? 0
+            guard let timeout = Double(instance.config["query_wait_timeout"] ?? ""), timeout > 0,
+                Double(wait) >= timeout / 2
+            else { continue }
+            return "a client has waited \(wait) s for a connection; at \(Int(timeout)) s (query_wait_timeout) it gets an error"
+        }
+        return ""
     }
 
     /// The user's connections to servers over all instances; `nil` where one does not tell.
@@ -86,9 +98,9 @@ extension PgBouncerBackend {
         planned: IncludeFile.Entry?
     ) -> (state: EnforcementState, reason: String) {
         if let failure, file.entries[user] != planned { return (.failed, failure) }
-        guard file.entries[user] == planned else { return (.pending, "") }
+        guard file.entries[user] == planned else { return (.pending, delay ?? "") }
         guard isLoaded else {
-            return failure.map { (.failed, $0) } ?? (.pending, "PgBouncer has not read the file yet")
+            return failure.map { (.failed, $0) } ?? (.pending, delay ?? "PgBouncer has not read the file yet")
         }
         let away = instances.filter { !$0.isUp }.count
         if away > 0 { return (.pending, "\(away) of \(instances.count) PgBouncers do not answer") }
@@ -97,7 +109,7 @@ extension PgBouncerBackend {
             return (.failed, "PgBouncer has a limit of \(told): a line of [users] after our file overrides it")
         }
         guard instances.allSatisfy({ $0.users[user]?.connections != nil }) else { return (.loaded, "") }
-        guard hasSurplus(user) else { return (.enforced, "") }
+        guard hasSurplus(user) else { return (.enforced, queue(of: user)) }
         if isBySession(user) {
             return (.partial, "session pooling: a connection is free only when its client leaves")
         }

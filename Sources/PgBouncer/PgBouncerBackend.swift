@@ -4,13 +4,16 @@ public import Quotas
 
 /// Limits users by PgBouncer's `max_user_connections`, through a file that its configuration includes.
 ///
-/// For one thread. The file is loaded only when its content changed: before 1.24 a RELOAD closes all connections that go
-/// to servers by TLS. New limits hold for new connections; a short `server_lifetime` lets go of the old ones.
+/// For one thread. The file is loaded only when PgBouncer has another one, and at a moment at which it opens no connection
+/// to a server: before 1.24 a RELOAD closes all connections that go to servers by TLS, and logins that are under way. New
+/// limits hold for new connections; a short `server_lifetime` lets go of the old ones, where the load did not.
 public final class PgBouncerBackend: EnforcementBackend {
     let options: PgBouncerOptions
     let instances: [Instance]
     /// What PgBouncer has, or is to have once it is back.
     var file = IncludeFile()
+    /// Whether the file holds nothing at all: PgBouncer then acknowledges none.
+    var isBlank = true
     /// What is in the file, and what to put back when a load fails.
     var written: [UInt8]?
     var lastGood: [UInt8] = []
@@ -19,19 +22,34 @@ public final class PgBouncerBackend: EnforcementBackend {
     var applied = (generation: UInt64(0), expires: Timestamp.epoch)
     /// The number in the acknowledgement of the last load.
     var serial: UInt64 = 0
-    /// Whether the file has to be loaded though it says the same.
-    var mustLoad = true
+    /// Whether the file has to be written and loaded though it says the same.
+    var mustLoad = false
     var failure: String?
+    /// Why a load waits; nothing is wrong.
+    var delay: String?
     var retry = (at: 0.0, pause: 0.0)
     var renewed = -1.0e9
     /// Lifted, and not yet reported.
     var lifted: Set<String> = []
     /// Released users whose lines have no purpose any more, as all processes are newer than the release.
     var prunable: Set<String> = []
-    var operatorFile: OperatorFile?
+    /// The operator's configuration by path, and why it is not known.
+    var operatorFiles: [String: OperatorFile] = [:]
+    var operatorProblem: String? = "PgBouncer did not say yet which configuration it has"
+    /// Why nobody would lift limits, and since when nobody would.
+    var guardAbsence: String?
+    private var unguardedSince: Double?
+    private let started = System.monotonic()
     var drain: Drain?
-    var nextDrain = -1.0e9
+    /// When a drain for the same limits may begin again, and when any may.
+    var nextDrain = -1.0e9, earliestDrain = -1.0e9
+    /// When the last drains began.
+    var recentDrains: [Double] = []
+    /// The limits of those for whom was drained last.
+    var drained: [String: Int] = [:]
     var vain: [String: Vain] = [:]
+    /// Whether the file of globals holds a short `server_lifetime`, and instances that have to be told that it does not.
+    var holdsLifetime = false, owesLifetime: Set<Int> = []
     var drainProblem: String?
     var changeProblem: String?
     var loads: UInt64 = 0, failures: UInt64 = 0, drains: UInt64 = 0
@@ -47,6 +65,9 @@ public final class PgBouncerBackend: EnforcementBackend {
         }
     }
 
+    /// The acknowledgement that a PgBouncer gives that has the file as it is.
+    var expected: String? { isBlank ? nil : file.acknowledgement }
+
     deinit {
         // A drain must not outlive us: it would go on replacing connections.
         if drain != nil { endDrain() }
@@ -58,32 +79,35 @@ public final class PgBouncerBackend: EnforcementBackend {
     /// What an operator should know, though nothing fails.
     public var notices: [String] {
         var notices: [String] = []
+        let settings = operatorFiles.values.reduce(into: Set<String>()) { $0.formUnion($1.userSettings) }
         for instance in instances {
-            let mode = instance.config["server_tls_sslmode"] ?? "disable"
-            if let version = instance.version, version.reloadRecyclesTLS, mode != "disable" {
-                notices.append(
-                    "PgBouncer \(version) closes all connections to TLS servers at each change of a limit: upgrade it to "
-                        + "1.24 or later, or set server_tls_sslmode = disable"
-                )
+            guard let version = instance.version else { continue }
+            for trap in PgBouncerTrap.all(version, config: instance.config, users: settings) where !trap.isFatal {
+                let text = "\(trap.text): \(trap.remedy)"
+                if !notices.contains(text) { notices.append(text) }
             }
         }
-        if let problem = operatorFile?.problem { notices.append("the operator's configuration: \(problem)") }
         return notices
     }
+
+    /// Users whom the file limits, sorted by bytes.
+    public var limitedUsers: [String] { file.limited }
 
     /// Those in SHOW USERS and in the operator's `[users]`.
     public func knownUsers() -> Set<String> {
         for instance in instances { instance.sample(atMostEvery: 5) }
-        readOperatorFile()
+        readOperatorFiles()
         return known
     }
 
     /// Takes a step, which takes some milliseconds, with a load up to a second per instance.
     public func apply(_ wanted: WantedLimits, now: Timestamp) -> EnforcementOutcome {
+        look(now, atMostEvery: drain == nil ? 0.9 : 0.2)
+        // Another process may have written newer limits meanwhile.
         let isOld = wanted.generation < applied.generation && now < applied.expires
         let isOver = wanted.expires <= now
         if !isOld, !isOver { applied = (wanted.generation, wanted.expires) }
-        look(now, atMostEvery: drain == nil ? 0.9 : 0.2)
+        watchGuard()
         let plan = isOld ? keep() : plan(isOver ? [] : wanted.limits)
         // Released users who were reported once need no more word.
         let before = Set(file.limited)
@@ -91,7 +115,7 @@ public final class PgBouncerBackend: EnforcementBackend {
         lifted.formUnion(before.subtracting(file.limited))
         lifted.subtract(file.limited)
         driveDrain()
-        var outcome = EnforcementOutcome(users: standing(plan), problem: problem)
+        var outcome = EnforcementOutcome(users: standing(plan), problem: problem(isWanted: !wanted.limits.isEmpty))
         if isOld {
             let text =
                 "wants number \(wanted.generation) came after number \(applied.generation) and are not carried out"
@@ -103,36 +127,102 @@ public final class PgBouncerBackend: EnforcementBackend {
 
     /// See ``EnforcementBackend/releaseAll(now:)``.
     public func releaseAll(now: Timestamp) -> String? {
-        look(now, atMostEvery: 0)
-        if drain != nil { endDrain() }
-        retry = (0, 0)
         applied.expires = .epoch
-        if !file.limited.isEmpty || mustLoad || failure != nil { load(releases(), now) }
+        // A moment without logins at servers may take a while to come; nobody waits for ever.
+        let deadline = System.monotonic() + Self.releasePatience
+        repeat {
+            look(now, atMostEvery: 0)
+            if drain != nil { endDrain() }
+            retry = (0, 0)
+            if !file.limited.isEmpty || mustLoad || failure != nil {
+                load(releases(), now)
+            } else {
+                for instance in instances where instance.isUp && instance.acknowledgement != expected { catchUp(instance) }
+            }
+        } while (delay != nil || !owesLifetime.isEmpty) && System.monotonic() < deadline
         lifted = []
-        return problem
+        if let loadProblem { return loadProblem }
+        if let delay { return delay }
+        return isLoaded ? nil : "PgBouncer did not say that it has read the file of limits"
+    }
+
+    private static let releasePatience = 8.0
+
+    /// What keeps PgBouncer from having the file as it is.
+    private var loadProblem: String? {
+        let problems = instances.compactMap { instance in
+            instance.isUp ? instance.version?.refusal : "PgBouncer does not answer: \(instance.console.absence ?? "")"
+        }
+        let all = problems + [failure, drainProblem, changeProblem].compactMap(\.self)
+        return all.isEmpty ? nil : all.joined(separator: "; ")
     }
 
     /// What is wrong with the whole.
-    private var problem: String? {
-        var problems = instances.compactMap { instance in
-            instance.isUp ? instance.version?.refusal : "PgBouncer does not answer: \(instance.console.absence ?? "")"
-        }
-        problems += [failure, drainProblem, changeProblem].compactMap(\.self)
+    private func problem(isWanted: Bool) -> String? {
+        var problems = [loadProblem].compactMap(\.self)
+        // A guard that is started together with us needs a moment.
+        if let guardAbsence, isWanted || System.monotonic() - started > 15 { problems.append(guardAbsence) }
+        if let operatorProblem, instances.contains(where: \.isUp) { problems.append(operatorProblem) }
         return problems.isEmpty ? nil : problems.joined(separator: "; ")
     }
 
     /// Asks the instances and looks at the files, at little cost.
     private func look(_ now: Timestamp, atMostEvery seconds: Double) {
         for instance in instances { instance.sample(atMostEvery: seconds) }
-        readOperatorFile()
+        readOperatorFiles()
         noticeChange(now)
-        for instance in instances where drain == nil { restoreLifetime(instance) }
-        let areNew = instances.allSatisfy { $0.isUp && $0.mayBeNew && $0.acknowledgement == file.acknowledgement }
+        if drain == nil { settleLifetimes() }
+        let areNew = instances.allSatisfy { $0.isUp && $0.mayBeNew && $0.acknowledgement == expected }
         if areNew { prunable = Set(file.entries.filter { $0.value.limit == nil }.keys) }
     }
 
-    private func readOperatorFile() {
-        guard let path = options.operatorFile, operatorFile?.isStale ?? true else { return }
-        operatorFile = OperatorFile(path: path, own: [options.limitsFile, options.globalsFile].compactMap(\.self))
+    /// Asks whether somebody would lift limits if we died.
+    private func watchGuard() {
+        guardAbsence = options.guardAbsence?()
+        if guardAbsence == nil {
+            unguardedSince = nil
+        } else if unguardedSince == nil {
+            unguardedSince = System.monotonic()
+        }
+    }
+
+    /// Whether limits that are set must not stay: nobody would lift them if we died, and nobody has for long.
+    var isUnguarded: Bool {
+        unguardedSince.map { System.monotonic() - $0 >= options.guardPatience } ?? false
+    }
+
+    /// Reads the operator's configuration where it changed: the file that was named, or those that the PgBouncers name.
+    private func readOperatorFiles() {
+        var paths: Set<String> = []
+        var problem: String?
+        if let named = options.operatorFile {
+            paths = [named]
+        } else {
+            for instance in instances where instance.isUp {
+                guard let path = instance.configurationFile, path.hasPrefix("/") else {
+                    problem = "which pgbouncer.ini is in use cannot be told: name it (--pgbouncer-ini)"
+                    continue
+                }
+                paths.insert(path)
+            }
+            if paths.isEmpty, problem == nil { problem = operatorFiles.isEmpty ? operatorProblem : nil }
+            // While none answers, what was read stays.
+            if paths.isEmpty { paths = Set(operatorFiles.keys) }
+        }
+        let own = [options.limitsFile, options.globalsFile].compactMap(\.self)
+        operatorFiles = operatorFiles.filter { paths.contains($0.key) }
+        for path in paths.sorted() {
+            if operatorFiles[path]?.isStale ?? true {
+                let directory = instances.lazy.compactMap { $0.pidFile?.directory }.first
+                operatorFiles[path] = OperatorFile(path: path, own: own, directory: directory)
+            }
+            guard let file = operatorFiles[path] else { continue }
+            if let reason = file.problem {
+                problem = problem ?? "users' own settings in \(path) are not known, so nobody is limited: \(reason)"
+            } else if options.operatorFile == nil, !file.includesOwn(options.limitsFile) {
+                problem = problem ?? "\(path) does not include \(options.limitsFile): is it PgBouncer's? Name it (--pgbouncer-ini)"
+            }
+        }
+        operatorProblem = problem
     }
 }

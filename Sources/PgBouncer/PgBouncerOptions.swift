@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where PgBouncer is, and how its users may be limited.
-public struct PgBouncerOptions: Sendable {
+public struct PgBouncerOptions {
     /// One PgBouncer process.
     ///
     /// Those that share a port by `so_reuseport` each need a `unix_socket_dir` of their own.
@@ -29,8 +29,15 @@ public struct PgBouncerOptions: Sendable {
     public var limitsFile: String
     /// A file that `%include` names in the last line of `[pgbouncer]`; without it draining needs an admin's rights.
     public var globalsFile: String?
-    /// The operator's configuration, to keep what it says about users.
+    /// The operator's configuration, to keep what it says about users; `nil`: the one that each PgBouncer names, which must
+    /// be readable here. Without it nothing is written.
     public var operatorFile: String?
+    /// Tells why nobody would lift limits if this process died; `nil` from it: somebody would.
+    ///
+    /// While it tells a reason no limit is set, and after ``guardPatience`` those that are set are lifted.
+    public var guardAbsence: (() -> String?)?
+    /// How long limits stay while no guard is there, in seconds: it may be restarted.
+    public var guardPatience = 60.0
     /// The smallest limit that is ever written, for one instance; at least 1.
     public var floor = 1
     /// How old connections are let go.

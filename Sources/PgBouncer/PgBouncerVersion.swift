@@ -32,12 +32,22 @@ public struct PgBouncerVersion: Comparable, Hashable, Sendable, CustomStringConv
     public var tellsLimits: Bool { self >= Self(1, 23, 0) }
     /// Whether a line for a user of `auth_query` shuts that user out or ends the process.
     public var breaksQueriedUsers: Bool { self < Self(1, 23, 0) }
-    /// Whether RELOAD closes every connection to servers that are reached by TLS (pgbouncer issue 1157).
+    /// Whether RELOAD closes every connection to servers where `server_tls_sslmode` is not `disable`, also where the server
+    /// then refuses TLS (pgbouncer issue 1157).
     public var reloadRecyclesTLS: Bool { self < Self(1, 24, 0) }
+    /// Whether the process may end when RELOAD meets a TLS handshake with a server.
+    public var reloadBreaksHandshakes: Bool { (Self(1, 25, 0)...Self(1, 25, 2)).contains(self) }
+    /// Whether one user's `client_idle_timeout` closes clients of others.
+    public var mixesIdleTimeouts: Bool { self == Self(1, 25, 2) }
+    /// Whether `max_user_client_connections` counts wrongly (pgbouncer issue 1238).
+    public var miscountsClients: Bool { self == Self(1, 24, 0) }
+    /// Whether a user of `stats_users` may also KILL_CLIENT (CVE-2026-6667).
+    public var letsStatsUsersKill: Bool { (Self(1, 24, 0)...Self(1, 25, 1)).contains(self) }
 
     /// Why nothing may be loaded by this version; `nil`: it may.
     public var refusal: String? {
         guard self == Self(1, 23, 0) else { return nil }
-        return "PgBouncer 1.23.0 may crash on RELOAD (pgbouncer issue 1105): upgrade it; 1.25.2 is a good one"
+        return "PgBouncer 1.23.0 may crash on RELOAD (pgbouncer issue 1105; one tag of 1.23.1 calls itself so, too): "
+            + "upgrade it to 1.24 or later"
     }
 }

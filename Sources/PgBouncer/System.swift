@@ -32,10 +32,29 @@ struct PidFile {
     let path: String
 
     /// Sends SIGHUP, which is RELOAD; false: no such process is there, so there is nothing to tell.
-    ///
-    /// The name of the process is looked at first: SIGHUP ends most others, and a pid file may be an old one.
     func reload() throws(PgBouncerError) -> Bool {
-        guard let bytes = try PlainFile.read(path) else { return false }
+        guard let pid = try process() else { return false }
+        guard kill(pid, SIGHUP) == 0 else {
+            if errno == ESRCH { return false }
+            throw .cannotSignal(path: path, reason: System.message(errno))
+        }
+        return true
+    }
+
+    /// The working directory of the process; `nil`: it cannot be told.
+    var directory: String? {
+        guard let pid = try? process() else { return nil }
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe readlink("/proc/\(pid)/cwd", &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The process, if it is a PgBouncer that we may signal; `nil`: there is none.
+    ///
+    /// Its name is looked at: SIGHUP ends most others, and a pid file may be an old one.
+    func process() throws(PgBouncerError) -> pid_t? {
+        guard let bytes = try PlainFile.read(path) else { return nil }
         let text = String(decoding: bytes.prefix(20).prefix { $0 >= 0x30 && $0 <= 0x39 }, as: UTF8.self)
         guard let pid = pid_t(text), pid > 1 else {
             throw .cannotSignal(path: path, reason: "it holds no process number")
@@ -44,13 +63,13 @@ struct PidFile {
             guard kill(pid, 0) < 0, errno == ESRCH else {
                 throw .cannotSignal(path: path, reason: "/proc/\(pid)/comm cannot be read")
             }
-            return false
+            return nil
         }
-        guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") else { return false }
-        guard kill(pid, SIGHUP) == 0 else {
-            if errno == ESRCH { return false }
+        guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") else { return nil }
+        guard kill(pid, 0) == 0 else {
+            if errno == ESRCH { return nil }
             throw .cannotSignal(path: path, reason: System.message(errno))
         }
-        return true
+        return pid
     }
 }

@@ -243,6 +243,30 @@ public final class RedisLedgerStore: LedgerStore {
         _ = try ask([RedisCommand("EVAL", script, "1", prefix + "lease:{\(name)}", holder, key: 3)])
     }
 
+    /// Publishes limits unless newer ones stand, by a script: comparing and storing must not come apart.
+    public func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool {
+        let command = RedisCommand(
+            "EVAL",
+            Self.publishScript,
+            "1",
+            prefix + "text:" + PublishedLimits.name,
+            String(limits.generation),
+            limits.text,
+            String(max(1, seconds)),
+            key: 3
+        )
+        return try ask([command]).first?.number == 1
+    }
+
+    /// Generations have 64 bits, and Lua's numbers 53: they are compared as decimal texts without leading zeros.
+    private static let publishScript = """
+        local standing = redis.call('GET', KEYS[1])
+        local newest = standing and string.match(standing, '^pgweir%-limits 1 (%d+) ')
+        if newest and (#newest > #ARGV[1] or (#newest == #ARGV[1] and newest > ARGV[1])) then return 0 end
+        redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+        return 1
+        """
+
     /// Keeps a text for a time.
     public func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
         let key = prefix + "text:" + name

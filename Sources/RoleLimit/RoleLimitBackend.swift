@@ -4,7 +4,7 @@ import PostgresClient
 public import Quotas
 
 /// Where roles are limited, and how.
-public struct RoleLimitOptions: Sendable {
+public struct RoleLimitOptions {
     /// The server: a connection string of libpq.
     ///
     /// Its role needs CREATEROLE (and ADMIN OPTION on the roles since
@@ -16,6 +16,12 @@ public struct RoleLimitOptions: Sendable {
     public var trims = false
     /// Roles that are never limited.
     public var protected: Set<String> = []
+    /// Tells why nobody would lift limits if this process died; `nil` from it: somebody would.
+    ///
+    /// While it tells a reason no limit is set, and after ``guardPatience`` those that are set are lifted.
+    public var guardAbsence: (() -> String?)?
+    /// How long limits stay while no guard is there, in seconds: it may be restarted.
+    public var guardPatience: Int64 = 60
 
     /// Options with the usual values.
     public init(server: String, stateFile: String) { (self.server, self.stateFile) = (server, stateFile) }
@@ -40,6 +46,9 @@ public final class RoleLimitBackend: EnforcementBackend {
     private let damage: String?
     private var counters = (loads: UInt64(0), failures: UInt64(0), drains: UInt64(0))
     private var stateProblem: String?
+    /// Why nobody would lift limits, and since when nobody would.
+    private var guardAbsence: String?
+    private var unguardedSince: Int64?
 
     private struct Role {
         var limit: Int
@@ -57,6 +66,7 @@ public final class RoleLimitBackend: EnforcementBackend {
         do throws(RoleStateError) {
             state = try RoleState.read(options.stateFile)
             damage = nil
+            applied = (state.generation, Timestamp(nanoseconds: state.expires &* 1_000_000_000))
         } catch {
             state = RoleState()
             damage = error.description
@@ -85,9 +95,10 @@ public final class RoleLimitBackend: EnforcementBackend {
             )
         }
         if !isOver { applied = (wanted.generation, wanted.expires) }
+        watchGuard(second)
         do throws(PostgresError) {
             try readRoles(second)
-            return try bring(isOver ? [] : wanted.limits, wanted, second)
+            return try bring(isOver || isUnguarded(second) ? [] : wanted.limits, wanted, second)
         } catch {
             connection = nil
             counters.failures &+= 1
@@ -118,6 +129,17 @@ public final class RoleLimitBackend: EnforcementBackend {
         return releaseAll(now: now)
     }
 
+    /// Asks whether somebody would lift limits if we died.
+    private func watchGuard(_ second: Int64) {
+        guardAbsence = options.guardAbsence?()
+        unguardedSince = guardAbsence == nil ? nil : unguardedSince ?? second
+    }
+
+    /// Whether limits that are set must not stay: nobody would lift them if we died, and nobody has for long.
+    private func isUnguarded(_ second: Int64) -> Bool {
+        unguardedSince.map { second - $0 >= options.guardPatience || second < $0 } ?? false
+    }
+
     private func bring(
         _ limits: [UserLimit],
         _ wanted: WantedLimits,
@@ -132,12 +154,20 @@ public final class RoleLimitBackend: EnforcementBackend {
             )
         }
         let before = state
-        state.expires = wanted.expires.nanoseconds / 1_000_000_000
+        (state.expires, state.generation) = (wanted.expires.nanoseconds / 1_000_000_000, applied.generation)
         var seen: Set<String> = []
         for limit in limits where seen.insert(limit.user).inserted { users.append(try bring(limit)) }
         let isDue = second - kept >= 10 || second < kept || (before.expires - second) * 2 < state.expires - second
         if !state.before.isEmpty, isDue || stateProblem != nil { keepState(second) }
-        var outcome = EnforcementOutcome(users: users, problem: stateProblem)
+        if let guardAbsence, !wanted.limits.isEmpty {
+            for limit in wanted.limits where seen.insert(limit.user).inserted {
+                users.append(UserEnforcement(user: limit.user, connections: nil, state: .skipped, reason: guardAbsence))
+            }
+        }
+        var outcome = EnforcementOutcome(
+            users: users,
+            problem: stateProblem ?? (wanted.limits.isEmpty ? nil : guardAbsence)
+        )
         (outcome.loads, outcome.failures, outcome.drains) = counters
         return outcome
     }
@@ -156,9 +186,13 @@ public final class RoleLimitBackend: EnforcementBackend {
         if let refusal = role.refusal {
             return UserEnforcement(user: limit.user, connections: nil, state: .skipped, reason: refusal)
         }
+        if let guardAbsence, state.before[limit.user] == nil {
+            return UserEnforcement(user: limit.user, connections: nil, state: .skipped, reason: guardAbsence)
+        }
         let before = state.before[limit.user] ?? role.limit
         let most = before >= 0 ? min(before, limit.connections) : limit.connections
-        if role.limit != most {
+        // While nobody would lift it, a limit is not made lower, either.
+        if role.limit != most, guardAbsence == nil || role.limit < most {
             if state.before[limit.user] == nil {
                 // Written before it is set: a crash in between leaves a role to be put back, not one that is lost.
                 state.before[limit.user] = before

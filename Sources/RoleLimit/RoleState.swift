@@ -12,6 +12,8 @@ struct RoleStateError: Error, CustomStringConvertible {
 struct RoleState: Equatable {
     /// When the limits end unless they are renewed, in seconds since the epoch.
     var expires: Int64 = 0
+    /// The number of the wants that were carried out last: older ones are refused after a restart, too.
+    var generation: UInt64 = 0
     /// CONNECTION LIMIT by role; -1: none.
     var before: [String: Int] = [:]
 
@@ -61,9 +63,14 @@ struct RoleState: Equatable {
         guard !text.isEmpty else { return }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         guard lines.count >= 3, let head = lines.first, head.hasPrefix(Self.header), lines.last == "",
-            lines[lines.count - 2] == "end", let expires = Int64(head.dropFirst(Self.header.count))
+            lines[lines.count - 2] == "end"
         else { return nil }
-        self.expires = expires
+        // Files of before 2026-12 have no generation.
+        let numbers = head.dropFirst(Self.header.count).split(separator: " ", omittingEmptySubsequences: false)
+        guard (1...2).contains(numbers.count), let expires = Int64(numbers[0]),
+            let generation = numbers.count == 2 ? UInt64(numbers[1]) : 0
+        else { return nil }
+        (self.expires, self.generation) = (expires, generation)
         for line in lines.dropFirst().dropLast(2) {
             let fields = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
             guard fields.count == 2, let limit = Int(fields[0]), limit >= -1, let name = Self.decode(fields[1]) else {
@@ -75,7 +82,7 @@ struct RoleState: Equatable {
 
     var text: String {
         let lines = before.sorted { $0.key < $1.key }.map { "\($0.value)\t\(Self.encode($0.key))" }
-        return ([Self.header + String(expires)] + lines + ["end", ""]).joined(separator: "\n")
+        return (["\(Self.header)\(expires) \(generation)"] + lines + ["end", ""]).joined(separator: "\n")
     }
 
     func write(_ path: String) throws(RoleStateError) {

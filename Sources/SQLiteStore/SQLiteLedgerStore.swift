@@ -201,6 +201,22 @@ public final class SQLiteLedgerStore: LedgerStore {
         try set(text, in: "", as: name, seconds: seconds)
     }
 
+    /// Publishes limits unless newer ones stand.
+    public func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool {
+        try perform { database in
+            let standing = try String.fetchOne(
+                database,
+                sql: "SELECT text FROM entry WHERE list = '' AND name = ? AND until > unixepoch()",
+                arguments: [PublishedLimits.name]
+            )
+            if let newest = standing.flatMap({ PublishedLimits.generation(of: $0) }), newest > limits.generation {
+                return false
+            }
+            try Self.set(limits.text, in: "", as: PublishedLimits.name, seconds: seconds, database)
+            return true
+        }
+    }
+
     /// The text, if its time is not over.
     public func get(_ name: String) throws(LedgerError) -> String? {
         try perform { database in
@@ -240,11 +256,21 @@ public final class SQLiteLedgerStore: LedgerStore {
                     arguments: [list, name]
                 )
             }
-            try database.execute(
-                sql: "INSERT OR REPLACE INTO entry (list, name, text, until) VALUES (?, ?, ?, unixepoch() + ?)",
-                arguments: [list, name, text, seconds]
-            )
+            try Self.set(text, in: list, as: name, seconds: seconds, database)
         }
+    }
+
+    private static func set(
+        _ text: String,
+        in list: String,
+        as name: String,
+        seconds: Int64,
+        _ database: Database
+    ) throws {
+        try database.execute(
+            sql: "INSERT OR REPLACE INTO entry (list, name, text, until) VALUES (?, ?, ?, unixepoch() + ?)",
+            arguments: [list, name, text, seconds]
+        )
     }
 
     private func perform<Value>(_ body: (Database) throws -> Value) throws(LedgerError) -> Value {

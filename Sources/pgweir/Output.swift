@@ -10,6 +10,7 @@ enum Sysexit {
     static let unavailable = ExitCode(69)
     static let systemError = ExitCode(71)
     static let ioError = ExitCode(74)
+    static let tryAgain = ExitCode(75)
     static let noPermission = ExitCode(77)
     static let configuration = ExitCode(78)
 }

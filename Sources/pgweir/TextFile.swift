@@ -66,9 +66,9 @@ enum TextFile {
     }
 
     /// Writes a file as a whole: readers see the old one or the new one.
-    static func replace(_ path: String, with bytes: [UInt8]) throws(SettingsError) {
+    static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o640) throws(SettingsError) {
         let draft = "\(path).\(getpid())"
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
         do throws(ExitCode) {
             defer { close(descriptor) }

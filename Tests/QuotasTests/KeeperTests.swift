@@ -135,6 +135,92 @@ struct KeeperTests {
         #expect((second.wanted?.generation ?? 0) > generation)
     }
 
+    @Test func `a node that was paused while another one decided overwrites nothing, and decides no more`() throws {
+        let world = World()
+        let first = Box(QuotaKeeper(world.store, node: "a", incarnation: "1", policy: policy(.enforce)))
+        let second = Box(QuotaKeeper(world.store, node: "b", incarnation: "1", policy: policy(.enforce)))
+        func stored() throws -> PublishedLimits? { try world.store.get("limits").flatMap { PublishedLimits(text: $0) } }
+        _ = first.turn(at: world.at)
+        spend(200, first, user(1), world)
+        _ = first.turn(at: world.at)
+        #expect(first.isLeader && limit(first, user(1)) == 1)
+        // The first one is paused for longer than it may decide; the second one lets the user go.
+        for _ in 0..<9 {
+            world.tick()
+            _ = second.turn(at: world.at)
+        }
+        let pause = Override(.exempt, until: world.seconds + 600, by: "x", reason: "y")
+        try second.keeper.override(user(1).user, pause)
+        world.tick()
+        _ = second.turn(at: world.at)
+        #expect(second.isLeader && limit(second, user(1)) == nil)
+        let decided = second.wanted
+        // The pause ended in the middle of a turn: it had just been told that it decides.
+        let late = PublishedLimits(
+            generation: (first.wanted?.generation ?? 0) + 1,
+            expires: world.seconds + 60,
+            entries: first.wanted?.entries ?? []
+        )
+        #expect(try !world.store.publish(late, seconds: 60))
+        spend(50, first, user(2), world)
+        #expect(first.turn(at: world.at).isEmpty, "it tells of no decision, either")
+        #expect(try stored() == decided)
+        world.tick()
+        _ = first.turn(at: world.at)
+        #expect(!first.isLeader && first.wanted == decided, "it carries out what the other one decided")
+    }
+
+    @Test func `limits of an earlier policy end within ten seconds where nobody says what the present one makes of them`() {
+        let world = World()
+        func keeper(_ incarnation: String, _ name: String) -> Box {
+            Box(
+                QuotaKeeper(
+                    world.store,
+                    node: "a",
+                    incarnation: incarnation,
+                    policy: policy(.enforce),
+                    policyName: name
+                )
+            )
+        }
+        func live(_ box: Box, _ seconds: Int64) {
+            for _ in 0..<seconds {
+                world.tick()
+                _ = box.turn(at: world.at)
+            }
+        }
+        let first = keeper("1", "old")
+        _ = first.turn(at: world.at)
+        for number in 1...3 { spend(200, first, user(UInt64(number)), world) }
+        live(first, 2)
+        #expect([1, 2, 3].map { limit(first, user($0)) } == [1, 1, 1])
+        // The process dies. The next one has the same policy: limits go on.
+        let same = keeper("2", "old")
+        live(same, 20)
+        #expect(same.isLeader && [1, 2, 3].map { limit(same, user($0)) } == [1, 1, 1])
+        // Another policy, by which the first is in a tier without limits, the second where he was; nobody knows the third.
+        let other = keeper("3", "new")
+        var seconds: Int64 = 0
+        while !other.isLeader, seconds < 10 {
+            live(other, 1)
+            seconds += 1
+        }
+        #expect(other.unconfirmed == Set([1, 2, 3].map { user($0).user }))
+        other.keeper.assign([ActiveUser(user(1).user, tier: "none"), user(2)])
+        live(other, 10 - seconds)
+        #expect([1, 2, 3].map { limit(other, user($0)) } == [nil, 1, nil])
+        #expect(other.unconfirmed.isEmpty)
+        // Seen again, the third is judged as everybody.
+        spend(1, other, user(3), world)
+        live(other, 1)
+        #expect(limit(other, user(3)) == 1)
+        // A policy that is changed while the process lives.
+        other.keeper.judge(by: policy(.enforce), named: "newest")
+        other.keeper.assign([user(2)])
+        live(other, 9)
+        #expect([2, 3].map { limit(other, user($0)) } == [1, nil])
+    }
+
     @Test func `a budget that is given back lets go within a second, and stays given back when the store is lost`()
         throws
     {
@@ -293,6 +379,10 @@ private final class BrokenStore: LedgerStore {
     func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
         try check()
         try inner.put(name, text, seconds: seconds)
+    }
+    func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool {
+        try check()
+        return try inner.publish(limits, seconds: seconds)
     }
     func get(_ name: String) throws(LedgerError) -> String? {
         try check()

@@ -45,6 +45,9 @@ private final class FaultyStore: LedgerStore {
     func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
         try hazard { () throws(LedgerError) in try inner.put(name, text, seconds: seconds) }
     }
+    func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool {
+        try hazard { () throws(LedgerError) in try inner.publish(limits, seconds: seconds) }
+    }
     func get(_ name: String) throws(LedgerError) -> String? { try inner.get(name) }
     func keep(_ text: String?, in list: String, as name: String) throws(LedgerError) {
         try inner.keep(text, in: list, as: name)

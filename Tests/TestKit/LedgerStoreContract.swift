@@ -96,6 +96,23 @@ public enum LedgerStoreContract {
         try other.put("limits", nil, seconds: 0)
         #expect(try store.get("limits") == nil)
 
+        // Limits have an order: who decided before, and comes back late, does not overwrite what was decided since.
+        func limits(_ generation: UInt64) -> PublishedLimits {
+            let entry = PublishedLimits.Entry(users[2], connections: 1, rung: .severe, since: now, utilization: 2)
+            return PublishedLimits(generation: generation, expires: now + 60, entries: [entry])
+        }
+        func standing() throws -> UInt64? { try other.get("limits").flatMap { PublishedLimits(text: $0) }?.generation }
+        // As large as they are: a time in seconds, shifted by 32 bits; and one that has a digit more.
+        let (old, new) = (UInt64(1_800_000_000) << 32 | 7, UInt64(1_800_000_000) << 32 | 8)
+        #expect(try store.publish(limits(9_999), seconds: 60) && other.publish(limits(old), seconds: 60))
+        #expect(try other.publish(limits(new), seconds: 60) && standing() == new)
+        #expect(try !store.publish(limits(old), seconds: 60) && standing() == new)
+        #expect(try !store.publish(limits(9_999), seconds: 60) && standing() == new)
+        #expect(try store.publish(limits(new), seconds: 1), "the same again is a renewal")
+        pass(2)
+        #expect(try standing() == nil && store.publish(limits(old), seconds: 60), "what ended stands in nobody's way")
+        try other.put("limits", nil, seconds: 0)
+
         try store.keep("exempt", in: "overrides", as: "u1")
         try store.keep("limit", in: "overrides", as: "u2")
         try other.keep("tier", in: "overrides", as: "u2")

@@ -44,6 +44,16 @@ public struct PublishedLimits: Sendable, Hashable {
         return lines.joined(separator: "\n") + "\n"
     }
 
+    /// What stores keep them as.
+    public static let name = "limits"
+
+    /// The generation in ``text``, without reading the rest; `nil` for any other text.
+    public static func generation(of text: String) -> UInt64? {
+        let head = text.prefix { $0 != "\n" }.split(separator: " ")
+        guard head.count == 5, head[0] == "pgweir-limits" else { return nil }
+        return UInt64(head[2])
+    }
+
     /// Reads ``text``; `nil` for any other text, and for one that was cut.
     public init?(text: String) {
         let lines = text.split(separator: "\n")

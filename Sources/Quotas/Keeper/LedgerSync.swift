@@ -29,7 +29,7 @@ public struct LedgerSync: Sendable {
     private var nameToken: UInt64?
 
     /// How long a name stays taken after its process died, in seconds.
-    static let nameLease: Int64 = 10
+    static let nameLease: Int64 = 5
     /// Registers that are exchanged at once.
     private static let batch = 4000
 

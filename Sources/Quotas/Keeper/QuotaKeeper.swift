@@ -25,6 +25,7 @@ public struct QuotaKeeper: Sendable {
     private let holder: String
     private var token: UInt64?
     private var sequence: UInt64 = 0
+    private var lastToken: UInt64 = 0
     private var tiers: [UserKey: String] = [:]
     /// Users whose sums may have changed since the last decision.
     private var changed: Set<UserKey> = []
@@ -36,11 +37,17 @@ public struct QuotaKeeper: Sendable {
     private var decided: [Transition] = []
     /// Whether what was decided is not published yet.
     private var mustPublish = false
+    /// Users on a rung whose tier was assigned under another policy, until somebody says it by the present one.
+    public private(set) var unconfirmed: Set<UserKey> = []
+    /// What the policy is called, by all nodes alike; `nil`: it is not compared.
+    private var policyName: String?
 
     /// When things are to be done next: ms of this machine's clock.
     private struct Due {
-        var lease: Int64 = .min, look: Int64 = .min, batch: Int64 = .min, forget: Int64 = .min
+        var lease: Int64 = .min, look: Int64 = .min, batch: Int64 = .min, forget: Int64 = .min, policy: Int64 = .min
         var seen: Int64 = .min / 2, minute: Int64 = .min
+        /// When users whose tier nobody confirmed are let go.
+        var confirmation: Int64 = .max
     }
 
     /// How long limits hold unless they are renewed, in seconds.
@@ -49,6 +56,8 @@ public struct QuotaKeeper: Sendable {
     /// Between two regular decisions, and between two looks at what others did, in ms.
     public static let batchInterval: Int64 = 5000
     private static let lookInterval: Int64 = 500
+    /// How long a limit outlives the policy that it was set by while it is not known what the present one says, in ms.
+    public static let confirmationTime: Int64 = 2500
 
     /// A node's keeper.
     ///
@@ -56,11 +65,13 @@ public struct QuotaKeeper: Sendable {
     ///   - node: its name, which no other node has; the same after a restart.
     ///   - incarnation: differs from process to process.
     ///   - lease: how long limits hold unless they are renewed, in seconds; at least 15.
+    ///   - policyName: differs from policy to policy, and is the same on all nodes that have the same one.
     public init(
         _ store: any LedgerStore,
         node: String,
         incarnation: String,
         policy: QuotaPolicy,
+        policyName: String? = nil,
         lease: Int64 = 60
     ) {
         self.store = store
@@ -68,16 +79,29 @@ public struct QuotaKeeper: Sendable {
         holder = node + "/" + incarnation
         sync = LedgerSync(store, node: node, incarnation: incarnation)
         terms = Decider.Terms(policy)
+        self.policyName = policyName
     }
 
-    /// Judges by something else from now on.
-    public mutating func judge(by policy: QuotaPolicy) {
-        terms.policy = policy
+    /// Judges by something else from now on; whom ``assign(_:)`` does not name within ``confirmationTime`` is let go.
+    public mutating func judge(by policy: QuotaPolicy, named policyName: String? = nil) {
+        if policyName != self.policyName { doubtTiers() }
+        (terms.policy, self.policyName) = (policy, policyName)
         changed.formUnion(decider.subjects.map(\.user))
+        due.policy = .min
     }
 
-    /// Users are in other tiers from now on.
+    /// Users who are limited, or on a rung: what is known of their tiers has to be right.
+    public var standing: [UserKey] { decider.subjects.lazy.filter { !$0.isSettled }.map(\.user) }
+
+    /// The tiers of all who are on a rung were assigned under another policy.
+    private mutating func doubtTiers() {
+        unconfirmed = Set(standing)
+        due.confirmation = unconfirmed.isEmpty ? .max : due.seen &+ Self.confirmationTime
+    }
+
+    /// Users are in these tiers by the present policy.
     public mutating func assign(_ users: [ActiveUser]) {
+        if !unconfirmed.isEmpty { unconfirmed.subtract(users.map(\.user)) }
         for active in users where tiers[active.user] != active.tier {
             tiers[active.user] = active.tier
             touches[active.user] = active.tier
@@ -96,6 +120,7 @@ public struct QuotaKeeper: Sendable {
         let now = sync.time(local)
         sync.add(slots, of: active.user, to: windows(of: active.tier), terms.policy.zone, now: now)
         if tiers[active.user] != active.tier { tiers[active.user] = active.tier }
+        if !unconfirmed.isEmpty { unconfirmed.remove(active.user) }
         touches[active.user] = active.tier
     }
 
@@ -116,7 +141,10 @@ public struct QuotaKeeper: Sendable {
     private mutating func work(_ local: Timestamp) throws(LedgerError) {
         let clock = local.nanoseconds / 1_000_000
         // A clock that was set back: everything is due.
-        if clock < due.seen - 1000 { due = Due() }
+        if clock < due.seen - 1000 {
+            due = Due()
+            if !unconfirmed.isEmpty { due.confirmation = clock &+ Self.confirmationTime }
+        }
         due.seen = clock
         try sync.visit(local)
         let now = sync.time(local)
@@ -133,6 +161,8 @@ public struct QuotaKeeper: Sendable {
         if clock >= due.lease {
             due.lease = clock + Self.deciderLease * 300
             try stand(now: now)
+            // Who does not decide asks more often: a node that died is replaced soon.
+            if token == nil { due.lease = clock + 1000 }
         }
         if clock >= due.look {
             due.look = clock + Self.lookInterval
@@ -147,6 +177,7 @@ public struct QuotaKeeper: Sendable {
             tiers = tiers.filter { sync.ledger.knows($0.key) }
         }
         guard let token else { return }
+        try confirmTiers(clock)
         // Calendar windows begin with a minute: who is let go then need not wait for the batch.
         let isBatch = clock >= due.batch || now / 60 != due.minute
         due.minute = now / 60
@@ -157,6 +188,7 @@ public struct QuotaKeeper: Sendable {
         changed = []
         terms.reset = []
         // Told even where the store does not take what follows from it.
+        let told = decided.count
         decided += found
         if isBatch || !found.isEmpty || wanted == nil { mustPublish = true }
         if mustPublish {
@@ -166,17 +198,40 @@ public struct QuotaKeeper: Sendable {
                 expires: now + lease,
                 entries: decider.limits
             )
-            try store.put("limits", limits.text, seconds: lease)
-            wanted = limits
             mustPublish = false
+            guard try store.publish(limits, seconds: lease) else {
+                // Another node decided since: this one was paused, and what it decided holds for nobody.
+                decided.removeLast(decided.count - told)
+                self.token = nil
+                return try follow()
+            }
+            wanted = limits
         }
     }
 
     /// Takes over what another node decided.
     private mutating func follow() throws(LedgerError) {
         // None: a store that lost them, not a decision. What was decided ends by its lease.
-        if let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) { wanted = limits }
+        if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) { wanted = limits }
     }
+
+    /// Lets go of users of whom nobody said which tier they are in by the present policy.
+    private mutating func confirmTiers(_ clock: Int64) throws(LedgerError) {
+        if clock >= due.policy, let policyName {
+            try store.keep(policyName, in: Self.policies, as: Self.everybody)
+            due.policy = clock + 60_000
+        }
+        guard clock >= due.confirmation else { return }
+        due.confirmation = .max
+        for user in unconfirmed where decider[user]?.isSettled == false {
+            tiers[user] = ""
+            changed.insert(user)
+        }
+        unconfirmed = []
+    }
+
+    /// The list that holds the name of the policy by which was decided last.
+    private static let policies = "policy"
 
     /// Takes or renews the right to decide; who gets it takes over what was decided before.
     private mutating func stand(now: Int64) throws(LedgerError) {
@@ -186,13 +241,17 @@ public struct QuotaKeeper: Sendable {
                 tiers[active.user] = tiers[active.user] ?? active.tier
             }
             decider = Decider()
-            if let limits = try store.get("limits").flatMap({ PublishedLimits(text: $0) }) {
+            if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) {
                 decider.adopt(limits, tiers: tiers)
             }
+            let policy = try store.all(in: Self.policies)[Self.everybody]
+            if policyName != nil, policy != policyName { doubtTiers() }
             let users = tiers.map { (user: $0.key, windows: windows(of: $0.value)) }
             try sync.refresh(users, terms.policy.zone, now: now, since: now)
             changed.formUnion(tiers.keys)
-            sequence = 0
+            // The same right given again goes on counting: what was published under it must not look newer.
+            if granted != lastToken { sequence = 0 }
+            lastToken = granted
             due.batch = .min
         }
         token = granted

@@ -63,6 +63,11 @@ public protocol LedgerStore: Sendable {
     /// Gives a lease back; one that another holds stays.
     func giveBack(_ name: String, holder: String) throws(LedgerError)
 
+    /// Publishes the limits that were decided, for `seconds`; false, and nothing is stored, where newer ones stand.
+    ///
+    /// Comparing and storing are one step: a node that decided before, and was paused meanwhile, must not overwrite what
+    /// its successor decided. They are read with ``get(_:)`` by ``PublishedLimits/name``.
+    func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool
     /// Keeps a text by name, for `seconds`; `nil`: takes it away.
     func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError)
     /// The text; `nil`: there is none, or its time is over.

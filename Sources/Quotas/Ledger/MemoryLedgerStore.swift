@@ -99,6 +99,20 @@ public final class MemoryLedgerStore: LedgerStore {
         }
     }
 
+    /// Publishes limits unless newer ones stand.
+    public func publish(_ limits: PublishedLimits, seconds: Int64) throws(LedgerError) -> Bool {
+        let now = clock()
+        return state.withLock { state in
+            if let standing = state.texts[PublishedLimits.name], standing.until > now,
+                let newest = PublishedLimits.generation(of: standing.text), newest > limits.generation
+            {
+                return false
+            }
+            state.texts[PublishedLimits.name] = (limits.text, now + seconds)
+            return true
+        }
+    }
+
     /// Keeps a text for a time.
     public func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
         let until = clock() + seconds

@@ -43,6 +43,22 @@ public struct QuotaPolicy: Sendable {
         users[user] ?? patterns.first { $0.pattern.matches(user) }?.tier ?? directory[user] ?? fallback
     }
 
+    /// Users whom the policy itself names, or the directory: they need not have been seen.
+    public var namedUsers: Set<String> {
+        Set(users.keys).union(directory.keys).union(exempt.map(\.text)).union(patterns.map(\.pattern.text))
+    }
+
+    /// All that says which user is in which tier, as one text: equal for policies that assign alike.
+    ///
+    /// The directory is not part of it: its names are known while it is.
+    public var assignment: String {
+        var lines = users.sorted { $0.key < $1.key }.map { "user \($0.key)\t\($0.value)" }
+        lines += patterns.map { "pattern \($0.pattern.text)\t\($0.tier)" }
+        lines += exempt.map { "exempt \($0.text)" }.sorted()
+        lines.append("fallback \(fallback)")
+        return lines.joined(separator: "\n")
+    }
+
     /// Whether a user is never judged.
     public func isExempt(_ user: String) -> Bool { exempt.contains { $0.matches(user) } }
 

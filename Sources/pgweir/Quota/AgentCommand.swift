@@ -75,7 +75,8 @@ struct AgentCommand: ParsableCommand {
             let service = EnforcementService(
                 hasher: UserHasher(secret: key, cluster: cluster),
                 trail: AuditTrail(folder: state),
-                node: name
+                node: name,
+                logsProblems: false
             ) { backends.make(folder: state) }
             let source = StoredLimits(store)
             service.start(source)
@@ -139,6 +140,7 @@ final class StoredLimits: LimitSource {
     var wanted: (limits: PublishedLimits?, clockOffset: Int64) { state.withLock { ($0.limits, $0.offset) } }
     var problem: String? { state.withLock { $0.problem } }
     func name(of user: UserKey) -> String? { nil }
+    func meet(_ known: [UserKey: String]) {}
 
     /// Reads what is wanted; what cannot be read stays, and ends by its lease.
     func refresh() {

@@ -14,6 +14,8 @@ protocol LimitSource: Sendable {
     var wanted: (limits: PublishedLimits?, clockOffset: Int64) { get }
     /// The name of a user, where it was seen.
     func name(of user: UserKey) -> String?
+    /// Users whom a backend knows: some of them may not have been seen.
+    func meet(_ known: [UserKey: String])
 }
 
 extension QuotaService: LimitSource {}
@@ -29,6 +31,8 @@ final class EnforcementService: Sendable {
     private let node: String
     /// How long limits of an earlier life stay while nothing is known, in seconds.
     private let lease: Int64
+    /// Whether problems go to the log from here.
+    private let logsProblems: Bool
     private let runner = Runner()
     private let state = Mutex(State())
 
@@ -43,7 +47,21 @@ final class EnforcementService: Sendable {
         var lingering = 0
     }
 
+    /// How a backend stands that was told to lift all limits.
+    struct Release: Sendable {
+        var backend: String
+        /// Whether the backend itself says that nobody is limited; false while it was not asked yet, too.
+        var isConfirmed = false
+        var problem: String?
+    }
+
     private struct State {
+        /// Until when no limit is set here, in seconds since the epoch, and which order said so.
+        var pause: (until: Int64, number: Int) = (0, 0)
+        var releases: [String: (release: Release, number: Int)] = [:]
+        var backends: [String] = []
+        /// What was logged and is still so.
+        var told: Set<String> = []
         var standings: [UserKey: [String: UserEnforcement]] = [:]
         var summaries: [String: Summary] = [:]
     }
@@ -56,9 +74,11 @@ final class EnforcementService: Sendable {
         trail: AuditTrail,
         node: String,
         lease: Int64 = 60,
+        logsProblems: Bool = true,
         makeBackends: @escaping @Sendable () -> [any EnforcementBackend]
     ) {
         (self.hasher, self.trail, self.node, self.lease) = (hasher, trail, node, lease)
+        self.logsProblems = logsProblems
         self.makeBackends = makeBackends
     }
 
@@ -70,6 +90,26 @@ final class EnforcementService: Sendable {
     /// Lifts all limits and ends.
     func finish() {
         runner.finish()
+    }
+
+    /// Lifts all limits here at once, and sets none until then, whatever a ledger says.
+    func releaseAll(until seconds: Int64) {
+        state.withLock { $0.pause = (seconds, $0.pause.number + 1) }
+    }
+
+    /// Sets limits as usual again.
+    func resume() { state.withLock { $0.pause.until = 0 } }
+
+    /// What came of the last order to lift all limits, at each backend.
+    var releases: [Release] {
+        state.withLock { state in
+            state.backends.map { name in
+                guard let entry = state.releases[name], entry.number == state.pause.number else {
+                    return Release(backend: name)
+                }
+                return entry.release
+            }
+        }
     }
 
     /// How the limit of a user stands at each backend.
@@ -99,6 +139,8 @@ final class EnforcementService: Sendable {
 
     private func run(_ source: any LimitSource) {
         var backends = makeBackends().map { Site($0) }
+        let names = backends.map(\.backend.name)
+        state.withLock { $0.backends = names }
         while !runner.isFinished {
             let (limits, offset) = source.wanted
             for index in backends.indices { apply(limits, offset, &backends[index], source) }
@@ -126,7 +168,7 @@ final class EnforcementService: Sendable {
     private struct Site {
         let backend: any EnforcementBackend
         var known: [UserKey: String] = [:]
-        var asked: Int64 = 0
+        var asked: Int64 = 0, met: Int64 = 0
         let began = Supervisor.time().nanoseconds / 1_000_000_000
         var generation: UInt64 = 0
         var since: [UserKey: Timestamp] = [:]
@@ -134,9 +176,35 @@ final class EnforcementService: Sendable {
         init(_ backend: any EnforcementBackend) { self.backend = backend }
     }
 
-    private func apply(_ limits: PublishedLimits?, _ offset: Int64, _ site: inout Site, _ source: any LimitSource) {
+    /// Carries out an order to lift all limits; returns whether one is in force.
+    private func pauses(_ site: Site, _ now: Timestamp) -> Bool {
+        let name = site.backend.name
+        let (pause, last) = state.withLock { ($0.pause, $0.releases[name]) }
+        guard now.nanoseconds / 1_000_000_000 < pause.until else { return false }
+        // What was not confirmed is tried again.
+        guard last?.number != pause.number || last?.release.isConfirmed == false else { return true }
+        let problem = site.backend.releaseAll(now: now)
+        let release = Release(backend: name, isConfirmed: problem == nil, problem: problem)
+        state.withLock { $0.releases[name] = (release, pause.number) }
+        return true
+    }
+
+    private func apply(
+        _ published: PublishedLimits?,
+        _ offset: Int64,
+        _ site: inout Site,
+        _ source: any LimitSource
+    ) {
         let now = Supervisor.time()
         let seconds = now.nanoseconds / 1_000_000_000
+        var limits = published
+        if pauses(site, now) {
+            limits = PublishedLimits(
+                generation: published?.generation ?? site.generation,
+                expires: seconds + lease + offset,
+                entries: []
+            )
+        }
         // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
         if limits == nil, seconds - site.began < lease, seconds >= site.began { return }
         let isOver = limits.map { $0.expires - offset <= seconds } ?? true
@@ -154,7 +222,13 @@ final class EnforcementService: Sendable {
         if site.backend is DryRun {
             for entry in entries { site.known[entry.user] = source.name(of: entry.user) ?? entry.user.description }
         }
-        site.generation = max(site.generation, limits?.generation ?? 0)
+        if seconds - site.met >= 1 || seconds < site.met {
+            site.met = seconds
+            source.meet(site.known)
+        }
+        // Never a newer number than the limits have themselves: by it a backend refuses what a node that was paused, and
+        // is not the one that decides any more, still believes.
+        site.generation = limits?.generation ?? site.generation
         let wanted = WantedLimits(
             generation: site.generation,
             expires: Timestamp(
@@ -230,6 +304,13 @@ final class EnforcementService: Sendable {
             if isInForce, !isWanted.contains(user) { summary.lingering += 1 }
         }
         let told = summary
+        let problems = summary.problems.map { "\(name): \($0)" }
+        let isNew = state.withLock { state in
+            let fresh = problems.filter { !state.told.contains($0) }
+            state.told = state.told.filter { !$0.hasPrefix(name + ": ") }.union(problems)
+            return fresh
+        }
+        if logsProblems { for problem in isNew.sorted() { Log.warning("enforcement.problem", problem) } }
         state.withLock { state in
             for user in state.standings.keys where standings[user] == nil { state.standings[user]?[name] = nil }
             for (user, standing) in standings { state.standings[user, default: [:]][name] = standing }

@@ -4,6 +4,7 @@ import Domain
 import Glibc
 import PgBouncer
 import RoleLimit
+import Settings
 
 /// `pgweir guard`: lifts limits that nobody renews, with nothing but the file and a signal.
 struct GuardCommand: ParsableCommand {
@@ -14,6 +15,9 @@ struct GuardCommand: ParsableCommand {
             For PgBouncer it needs no network, no Redis and no daemon: it reads the file of limits, and writes release lines and sends \
             SIGHUP once the lease in it is over. Run it beside PgBouncer under its user, and with --once before \
             PgBouncer starts (ExecStartPre, an init container): it makes the file where there is none.
+
+            Each time that it has looked it writes a heartbeat beside the file (its name with '.guard'). The daemon sets \
+            no limit where that is missing, old, or tells of a problem.
 
             Exit codes: 0 done, 64 usage, 74 the file cannot be read or written, or PgBouncer not be told.
             """
@@ -50,7 +54,8 @@ struct GuardCommand: ParsableCommand {
         var watch = limits.map { Guard(file: $0, globals: limitsGlobals, pidFiles: pgbouncerPid) }
         var complaint = ""
         while !Interrupt.isRequested {
-            var problem = checkRoles() ?? ""
+            let roleProblem = checkRoles() ?? ""
+            var problem = roleProblem
             do throws(PgBouncerError) {
                 if let finding = try watch?.check(now: Supervisor.time(), release: release) { tell(finding) }
             } catch {
@@ -62,7 +67,31 @@ struct GuardCommand: ParsableCommand {
                 if problem.isEmpty { return }
                 throw Sysexit.ioError
             }
+            beat(watch, problem, roleProblem)
             for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
+        }
+        if let limits { GuardSign.remove(beside: limits) }
+        if let roleState { GuardSign.remove(beside: roleState) }
+    }
+
+    /// Says that somebody is there who would lift limits, or why not.
+    private func beat(_ watch: Guard?, _ problem: String, _ roleProblem: String) {
+        do throws(SettingsError) {
+            if let limits, let watch {
+                let reach = watch.reach()
+                try GuardSign.write(
+                    beside: limits,
+                    every: every,
+                    reachable: reach.count,
+                    problem: problem.isEmpty ? reach.problem ?? "" : problem
+                )
+            }
+            if let roleState {
+                try GuardSign.write(beside: roleState, every: every, reachable: 1, problem: roleProblem)
+            }
+        } catch {
+            // Without it the daemon sets no limit, and says that no guard is there.
+            Log.warning("guard.heartbeat", "nobody sees that the guard is there: \(error)")
         }
     }
 

@@ -70,6 +70,25 @@ struct BackendArguments: ParsableArguments {
         }
     }
 
+    /// Why nobody would lift limits at PgBouncer if the daemon died; `nil`: somebody would, or there are none.
+    var guardAbsence: String? {
+        guard let limits, !pgbouncer.isEmpty else { return nil }
+        let globals = limitsGlobals.map { " --limits-globals \($0)" } ?? ""
+        return GuardSign.absence(
+            beside: limits,
+            needed: pgbouncer.count,
+            command: "pgweir guard --limits \(limits)\(globals) --pgbouncer-pid PIDFILE"
+        )
+    }
+
+    private func roleGuardAbsence(_ stateFile: String) -> String? {
+        GuardSign.absence(
+            beside: stateFile,
+            needed: 1,
+            command: "pgweir guard --role-limit CONNINFO --role-state \(stateFile)"
+        )
+    }
+
     var isEmpty: Bool { pgbouncer.isEmpty && roleLimit == nil && !dryRun }
 
     /// Makes the backends, on the thread that they live on.
@@ -92,11 +111,13 @@ struct BackendArguments: ParsableArguments {
             )
             options.drain = noDrain ? .off : .lifetime
             options.protected = Set(protect)
+            options.guardAbsence = { guardAbsence }
             backends.append(PgBouncerBackend(options, now: now))
         }
         if let roleLimit {
             var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
             (options.trims, options.protected) = (trim, Set(protect))
+            options.guardAbsence = { roleGuardAbsence(options.stateFile) }
             let backend = RoleLimitBackend(options)
             if let problem = backend.releaseExpired(now: now) { Log.warning("enforcement.problem", problem) }
             backends.append(backend)

@@ -61,13 +61,18 @@ struct QuotaOrder: ParsableArguments {
         all["do"] = verb
         all["reason"] = reason
         all["by"] = by ?? Self.login
-        let left = until.map { $0.seconds - Int64(time(nil)) }
-        if let left, left < 1 { throw ValidationError("--until is over already.") }
-        if let seconds = length?.seconds ?? left { all["seconds"] = String(seconds) }
+        if let seconds = try Self.seconds(length, until) { all["seconds"] = String(seconds) }
         try explainingErrors { try Output.write(try ControlClient.ask(ControlRequest("quota", all), at: socket.path)) }
     }
 
-    private static var login: String {
+    /// For how long it is to hold, in seconds; `nil`: as long as is usual.
+    static func seconds(_ length: Length?, _ until: EndTime?) throws -> Int64? {
+        let left = until.map { $0.seconds - Int64(time(nil)) }
+        if let left, left < 1 { throw ValidationError("--until is over already.") }
+        return length?.seconds ?? left
+    }
+
+    static var login: String {
         if let user = Output.environment("SUDO_USER") ?? Output.environment("USER"), !user.isEmpty { return user }
         return "uid \(geteuid())"
     }

@@ -17,6 +17,7 @@ extension QuotaService {
             return list(options, .these([user]))
         case "why": return try why(options, evidence)
         case "history": return try history(options)
+        case "releases": return releases()
         case "exempt", "limit", "set", "release", "reset", "consent", "release-all", "mode":
             return try order(options["do"] ?? "", options, from: request.peer)
         default: throw .refused(reason: "'\(options["do"] ?? "")' is not known to this version of the daemon.")
@@ -134,7 +135,8 @@ extension QuotaService {
 
     private func order(_ verb: String, _ options: [String: String], from peer: String) throws(ControlError) -> [UInt8] {
         let now = Supervisor.time().nanoseconds / 1_000_000_000
-        let (by, reason) = (options["by"] ?? "", options["reason"] ?? "")
+        let isPanic = verb == "release-all"
+        let (by, reason) = (options["by"] ?? "", options["reason"] ?? (isPanic ? verb : ""))
         guard !by.isEmpty, !reason.isEmpty else { throw .refused(reason: "say who and why: --reason.") }
         let seconds = options["seconds"].flatMap { Int64($0) } ?? 3600
         guard (1...31_622_400).contains(seconds) else { throw .refused(reason: "at most a year.") }
@@ -142,11 +144,14 @@ extension QuotaService {
         func override(_ action: Override.Action) -> Override {
             Override(action, until: now + seconds, by: by, reason: reason)
         }
-        let done: String
+        // What is set from here is lifted first: neither a ledger nor a node that decides is needed for that.
+        if isPanic { pauseHere(options["resume"] == "yes" ? 0 : now + seconds) }
+        var done: String
         do throws(LedgerError) {
             done = try carryOut(verb, options, user, override)
         } catch {
-            throw .refused(reason: "the ledger did not take it: \(error)")
+            guard isPanic else { throw .refused(reason: "the ledger did not take it: \(error)") }
+            done = "nobody is limited by this daemon; other nodes were not told: \(error)"
         }
         guard !done.isEmpty else { throw .refused(reason: "'\(verb)' needs other options; see --help.") }
         trail.write([
@@ -168,6 +173,26 @@ extension QuotaService {
             [("peer", peer), ("user", user?.description ?? "")]
         )
         return Array((done + "\n").utf8)
+    }
+
+    /// What came of the last `release-all`: a line for each place at which limits are set, `confirmed`, `waiting` or `failed`,
+    /// its name and the reason, parted by tabs.
+    private func releases() -> [UInt8] {
+        var lines = releasesHere.map { release in
+            let state = release.isConfirmed ? "confirmed" : release.problem == nil ? "waiting" : "failed"
+            return "\(state)\t\(release.backend.printable)\t\((release.problem ?? "").printable)"
+        }
+        var places: [String: Int] = [:]
+        for standings in remoteStandings().values {
+            for (place, standing) in standings {
+                let isInForce = standing.connections != nil && ![.released, .skipped].contains(standing.state)
+                places[place, default: 0] += isInForce ? 1 : 0
+            }
+        }
+        for (place, count) in places.sorted(by: { $0.key < $1.key }) {
+            lines.append("\(count == 0 ? "confirmed" : "waiting")\t\(place.printable)\t\(count == 0 ? "" : "\(count) users")")
+        }
+        return Array(lines.map { $0 + "\n" }.joined().utf8)
     }
 
     private func carryOut(

@@ -32,6 +32,7 @@ final class QuotaService: Sendable {
         var users: [String: ActiveUser] = [:]
         var names: [UserKey: String] = [:]
         var directory: [String: String] = [:]
+        var policyName: String
         var problems: [String: String] = [:]
         /// The heaviest users, for metrics.
         var spenders = TopSeries<UserKey>(limit: 20)
@@ -57,10 +58,19 @@ final class QuotaService: Sendable {
         (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
         self.isShared = isShared
         let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
+        let policyName = Self.name(of: policy, hasher)
         state = Mutex(
             State(
-                keeper: QuotaKeeper(store, node: node, incarnation: incarnation, policy: policy, lease: lease),
-                policy: policy
+                keeper: QuotaKeeper(
+                    store,
+                    node: node,
+                    incarnation: incarnation,
+                    policy: policy,
+                    policyName: policyName,
+                    lease: lease
+                ),
+                policy: policy,
+                policyName: policyName
             )
         )
     }
@@ -97,6 +107,7 @@ final class QuotaService: Sendable {
         let usage = admit(desk.takeUsage())
         let now = Supervisor.time()
         let (transitions, generation) = state.withLock { state in
+            confirmTiers(&state)
             for entry in usage {
                 let user = active(entry.user, &state)
                 state.keeper.add(entry.slots, of: user, at: now)
@@ -180,10 +191,47 @@ final class QuotaService: Sendable {
 
     /// Judges by another policy from now on.
     func judge(by policy: QuotaPolicy) {
+        let name = Self.name(of: policy, hasher)
         state.withLock { state in
             state.policy = policy
+            state.policyName = name
             state.policy.directory = state.directory
             reassign(&state)
+        }
+    }
+
+    /// What a policy is called where it is compared: users' names in it are nobody else's business.
+    private static func name(of policy: QuotaPolicy, _ hasher: UserHasher) -> String {
+        hasher.key(of: "policy " + policy.assignment).description
+    }
+
+    /// Users who are on a rung, and whose tier was said by another policy or another node, get the one of this policy.
+    private func confirmTiers(_ state: inout State) {
+        guard !state.keeper.unconfirmed.isEmpty else { return }
+        let named = state.keeper.unconfirmed.compactMap { user in state.names[user] }
+        guard !named.isEmpty else { return }
+        let users = named.map { name in
+            var user = active(name, &state)
+            user.tier = tier(of: name, state)
+            state.users[name] = user
+            return user
+        }
+        state.keeper.assign(users)
+    }
+
+    /// Takes the names of users who are on a rung from those that a backend, or the policy itself, knows.
+    ///
+    /// After a restart nobody was seen yet, and limits that were set before are to be judged by what holds now.
+    func meet(_ known: [UserKey: String]) {
+        state.withLock { state in
+            let unnamed = state.keeper.standing.filter { state.names[$0] == nil }
+            guard !unnamed.isEmpty else { return }
+            var met = unnamed.compactMap { known[$0] }
+            if state.keeper.unconfirmed.contains(where: { known[$0] == nil && state.names[$0] == nil }) {
+                met += state.policy.namedUsers.filter { unnamed.contains(hasher.key(of: $0)) }
+            }
+            let users = met.map { active($0, &state) }
+            state.keeper.assign(users)
         }
     }
 
@@ -198,15 +246,14 @@ final class QuotaService: Sendable {
     }
 
     private func reassign(_ state: inout State) {
-        state.keeper.judge(by: state.policy)
-        var moved: [ActiveUser] = []
+        state.keeper.judge(by: state.policy, named: state.policyName)
+        var users: [ActiveUser] = []
         for (name, active) in state.users {
             let tier = tier(of: name, state)
-            guard tier != active.tier else { continue }
-            state.users[name]?.tier = tier
-            moved.append(ActiveUser(active.user, tier: tier))
+            if tier != active.tier { state.users[name]?.tier = tier }
+            users.append(ActiveUser(active.user, tier: tier))
         }
-        state.keeper.assign(moved)
+        state.keeper.assign(users)
     }
 
     /// Says what is wrong with a part, or that nothing is any more.
@@ -228,6 +275,15 @@ final class QuotaService: Sendable {
     func enforcement(of user: UserKey) -> [(backend: String, state: UserEnforcement)] {
         enforcement.withLock { $0 }?.standing(of: user) ?? []
     }
+
+    /// Lifts all limits that are set from here until then; 0: sets them as usual again.
+    func pauseHere(_ until: Int64) {
+        guard let service = enforcement.withLock({ $0 }) else { return }
+        if until > 0 { service.releaseAll(until: until) } else { service.resume() }
+    }
+
+    /// What came of ``pauseHere(_:)``.
+    var releasesHere: [EnforcementService.Release] { enforcement.withLock { $0 }?.releases ?? [] }
 
     /// Users of whom a backend knows something.
     var enforced: [UserKey] { enforcement.withLock { $0 }?.users ?? [] }
