@@ -101,7 +101,8 @@ extension PgBouncerBackend {
         guard !refused.isEmpty else { return true }
         guard let globals = options.globalsFile else {
             earliestDrain = System.monotonic() + 5
-            drainProblem = "old connections cannot be let go: name a file of globals, or a console of one of admin_users"
+            drainProblem =
+                "old connections cannot be let go: name a file of globals, or a console of one of admin_users"
             return refused.count < overfull.count
         }
         do throws(LoadFailure) {
@@ -111,7 +112,9 @@ extension PgBouncerBackend {
                 holdsLifetime = true
             } catch { throw .refused(error.description) }
             var isHeeded = false
-            for instance in refused where try reloads(instance, until: { $0 == String(Self.lifetime) }) { isHeeded = true }
+            for instance in refused where try reloads(instance, until: { $0 == String(Self.lifetime) }) {
+                isHeeded = true
+            }
             if isHeeded { return true }
             drainProblem = "PgBouncer does not heed \(globals): include it in the last line of [pgbouncer]"
         } catch {

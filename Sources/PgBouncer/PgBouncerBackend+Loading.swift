@@ -176,7 +176,10 @@ extension PgBouncerBackend {
             loads &+= 1
             (failure, delay, retry) = (nil, nil, (0, 0))
         } catch {
-            if case .busy(let reason) = error { return delay = reason }
+            if case .busy(let reason) = error {
+                delay = reason
+                return
+            }
             fail("PgBouncer did not load the limits: \(error.reason)")
         }
     }

@@ -77,7 +77,8 @@ extension PgBouncerBackend {
             guard let timeout = Double(instance.config["query_wait_timeout"] ?? ""), timeout > 0,
                 Double(wait) >= timeout / 2
             else { continue }
-            return "a client has waited \(wait) s for a connection; at \(Int(timeout)) s (query_wait_timeout) it gets an error"
+            return "a client has waited \(wait) s for a connection; "
+                + "at \(Int(timeout)) s (query_wait_timeout) it gets an error"
         }
         return ""
     }

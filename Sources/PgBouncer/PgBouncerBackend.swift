@@ -137,7 +137,9 @@ public final class PgBouncerBackend: EnforcementBackend {
             if !file.limited.isEmpty || mustLoad || failure != nil {
                 load(releases(), now)
             } else {
-                for instance in instances where instance.isUp && instance.acknowledgement != expected { catchUp(instance) }
+                for instance in instances where instance.isUp && instance.acknowledgement != expected {
+                    catchUp(instance)
+                }
             }
         } while (delay != nil || !owesLifetime.isEmpty) && System.monotonic() < deadline
         lifted = []
@@ -220,7 +222,8 @@ public final class PgBouncerBackend: EnforcementBackend {
             if let reason = file.problem {
                 problem = problem ?? "users' own settings in \(path) are not known, so nobody is limited: \(reason)"
             } else if options.operatorFile == nil, !file.includesOwn(options.limitsFile) {
-                problem = problem ?? "\(path) does not include \(options.limitsFile): is it PgBouncer's? Name it (--pgbouncer-ini)"
+                let text = "\(path) does not include \(options.limitsFile): is it PgBouncer's?"
+                problem = problem ?? text + " Name it (--pgbouncer-ini)"
             }
         }
         operatorProblem = problem

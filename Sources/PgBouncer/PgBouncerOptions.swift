@@ -29,8 +29,9 @@ public struct PgBouncerOptions {
     public var limitsFile: String
     /// A file that `%include` names in the last line of `[pgbouncer]`; without it draining needs an admin's rights.
     public var globalsFile: String?
-    /// The operator's configuration, to keep what it says about users; `nil`: the one that each PgBouncer names, which must
-    /// be readable here. Without it nothing is written.
+    /// The operator's configuration, to keep what it says about users; `nil`: the one that each PgBouncer names.
+    ///
+    /// Nobody new is limited while it cannot be read.
     public var operatorFile: String?
     /// Tells why nobody would lift limits if this process died; `nil` from it: somebody would.
     ///

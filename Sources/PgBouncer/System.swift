@@ -50,6 +50,18 @@ struct PidFile {
         return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// Whether it is a PgBouncer that was started with a loader of its own (ld.so(8)), whose name it then bears.
+    private func isStartedByLoader(_ pid: pid_t) -> Bool {
+        guard let bytes = try? PlainFile.read("/proc/\(pid)/cmdline") else { return false }
+        let names = bytes.split(separator: 0).map { word in
+            String(decoding: word.split(separator: UInt8(ascii: "/")).last ?? [], as: UTF8.self)
+        }
+        guard let loader = names.first, loader.hasPrefix("ld-linux") || loader.hasPrefix("ld-musl") else {
+            return names.first == "pgbouncer"
+        }
+        return names.dropFirst().contains("pgbouncer")
+    }
+
     /// The process, if it is a PgBouncer that we may signal; `nil`: there is none.
     ///
     /// Its name is looked at: SIGHUP ends most others, and a pid file may be an old one.
@@ -65,7 +77,7 @@ struct PidFile {
             }
             return nil
         }
-        guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") else { return nil }
+        guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") || isStartedByLoader(pid) else { return nil }
         guard kill(pid, 0) == 0 else {
             if errno == ESRCH { return nil }
             throw .cannotSignal(path: path, reason: System.message(errno))

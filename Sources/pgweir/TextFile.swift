@@ -66,10 +66,13 @@ enum TextFile {
     }
 
     /// Writes a file as a whole: readers see the old one or the new one.
-    static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o640) throws(SettingsError) {
+    ///
+    /// `mode`: who may read it, whatever the umask says; `nil`: owner and group, as far as the umask lets them.
+    static func replace(_ path: String, with bytes: [UInt8], mode: mode_t? = nil) throws(SettingsError) {
         let draft = "\(path).\(getpid())"
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
+        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw SettingsError(file: path, message: Output.message(errno)) }
+        if let mode { fchmod(descriptor, mode) }
         do throws(ExitCode) {
             defer { close(descriptor) }
             try Output.write(bytes, to: descriptor)

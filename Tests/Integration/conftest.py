@@ -73,6 +73,7 @@ def factory(kind):
 postgres = factory(servers.Postgres)
 pgbouncer = factory(servers.PgBouncer)
 redis = factory(servers.Redis)
+scripted = factory(servers.ScriptedPgBouncer)
 namespace = factory(servers.Namespace)
 systemd = factory(servers.Systemd)
 

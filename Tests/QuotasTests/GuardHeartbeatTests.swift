@@ -24,7 +24,8 @@ struct GuardHeartbeatTests {
     @Test func `no other text passes for a heartbeat`() {
         let text = GuardHeartbeat(uptime: 1000, interval: 5, reachable: 1).text
         for count in 0..<text.utf8.count {
-            #expect(absence(String(decoding: text.utf8.prefix(count), as: UTF8.self)) != nil, "cut after \(count) bytes")
+            let part = String(decoding: text.utf8.prefix(count), as: UTF8.self)
+            #expect(absence(part) != nil, "cut after \(count) bytes")
         }
         for other in [
             "pgweir-guard 2 1000 5 1\n\n", "pgweir-guard 1 1000 0 1\n\n", "pgweir-guard 1 1000 9999 1\n\n",

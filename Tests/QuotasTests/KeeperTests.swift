@@ -170,7 +170,7 @@ struct KeeperTests {
         #expect(!first.isLeader && first.wanted == decided, "it carries out what the other one decided")
     }
 
-    @Test func `limits of an earlier policy end within ten seconds where nobody says what the present one makes of them`() {
+    @Test func `limits of an earlier policy end within ten seconds unless the present one confirms them`() {
         let world = World()
         func keeper(_ incarnation: String, _ name: String) -> Box {
             Box(

@@ -99,7 +99,10 @@ enum EnforcementChecks {
         _ stats: [[String: String]]
     ) -> Finding {
         guard let timeout = Double(config["query_wait_timeout"] ?? ""), timeout > 0 else {
-            return .fine("limits.queue", "clients of a limited user wait for as long as it takes (query_wait_timeout = 0)")
+            return .fine(
+                "limits.queue",
+                "clients of a limited user wait for as long as it takes (query_wait_timeout = 0)"
+            )
         }
         var clients: [String: Double] = [:]
         for pool in pools where pool["database"] != "pgbouncer" {

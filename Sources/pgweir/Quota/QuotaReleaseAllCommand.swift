@@ -38,8 +38,8 @@ struct QuotaReleaseAllCommand: ParsableCommand {
         String?
     @Option(help: ArgumentHelp("The file that [pgbouncer] includes, if there is one.", valueName: "file"))
     var limitsGlobals: String?
-    @Option(help: ArgumentHelp("PgBouncer's console; may be repeated.", valueName: "conninfo")) var pgbouncer: [String] =
-        []
+    @Option(help: ArgumentHelp("PgBouncer's console; may be repeated.", valueName: "conninfo"))
+    var pgbouncer: [String] = []
     @Option(help: ArgumentHelp("PgBouncer's pidfile; may be repeated.", valueName: "file"))
     var pgbouncerPid: [String] = []
 
@@ -99,7 +99,8 @@ struct QuotaReleaseAllCommand: ParsableCommand {
         var places: [Place] = []
         repeat {
             do throws(ControlError) {
-                places = String(decoding: try ask("releases"), as: UTF8.self).split(separator: "\n").compactMap { Place($0) }
+                let answer = String(decoding: try ask("releases"), as: UTF8.self)
+                places = answer.split(separator: "\n").compactMap { Place($0) }
             } catch {
                 Output.complain("the daemon does not say what came of it: \(error)")
                 return false
@@ -144,7 +145,9 @@ struct QuotaReleaseAllCommand: ParsableCommand {
         var files = files
         if files.limits == nil, let configured = configured() { files = configured }
         guard files.limits != nil else {
-            Output.complain("no daemon was told, and no file of limits is known: name --limits, or the daemon's --config.")
+            Output.complain(
+                "no daemon was told, and no file of limits is known: name --limits, or the daemon's --config."
+            )
             throw Sysexit.unavailable
         }
         let isConfirmed = try releases(files)
@@ -197,7 +200,8 @@ struct QuotaReleaseAllCommand: ParsableCommand {
         if let problem = reach.problem { Output.complain(problem) }
         switch (files.pidFiles.isEmpty, reach.count) {
         case (false, 0) where reach.problem == nil:
-            Output.complain("no PgBouncer runs with \(files.pidFiles.joined(separator: ", ")): it starts without limits.")
+            let names = files.pidFiles.joined(separator: ", ")
+            Output.complain("no PgBouncer runs with \(names): it starts without limits.")
             return true
         case (false, 1...):
             Output.complain("PgBouncer was told to load it, and nobody read back whether it did: name its --pgbouncer.")

@@ -190,7 +190,8 @@ extension QuotaService {
             }
         }
         for (place, count) in places.sorted(by: { $0.key < $1.key }) {
-            lines.append("\(count == 0 ? "confirmed" : "waiting")\t\(place.printable)\t\(count == 0 ? "" : "\(count) users")")
+            let (state, text) = count == 0 ? ("confirmed", "") : ("waiting", "\(count) users")
+            lines.append("\(state)\t\(place.printable)\t\(text)")
         }
         return Array(lines.map { $0 + "\n" }.joined().utf8)
     }

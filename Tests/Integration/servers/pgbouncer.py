@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PgBouncer 1.18 of Debian 12, 1.24 of Debian 13 and 1.26 of Debian's next."""
+"""PgBouncer 1.18 of Debian 12, 1.24 of Debian 13 and 1.26 of Debian's next.
+
+Others are taken from $PGWEIR_PGBOUNCERS/VERSION/pgbouncer, where somebody built them.
+"""
 import glob
 import os
 import re
@@ -15,6 +18,12 @@ SUITES = {"1.18": "bookworm", "1.24": "trixie", "1.26": "forky"}
 VERSIONS = tuple(SUITES)
 
 
+def built_versions():
+    """Versions that somebody built for these tests."""
+    return tuple(sorted(os.path.basename(os.path.dirname(path)) for path in
+                        glob.glob(os.path.join(os.environ.get("PGWEIR_PGBOUNCERS", "/nonexistent"), "*/pgbouncer"))))
+
+
 def command(version):
     """How a version is started: the machine's own, or one with its own loader and libraries, of which nothing is installed."""
     own = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -22,6 +31,9 @@ def command(version):
         said = subprocess.run([own, "--version"], capture_output=True, text=True, check=False).stdout
         if re.search(rf"\b{re.escape(version)}\.", said):
             return [own]
+    built = os.path.join(os.environ.get("PGWEIR_PGBOUNCERS", "/nonexistent"), version, "pgbouncer")
+    if os.access(built, os.X_OK):
+        return [built]
     if version not in SUITES:
         raise Missing(f"PgBouncer {version} comes from no suite that is known here: {', '.join(SUITES)}")
     place = cache.fetched(f"pgbouncer-{version}", lambda folder: cache.debian_package("pgbouncer", SUITES[version], folder))
