@@ -318,11 +318,36 @@ def test_the_operators_file_is_found_or_nobody_is_limited(scripted, daemon, pgwe
         os.rename(pooler.ini + ".away", pooler.ini)
 
 
+def test_a_file_that_was_emptied_leaves_nobody_limited(scripted, daemon, pgweir):
+    """The file says no more whom PgBouncer limits; PgBouncer does, and the operator's file what is right."""
+    pooler = scripted("1.24.1", "disable")
+    with Site(daemon, pgweir, pooler) as site:
+        site.limit("ann", 2)
+        site.limit("ben", 1)
+        site.stop_guard()
+        site.daemon.process.kill()
+        site.daemon.process.wait()
+        with open(site.limits, "w", encoding="utf-8"):
+            pass
+        with open(os.path.join(site.daemon.state, "ledger.sqlite"), "wb"):
+            pass
+        for suffix in ("-wal", "-shm"):
+            if os.path.exists(os.path.join(site.daemon.state, "ledger.sqlite" + suffix)):
+                os.remove(os.path.join(site.daemon.state, "ledger.sqlite" + suffix))
+        site.daemon.start()
+        wait_for(lambda: pooler.settings["ann"]["max_user_connections"] == "8" and pooler.settings["ben"]["max_user_connections"] == "0",
+                 what=f"both are let go: {pooler.settings}")
+
+
 def test_a_leader_that_was_paused_limits_nobody(redis, scripted, daemon, pgweir):
     """Two nodes at one Redis, each with a PgBouncer: the first is stopped, the second decides otherwise, the first goes on."""
     store = redis()
     poolers = [scripted("1.24.1", "disable"), scripted("1.24.1", "disable")]
-    text = SMALL.replace("quota:\n", "quota:\n  key: 00112233445566778899aabbccddeeff\n")
+    key = poolers[0].folder / "key"
+    with open(key, "w", encoding="utf-8") as file:
+        file.write("00112233445566778899aabbccddeeff\n")
+    os.chmod(key, 0o600)
+    text = SMALL.replace("quota:\n", f"quota:\n  key_file: {key}\n")
     sites = [Site(daemon, pgweir, pooler, "--redis", f"redis://127.0.0.1:{store.port}", lease=60, text=text) for pooler in poolers]
     try:
         def leads(site):

@@ -46,6 +46,33 @@ struct RoleLimitTests {
         )
     }
 
+    @Test func `a role is limited only while somebody would lift it, and never by an older decision`() throws {
+        let (server, folder) = (try Self.server.get(), try ScratchFolder())
+        var options = options(server, folder)
+        var absence: String? = "no guard"
+        options.guardAbsence = { absence }
+        options.guardPatience = 1
+        func now() -> Timestamp { EnforcementBackendContract.now() }
+        let backend = RoleLimitBackend(options)
+        var outcome = backend.apply(wants(5, [("ann", 2)]), now: now())
+        #expect(outcome.users.map(\.state) == [.skipped] && outcome.problem == "no guard")
+        #expect(try limit("ann", server) == 9)
+        absence = nil
+        _ = backend.apply(wants(6, [("ann", 2)]), now: now())
+        #expect(try limit("ann", server) == 2)
+        // Started again, it still knows what it carried out.
+        let restarted = RoleLimitBackend(options)
+        outcome = restarted.apply(wants(5, [("ann", 1)]), now: now())
+        #expect(outcome.problem?.contains("older") == true)
+        #expect(try limit("ann", server) == 2)
+        absence = "no guard"
+        outcome = restarted.apply(wants(7, [("ann", 1), ("ben", 1)]), now: now())
+        #expect(try limit("ann", server) == 2 && limit("ben", server) == 9)
+        Thread.sleep(forTimeInterval: 2.1)
+        _ = restarted.apply(wants(7, [("ann", 1)]), now: now())
+        #expect(try limit("ann", server) == 9, "nobody came back who would lift it")
+    }
+
     @Test func `a role gets back what it had, whoever finds it`() throws {
         let (server, folder) = (try Self.server.get(), try ScratchFolder())
         let name = "odd \"name"
