@@ -32,6 +32,16 @@ static const int linux_shut_writing = SHUT_WR;
 // SOCK_NONBLOCK and SOCK_CLOEXEC, at once.
 static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
+// The same, and the peer's port.
+static inline int linux_accept_from(int listener, unsigned short *port) {
+    struct sockaddr_in6 peer = {0};
+    socklen_t size = sizeof peer;
+    int descriptor = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    // At the same place in both families.
+    *port = ntohs(peer.sin6_port);
+    return descriptor;
+}
+
 // sched_setattr(2): SCHED_BATCH for the calling thread and those it starts, its niceness as it is, and turns of 100 ms, the
 // longest there are: whoever wakes up with shorter ones goes first (Linux 6.12; before, turns are as long as others').
 static inline int linux_give_way(void) {

@@ -75,6 +75,8 @@ pgbouncer = factory(servers.PgBouncer)
 redis = factory(servers.Redis)
 namespace = factory(servers.Namespace)
 systemd = factory(servers.Systemd)
+relay = factory(servers.Relay)
+certificate = factory(servers.Certificate)
 
 
 @pytest.fixture

@@ -30,11 +30,11 @@ import Synchronization
     /// Connections beyond the limit, oldest first; some of them are over.
     var refusals: [UInt64] = []
     var lastSerial: UInt32 = 0
-    /// Addresses of upstreams, as of a version.
+    /// Addresses of upstreams in the order in which they are tried, as of a version.
     var upstreams: [Upstream] = []
     var upstreamVersion = 0
-    /// Those that connections were made to, by number.
-    var targets: [Upstream] = []
+    /// Logins that are looked into, by the connection's serial.
+    var logins: [UInt32: Login] = [:]
     /// When deadlines were looked at.
     var lastTick: Int64 = 0
     /// Accepts that may be made now, where there is a limit to their rate; and when that was worked out.
@@ -52,7 +52,7 @@ import Synchronization
 
     struct Counts {
         var accepted: UInt64 = 0, refused: UInt64 = 0, failed: UInt64 = 0, reset: UInt64 = 0, cut: UInt64 = 0
-        var exhausted: UInt64 = 0, toServer: UInt64 = 0, toClient: UInt64 = 0
+        var exhausted: UInt64 = 0, loops: UInt64 = 0, toServer: UInt64 = 0, toClient: UInt64 = 0
         var copied: UInt64 = 0, droppedBytes: UInt64 = 0, droppedRecords: UInt64 = 0, unread: UInt64 = 0
     }
 
@@ -211,6 +211,7 @@ import Synchronization
         own.reset.store(counts.reset, ordering: .relaxed)
         own.cut.store(counts.cut, ordering: .relaxed)
         own.exhausted.store(counts.exhausted, ordering: .relaxed)
+        own.loops.store(counts.loops, ordering: .relaxed)
         own.toServer.store(counts.toServer, ordering: .relaxed)
         own.toClient.store(counts.toClient, ordering: .relaxed)
         own.unread.store(counts.unread, ordering: .relaxed)

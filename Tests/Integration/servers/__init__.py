@@ -9,8 +9,9 @@ from servers.pgbouncer import PgBouncer
 from servers.postgres import Postgres
 from servers.process import Missing, free_port, wait_for
 from servers.redis import Redis
+from servers.relay import Certificate, Relay
 from servers.systemd import Systemd
 from servers.wire import Connection, ServerError
 
-__all__ = ["Connection", "Daemon", "Missing", "Namespace", "PgBouncer", "Postgres", "Redis", "ServerError", "Systemd", "free_port", "pgweir", "replay",
-           "wait_for"]
+__all__ = ["Certificate", "Connection", "Daemon", "Missing", "Namespace", "PgBouncer", "Postgres", "Redis", "Relay", "ServerError", "Systemd",
+           "free_port", "pgweir", "replay", "wait_for"]
