@@ -55,6 +55,22 @@ static inline int linux_give_way(void) {
     return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+// sched_setattr(2): the calling thread stays with its policy and niceness, and has turns of so many ns: shorter ones come
+// sooner (Linux 6.12; before, nothing changes).
+static inline int linux_take_turns(unsigned long long nanoseconds) {
+    struct {
+        unsigned size, policy;
+        unsigned long long flags;
+        int nice;
+        unsigned priority;
+        unsigned long long runtime, deadline, period;
+    } attributes = {.size = 48, .nice = getpriority(PRIO_PROCESS, 0), .runtime = nanoseconds};
+    attributes.policy = (unsigned)syscall(SYS_sched_getscheduler, 0);
+    // Others have no turns of this kind.
+    if (attributes.policy != 0 && attributes.policy != 3) return 0;
+    return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 // PR_SET_DUMPABLE: neither cores nor other processes of the same user get at our memory.
 static inline void linux_forbid_dump(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 

@@ -58,8 +58,10 @@ import Synchronization
 
     /// Bytes moved at once, at most.
     static var most: Int { 64 << 10 }
+    /// The shortest turn of a thread that Linux grants, ns.
+    static var schedulerTurn: UInt64 { 100_000 }
     /// How often one side is read before others have their turn.
-    static var turns: Int { 16 }
+    static var turns: Int { 2 }
     /// Keys above are not those of legs: a serial never is all ones.
     static var special: UInt64 { 0xFFFF_FFFF_0000_0000 }
     static var interest: Events { [.readable, .writable, .urgent, .ended, .edge] }
@@ -85,6 +87,8 @@ import Synchronization
 
     /// Works until the listeners are closed and the last connection is over.
     mutating func run() {
+        // Beside bulk it is always busy, and who asks little must not wait for whole turns of others.
+        _ = linux_take_turns(Self.schedulerTurn)
         while !(isClosing && connections.count == 0) {
             let isCalm = waiting.isEmpty && pausedUntil == 0 && untold.isEmpty
             let count = queue.wait(again.isEmpty ? (isCalm ? -1 : 20) : 0)
