@@ -32,14 +32,10 @@ static const int linux_shut_writing = SHUT_WR;
 // SOCK_NONBLOCK and SOCK_CLOEXEC, at once.
 static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
-// The same, and the peer's port.
-static inline int linux_accept_from(int listener, unsigned short *port) {
-    struct sockaddr_in6 peer = {0};
-    socklen_t size = sizeof peer;
-    int descriptor = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    // At the same place in both families.
-    *port = ntohs(peer.sin6_port);
-    return descriptor;
+// The same, and the peer's address.
+static inline int linux_accept_from(int listener, struct sockaddr_storage *peer) {
+    socklen_t size = sizeof *peer;
+    return accept4(listener, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 // sched_setattr(2): SCHED_BATCH for the calling thread and those it starts, its niceness as it is, and turns of 100 ms, the

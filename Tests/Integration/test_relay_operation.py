@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 import servers
@@ -165,6 +166,33 @@ def test_connections_that_a_rule_brings_back_to_the_relay(namespace):
         finally:
             process.stop(running)
     control.remove()
+
+
+def test_a_loop_through_another_relay_ends(relay):
+    """Each is the other's server. The first login goes round until many of its turns are unanswered, and all of them end with it."""
+    port = servers.free_port()
+    other = relay(port, "--connect-timeout", "1")
+    front = relay(other.port, "--connect-timeout", "1", listen=f"127.0.0.1:{port}")
+    for _ in range(3):
+        assert "the pgweir relay's server is the relay itself" in login(port)
+    for one in (front, other):
+        wait_for(lambda one=one: one.connections()["open"] == 0, what="its places are free again")
+        assert one.connections()["accepted"] < 3 * 1000, one.connections()
+    assert "come back to the relay" in front.log.since() + other.log.since()
+
+
+def test_clients_beside_the_server_are_no_loop(postgres, relay):
+    """They have its address. More at once than may be unanswered in a loop: some wait, and all are served."""
+    server = postgres(settings={"max_connections": "400", "pre_auth_delay": "2"})
+    front = relay(server.port, "--connect-timeout", "5")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(servers.Connection("127.0.0.1", front.port, "admin").ask("select 1")))
+               for _ in range(300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[["1"]]] * 300
 
 
 # Options

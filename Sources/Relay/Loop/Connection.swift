@@ -123,6 +123,8 @@ struct Connection: BitwiseCopyable {
         case cancelling
         /// It wants to log in instead, and waits until there is room.
         case queued
+        /// It may be a turn of a loop: it waits until the server answers others.
+        case held
     }
 
     /// Where the connection goes, or went last.
@@ -156,6 +158,8 @@ struct Connection: BitwiseCopyable {
     var records = ClientRecords()
     /// The port that the upstream is connected to from; 0: none.
     var via: UInt16 = 0
+    /// Whether the client has the address of an upstream, as in a loop through another relay.
+    var isSuspect = false
     /// Whether its key is among those that wait for a deadline.
     var isTimed = false
     /// Whether it counts as one of those at once, or as one that is refused.

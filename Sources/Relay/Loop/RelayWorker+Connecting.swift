@@ -22,8 +22,8 @@ extension RelayWorker {
     mutating func accept(_ listener: Int32) {
         for _ in 0..<64 where pausedUntil == 0 {
             guard hasToken() else { return }
-            var port: UInt16 = 0
-            let descriptor = unsafe linux_accept_from(listener, &port)
+            var peer = sockaddr_storage()
+            let descriptor = unsafe linux_accept_from(listener, &peer)
             if descriptor < 0 {
                 if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) {
                     // Listening on would be a busy loop.
@@ -33,7 +33,7 @@ extension RelayWorker {
                 if errno == EAGAIN { return }
                 continue
             }
-            begin(descriptor, port)
+            begin(descriptor, from: SocketAddress(peer))
         }
     }
 
@@ -52,7 +52,7 @@ extension RelayWorker {
         return true
     }
 
-    private mutating func begin(_ descriptor: Int32, _ port: UInt16) {
+    private mutating func begin(_ descriptor: Int32, from peer: SocketAddress?) {
         counts.accepted &+= 1
         let isAdmitted = board.open.add(1, ordering: .relaxed).newValue <= board.most
         if !isAdmitted { board.open.subtract(1, ordering: .relaxed) }
@@ -82,7 +82,10 @@ extension RelayWorker {
             refusals.append(key(client, connection))
         }
         // Our own: it would go round until all places are taken.
-        if board.ownConnections.contains(descriptor, port: port) { return refuseLoop(connection) }
+        if let port = peer?.endpoint.port, board.ownConnections.contains(descriptor, port: port) {
+            return refuseLoop(connection)
+        }
+        connection.value.isSuspect = peer.map { isUpstream($0) } ?? false
         if tls.isUsed {
             // As long as a server waits for a client that says nothing (authentication_timeout).
             enter(.greeting, connection, seconds: isAdmitted ? 60 : 10)
@@ -104,6 +107,9 @@ extension RelayWorker {
 
     /// Connects to the next of the upstreams' addresses.
     mutating func connect(_ connection: Slot<Connection>) {
+        if connection.value.isSuspect, connection.value.target == .none, connection.value.phase != .held, mayLoop() {
+            return enter(.held, connection, seconds: board.options.connectTimeout)
+        }
         let server = legs.slot(connection.place &* 2 &+ 1)
         while let upstream = next(connection) {
             let descriptor = Socket.connect(upstream.address, mark: board.options.mark)
@@ -142,7 +148,7 @@ extension RelayWorker {
         return found
     }
 
-    private mutating func refreshUpstreams() {
+    mutating func refreshUpstreams() {
         let version = board.upstreams.version.load(ordering: .acquiring)
         guard version != upstreamVersion else { return }
         upstreamVersion = version
@@ -197,7 +203,7 @@ extension RelayWorker {
         case .lingering: linger(connection)
         case .cancelling: passCancel(connection)
         case .queued: goOnWaiting(connection, leg)
-        case .open: break
+        case .held, .open: break
         }
     }
 
@@ -239,12 +245,14 @@ extension RelayWorker {
         for key in keys {
             guard let connection = connection(of: key) else { continue }
             if connection.value.phase == .queued, admit(connection) { open(connection) }
+            if connection.value.phase == .held, !isLooping(at: now) { connect(connection) }
             guard self.connection(of: key) != nil else { continue }
             guard connection.value.phase != .open else {
                 connection.value.isTimed = false
                 continue
             }
-            if connection.value.deadline > now {
+            let isHeldOn = connection.value.phase == .held && lastAnswer &+ connectNanoseconds > now
+            if connection.value.deadline > now || isHeldOn {
                 waiting.append(key)
                 continue
             }
@@ -252,6 +260,7 @@ extension RelayWorker {
             switch connection.value.phase {
             case .connecting: connectNext(connection, ofTLS: false)
             case .upstreamGreeting, .upstreamHandshake: connectNext(connection, ofTLS: true)
+            case .held: refuseLoop(connection)
             case .cancelling where connection.value.records.hasCancelled: wait(connection)
             default: end(connection, resets: false)
             }

@@ -35,6 +35,10 @@ import Synchronization
     var upstreamVersion = 0
     /// Logins that are looked into, by the connection's serial.
     var logins: [UInt32: Login] = [:]
+    /// Connections of suspects since they were counted last, and what came of that; see ``mayLoop()``.
+    var suspects = 0, unanswered = 0
+    /// When they were counted, and when one of them had been answered.
+    var lastCount: Int64 = 0, lastAnswer: Int64 = 0
     /// When deadlines were looked at.
     var lastTick: Int64 = 0
     /// Accepts that may be made now, where there is a limit to their rate; and when that was worked out.
