@@ -38,6 +38,7 @@ final class RelayBoard: Sendable {
     let workers: [WorkerBoard]
     let upstreams: Upstreams
     let ownConnections = OwnConnections()
+    let clients = ClientCounts()
     /// Connections of all workers.
     let open = Atomic<Int>(0)
     /// The most of them: as asked for, or what the limit of open files allows.

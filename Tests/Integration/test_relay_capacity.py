@@ -151,6 +151,28 @@ def test_places_for_cancel_requests_are_not_kept_by_others(postgres, relay, cert
     assert front.connections()["open"] == 1
 
 
+def test_who_has_nothing_to_cancel_is_told_without_tls(postgres, relay, certificate):
+    """As libpq does it with sslmode=prefer, from another address than that of the open session."""
+    server = postgres(settings=certificate().settings)
+    front = relay(server.port, "--max-connections", "1")
+    session = servers.Connection("127.0.0.1", front.port, "admin")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20, source_address=("127.0.0.77", 0)) as client:
+        client.sendall(struct.pack("!ii", 8, 80877103))
+        assert client.recv(1) == b"N"
+        client.sendall(struct.pack("!ii", 8, 196608))
+        assert b"C53300" in client.recv(1000)
+    session.close()
+    # Nor is that of who had one.
+    wait_for(lambda: front.connections()["open"] == 0, what="it is gone")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20, source_address=("127.0.0.77", 0)) as other:
+        wait_for(lambda: front.connections()["open"] == 1, what="the place is taken")
+        with socket.create_connection(("127.0.0.1", front.port), timeout=20) as client:
+            client.sendall(struct.pack("!ii", 8, 80877103))
+            assert client.recv(1) == b"N"
+        other.sendall(struct.pack("!ii", 8, 80877103))
+        assert other.recv(1) == b"S"
+
+
 def alive(clients):
     """Forgets clients that are at their end."""
     for client in list(clients):

@@ -160,6 +160,8 @@ struct Connection: BitwiseCopyable {
     var via: UInt16 = 0
     /// Whether the client has the address of an upstream, as in a loop through another relay.
     var isSuspect = false
+    /// Its client's place in ``ClientCounts``.
+    var client: UInt16 = 0
     /// Whether its key is among those that wait for a deadline.
     var isTimed = false
     /// Whether it counts as one of those at once, or as one that is refused.

@@ -10,9 +10,11 @@ import Synchronization
 /// answer, until there is room.
 extension RelayWorker {
     /// Whether an encrypted client beyond the limit may go on to the server, in TLS that the relay does not end.
+    ///
+    /// Whose address has no connection has nothing to cancel: without TLS it can at least be told.
     func mayPassTLS(_ connection: Slot<Connection>) -> Bool {
         !tls.isUsed && !connection.value.isAdmitted && connection.value.encryption == .unknown
-            && connection.value.target == .none
+            && connection.value.target == .none && board.clients.hasAny(at: connection.value.client)
     }
 
     /// Connects a client beyond the limit, who was counted as refused.
@@ -128,6 +130,7 @@ extension RelayWorker {
         }
         board.refusing.subtract(1, ordering: .relaxed)
         connection.value.isAdmitted = true
+        board.clients.add(1, at: connection.value.client)
         counts.refused &-= 1
         return true
     }

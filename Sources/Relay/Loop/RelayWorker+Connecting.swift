@@ -71,6 +71,8 @@ extension RelayWorker {
         let connection = connections.slot(handle)
         connection.value.serial = lastSerial
         connection.value.isAdmitted = isAdmitted
+        connection.value.client = peer.map { ClientCounts.place(of: $0) } ?? 0
+        if isAdmitted { board.clients.add(1, at: connection.value.client) }
         let client = legs.slot(connection.place &* 2)
         (client.value, legs[connection.place &* 2 &+ 1]) = (Leg(), Leg())
         client.value.descriptor = descriptor

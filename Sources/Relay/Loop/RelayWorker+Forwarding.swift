@@ -261,6 +261,7 @@ extension RelayWorker {
     func release(_ connection: Slot<Connection>) {
         if connection.value.isAdmitted {
             board.open.subtract(1, ordering: .relaxed)
+            board.clients.add(-1, at: connection.value.client)
         } else {
             board.refusing.subtract(1, ordering: .relaxed)
         }
