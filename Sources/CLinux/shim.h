@@ -51,8 +51,8 @@ static inline int linux_give_way(void) {
     return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-// sched_setattr(2): the calling thread stays with its policy and niceness, and has turns of so many ns: shorter ones come
-// sooner (Linux 6.12; before, nothing changes).
+// sched_setattr(2): the calling thread stays with its policy and niceness, and has turns of so many ns, or the usual
+// ones (0): shorter ones come sooner (Linux 6.12; before, nothing changes).
 static inline int linux_take_turns(unsigned long long nanoseconds) {
     struct {
         unsigned size, policy;

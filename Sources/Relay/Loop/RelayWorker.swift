@@ -46,6 +46,10 @@ import Synchronization
     var tokenTime: Int64 = 0
     /// Until when nothing is accepted; 0: accepting.
     var pausedUntil: Int64 = 0
+    /// Bytes moved up to the last turn of the loop.
+    var lastMoved: UInt64 = 0
+    /// Until when the thread has short turns; 0: it has the usual ones.
+    var longTurnsAt: Int64 = 0
     var isClosing = false
     var counts = Counts()
 
@@ -62,7 +66,7 @@ import Synchronization
 
     /// Bytes moved at once, at most.
     static var most: Int { 64 << 10 }
-    /// The shortest turn of a thread that Linux grants, ns.
+    /// The shortest turn that Linux grants a thread, ns.
     static var schedulerTurn: UInt64 { 100_000 }
     /// How often one side is read before others have their turn.
     static var turns: Int { 2 }
@@ -91,8 +95,6 @@ import Synchronization
 
     /// Works until the listeners are closed and the last connection is over.
     mutating func run() {
-        // Beside bulk it is always busy, and who asks little must not wait for whole turns of others.
-        _ = linux_take_turns(Self.schedulerTurn)
         while !(isClosing && connections.count == 0) {
             let isCalm = waiting.isEmpty && pausedUntil == 0 && untold.isEmpty
             let count = queue.wait(again.isEmpty ? (isCalm ? -1 : 20) : 0)
@@ -100,6 +102,11 @@ import Synchronization
                 let event = queue.event(index)
                 handle(event.key, event.events)
             }
+            let moved = counts.toServer &+ counts.toClient
+            if moved &- lastMoved >= Self.most || longTurnsAt != 0 {
+                chooseTurns(hasBulk: moved &- lastMoved >= Self.most)
+            }
+            lastMoved = moved
             if !again.isEmpty { goOn() }
             if !waiting.isEmpty || pausedUntil != 0 { tick() }
             if !untold.isEmpty { tellClosed() }
@@ -138,6 +145,21 @@ import Synchronization
         guard key != Self.special else { return obey() }
         let index = Int(key & 0xFFFF_FFFF) - 1
         if index < listeners.count { accept(listeners[index]) }
+    }
+
+    /// Has short turns of the scheduler's as long as there is bulk, and the usual ones otherwise.
+    ///
+    /// Beside bulk the thread is always busy, and who asks little would wait for whole turns of other threads. Without any,
+    /// short turns would only cost throughput.
+    private mutating func chooseTurns(hasBulk: Bool) {
+        let now = Self.steady()
+        if hasBulk {
+            if longTurnsAt == 0 { _ = linux_take_turns(Self.schedulerTurn) }
+            longTurnsAt = now &+ 100_000_000
+        } else if now >= longTurnsAt {
+            _ = linux_take_turns(0)
+            longTurnsAt = 0
+        }
     }
 
     /// Sides that had more to give have another turn.
