@@ -32,6 +32,12 @@ static const int linux_shut_writing = SHUT_WR;
 // SOCK_NONBLOCK and SOCK_CLOEXEC, at once.
 static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
+// The same, and the peer's address.
+static inline int linux_accept_from(int listener, struct sockaddr_storage *peer) {
+    socklen_t size = sizeof *peer;
+    return accept4(listener, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 // sched_setattr(2): SCHED_BATCH for the calling thread and those it starts, its niceness as it is, and turns of 100 ms, the
 // longest there are: whoever wakes up with shorter ones goes first (Linux 6.12; before, turns are as long as others').
 static inline int linux_give_way(void) {
@@ -42,6 +48,22 @@ static inline int linux_give_way(void) {
         unsigned priority;
         unsigned long long runtime, deadline, period;
     } attributes = {.size = 48, .policy = 3, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000000};
+    return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+// sched_setattr(2): the calling thread stays with its policy and niceness, and has turns of so many ns, or the usual
+// ones (0): shorter ones come sooner (Linux 6.12; before, nothing changes).
+static inline int linux_take_turns(unsigned long long nanoseconds) {
+    struct {
+        unsigned size, policy;
+        unsigned long long flags;
+        int nice;
+        unsigned priority;
+        unsigned long long runtime, deadline, period;
+    } attributes = {.size = 48, .nice = getpriority(PRIO_PROCESS, 0), .runtime = nanoseconds};
+    attributes.policy = (unsigned)syscall(SYS_sched_getscheduler, 0);
+    // Others have no turns of this kind.
+    if (attributes.policy != 0 && attributes.policy != 3) return 0;
     return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 

@@ -12,6 +12,8 @@ final class WorkerBoard: Sendable {
     let unread = Atomic<UInt64>(0)
     /// How often no descriptor was to be had for a connection.
     let exhausted = Atomic<UInt64>(0)
+    /// Connections that the relay had made itself.
+    let loops = Atomic<UInt64>(0)
     /// What the control plane wants of the worker, and how it wakes it.
     let orders = Mutex(Orders())
     let bell: Int32
@@ -35,6 +37,8 @@ final class RelayBoard: Sendable {
     let options: RelayOptions
     let workers: [WorkerBoard]
     let upstreams: Upstreams
+    let ownConnections = OwnConnections()
+    let clients = ClientCounts()
     /// Connections of all workers.
     let open = Atomic<Int>(0)
     /// The most of them: as asked for, or what the limit of open files allows.
@@ -50,8 +54,9 @@ final class RelayBoard: Sendable {
         workers = bells.map { WorkerBoard(bell: $0) }
         // What the process has open besides connections: rings, queues, control.
         let rest = max(0, files - 16 - 10 * options.workers)
-        mostRefusing = max(1, min(256, rest / 4))
-        most = max(1, min(options.maxConnections, (rest - mostRefusing) / 2))
+        // Each may be that of somebody who wants to cancel, and need a second one.
+        mostRefusing = max(1, min(256, rest / 8))
+        most = max(1, min(options.maxConnections, rest / 2 - mostRefusing))
     }
 }
 

@@ -27,7 +27,17 @@ public enum Relay {
             if let name = options.health { try HealthResponder(name, takesOver: options.takesOver) } else {
                 HealthResponder()
             }
-        let upstreams = Upstreams(options.upstreams, mark: options.mark)
+        let upstreams = Upstreams(
+            options.upstreams,
+            listeners: listeners.compactMap { SocketAddress.Listener($0) },
+            probe: UpstreamProbe(
+                mark: options.mark,
+                tls: tls.upstream,
+                sendsProxyHeader: options.sendsProxyHeader,
+                timeout: max(1, min(5, options.connectTimeout))
+            )
+        )
+        if let (name, address) = upstreams.loop { throw .loop(upstream: name, address: address.text) }
         var bells: [Int32] = []
         for _ in 0..<options.workers {
             let bell = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))

@@ -67,6 +67,8 @@ public enum RelayError: Error, Equatable, CustomStringConvertible {
     case isRunning(path: String)
     /// A certificate, key or authority that cannot be used.
     case badTLS(file: String, reason: String)
+    /// A server is the relay itself: each connection would make another one.
+    case loop(upstream: HostPort, address: String)
 
     /// What happened, and what to do.
     public var description: String {
@@ -82,6 +84,8 @@ public enum RelayError: Error, Equatable, CustomStringConvertible {
         case .isRunning(let path):
             "another relay serves \(path): replace it with --takeover, or choose another --control."
         case .badTLS(let file, let reason): "TLS: \(file): \(reason)"
+        case .loop(let upstream, let address):
+            "--upstream \(upstream) is \(address), where the relay itself listens: name the server, or change --listen."
         }
     }
 }

@@ -3,66 +3,62 @@ import Domain
 import Glibc
 import Synchronization
 
-/// One address of a server, and the name that stands for it.
-struct Upstream: Sendable, Hashable {
-    var address: SocketAddress
-    var host: String
-}
-
 /// The servers: what their names stand for, which can be reached, and which is asked first.
 ///
 /// Healthy ones come first, in the order given; ones that failed last, so that they are tried when nothing else is left.
-/// Whoever failed is asked again, by a connection, until it answers.
+/// One that failed is healthy again once a probe, or a connection, finds that it answers.
 final class Upstreams: Sendable {
-    struct State: Sendable {
-        var name: HostPort
-        var addresses: [SocketAddress]
-        /// Those that did not answer last.
-        var failed: Set<SocketAddress> = []
-
-        var isHealthy: Bool { addresses.contains { !failed.contains($0) } }
-    }
-
-    private let states: Mutex<[State]>
+    private let list: Mutex<UpstreamList>
     /// Grows whenever the order may have changed.
     let version = Atomic<Int>(1)
     private let isOver = Atomic<Bool>(false)
-    private let mark: UInt32
+    private let probe: UpstreamProbe
+    private let listeners: [SocketAddress.Listener]
 
     /// How often names are looked up again, and failed servers asked, s.
     private static let lookupInterval = 30.0, probeInterval = 1.0
 
-    /// Looks the names up; `mark`: SO_MARK of questions to servers.
-    init(_ names: [HostPort], mark: UInt32) {
-        states = Mutex(names.map { State(name: $0, addresses: SocketAddress.resolve($0)) })
-        self.mark = mark
+    /// Looks the names up; `listeners` are the relay's own, and `probe` asks the servers that failed.
+    init(_ names: [HostPort], listeners: [SocketAddress.Listener] = [], probe: UpstreamProbe = UpstreamProbe()) {
+        var list = UpstreamList(names)
+        for (index, name) in names.enumerated() { _ = list.set(SocketAddress.resolve(name), of: index) }
+        self.list = Mutex(list)
+        (self.listeners, self.probe) = (listeners, probe)
     }
+
+    /// A server that is the relay itself.
+    var loop: (name: HostPort, address: SocketAddress)? {
+        for state in all {
+            if let address = state.addresses.first(where: { leadsHere($0) }) { return (state.name, address) }
+        }
+        return nil
+    }
+
+    private func leadsHere(_ address: SocketAddress) -> Bool { listeners.contains { address.leads(to: $0) } }
 
     /// What is known.
-    var all: [State] { states.withLock { $0 } }
+    var all: [UpstreamList.State] { list.withLock { $0.states } }
 
     /// Addresses in the order in which they are tried.
-    var order: [Upstream] {
-        let targets = all.flatMap { state in
-            state.addresses.map { (isFailed: state.failed.contains($0), Upstream(address: $0, host: state.name.host)) }
+    var order: [Upstream] { list.withLock { $0.order } }
+
+    /// A connection to `upstream` failed: others come first until it answers again.
+    ///
+    /// Where the server itself did not answer, that holds for its address under every name; where TLS failed, it may be
+    /// a matter of the name.
+    func noteFailure(_ upstream: Upstream, ofTLS: Bool) {
+        change { list in
+            list.note(isHealthy: false) { ofTLS ? $0.number == upstream.number : $0.address == upstream.address }
         }
-        return targets.filter { !$0.isFailed }.map(\.1) + targets.filter(\.isFailed).map(\.1)
     }
 
-    /// A connection to `address` failed: others come first until it answers again.
-    func noteFailure(_ address: SocketAddress) { note(address, isHealthy: false) }
+    /// A connection to `upstream` came about, with TLS where that is asked for.
+    func noteSuccess(_ upstream: Upstream) {
+        change { $0.note(isHealthy: true) { $0.number == upstream.number } }
+    }
 
-    private func note(_ address: SocketAddress, isHealthy: Bool) {
-        let isChanged = states.withLock { states in
-            var isChanged = false
-            for index in states.indices where states[index].addresses.contains(address) {
-                let wasHealthy = !states[index].failed.contains(address)
-                isChanged = isChanged || wasHealthy != isHealthy
-                if isHealthy { states[index].failed.remove(address) } else { states[index].failed.insert(address) }
-            }
-            return isChanged
-        }
-        if isChanged { version.add(1, ordering: .releasing) }
+    private func change(_ body: (inout UpstreamList) -> Bool) {
+        if list.withLock({ body(&$0) }) { version.add(1, ordering: .releasing) }
     }
 
     /// Looks names up and asks failed servers until ``stop()``; for a thread of its own, since DNS may be slow.
@@ -76,7 +72,17 @@ final class Upstreams: Sendable {
                 elapsed = 0
                 lookUp()
             }
-            for address in all.flatMap(\.failed) where answers(address) { note(address, isHealthy: true) }
+            let asked = list.withLock { $0.due(at: RelayWorker.steady()) }
+            guard !asked.isEmpty else { continue }
+            let answers = probe.ask(asked)
+            let now = RelayWorker.steady()
+            change { list in
+                var isChanged = false
+                for (upstream, answer) in zip(asked, answers) {
+                    isChanged = list.take(answer, of: upstream, at: now) || isChanged
+                }
+                return isChanged
+            }
         }
     }
 
@@ -86,22 +92,10 @@ final class Upstreams: Sendable {
         for (index, state) in all.enumerated() {
             let addresses = SocketAddress.resolve(state.name)
             // A name that DNS does not know for a while keeps its addresses.
-            guard !addresses.isEmpty, addresses != state.addresses else { continue }
-            states.withLock { states in
-                states[index].addresses = addresses
-                states[index].failed.formIntersection(addresses)
-            }
-            version.add(1, ordering: .releasing)
+            guard !addresses.isEmpty else { continue }
+            // One that has come to mean the relay itself is left without any.
+            let others = addresses.filter { !leadsHere($0) }
+            change { $0.set(others, of: index) }
         }
-    }
-
-    /// Whether a connection comes about; PostgreSQL does not log one that ends without a byte.
-    private func answers(_ address: SocketAddress) -> Bool {
-        let descriptor = Socket.connect(address, mark: mark)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        guard unsafe poll(&waiting, 1, 1000) == 1 else { return false }
-        return Socket.pendingError(descriptor) == 0
     }
 }

@@ -17,7 +17,8 @@ struct PgweirRelay: ParsableCommand {
             up, queries flow all the same, and what was not copied is counted. SIGTERM drains: not ready, then no new \
             connections, then the end when the last session is over; a second one ends at once.
 
-            Exit codes: 0 done, 64 usage, 69 no listener, control socket or takeover, 78 TLS files.
+            Exit codes: 0 done, 64 usage, 69 no listener, control socket or takeover, 78 TLS files or a server that is the \
+            relay itself.
             """
     )
 
@@ -76,9 +77,19 @@ struct PgweirRelay: ParsableCommand {
         guard (1...1_000_000).contains(maxConnections) else {
             throw ValidationError("--max-connections must be from 1 to 1000000.")
         }
-        guard (0.1...3600).contains(connectTimeout), (0...1_000_000).contains(acceptRate),
-            (0...86_400).contains(drainDelay ?? 0), (0...86_400).contains(drainTimeout)
-        else { throw ValidationError("--connect-timeout is from 0.1 to 3600, other times from 0 to 86400 seconds.") }
+        // Neither infinity nor a number that is none is in any range.
+        guard (0.1...3600).contains(connectTimeout) else {
+            throw ValidationError("--connect-timeout must be from 0.1 to 3600 seconds.")
+        }
+        guard (0...1_000_000).contains(acceptRate) else {
+            throw ValidationError("--accept-rate must be from 0 (no limit) to 1000000 connections a second.")
+        }
+        guard (0...86_400).contains(drainDelay ?? 0) else {
+            throw ValidationError("--drain-delay must be from 0 to 86400 seconds.")
+        }
+        guard (0...86_400).contains(drainTimeout) else {
+            throw ValidationError("--drain-timeout must be from 0 to 86400 seconds.")
+        }
         guard tlsCert != nil || (tlsKey == nil && !tlsRequired) else {
             throw ValidationError("--tls-key and --tls-required need --tls-cert.")
         }
@@ -140,8 +151,10 @@ struct PgweirRelay: ParsableCommand {
             )
         } catch {
             say(LogLine(.error, "relay.refused", error.description))
-            if case .badTLS = error { throw ExitCode(78) }
-            throw ExitCode(69)
+            switch error {
+            case .badTLS, .loop: throw ExitCode(78)
+            default: throw ExitCode(69)
+            }
         }
     }
 

@@ -76,6 +76,8 @@ redis = factory(servers.Redis)
 scripted = factory(servers.ScriptedPgBouncer)
 namespace = factory(servers.Namespace)
 systemd = factory(servers.Systemd)
+relay = factory(servers.Relay)
+certificate = factory(servers.Certificate)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from servers.pgbouncer import VERSIONS, built_versions
 OWN = "[users]\nann = pool_mode=transaction max_user_connections=12\nben = max_user_connections=15\n"
 SCRIPTED = [("1.21.0", "prefer"), ("1.22.1", "prefer"), ("1.23.1", "prefer"), ("1.23.1", "disable"), ("1.25.0", "prefer"),
             ("1.25.2", "prefer")]
-CYCLES = 20 if LONG else 2
+CYCLES = 20 if LONG else 1
 
 
 def make_pooler(pgbouncer, server, version, tls="disable", sections=OWN, **more):
@@ -52,8 +52,12 @@ def reloads(pooler):
         return len(re.findall(r"RELOAD command issued|got SIGHUP", file.read()))
 
 
-@pytest.mark.parametrize("tls", ["disable", "prefer"])
-@pytest.mark.parametrize("version", [*VERSIONS, *built_versions()])
+# 1.18 is the one of Debian's at which each load replaces all connections where TLS is asked for.
+PAIRS = [(version, tls) for version in (*VERSIONS, *built_versions()) for tls in ("disable", "prefer")
+         if LONG or tls == "disable" or version not in VERSIONS[1:]]
+
+
+@pytest.mark.parametrize("version, tls", PAIRS)
 def test_bystanders_notice_nothing(postgres, pgbouncer, daemon, pgweir, version, tls):
     """One user is limited, drained and released again and again under load of three others."""
     server = postgres("15", settings={"max_connections": 200})

@@ -87,10 +87,10 @@ struct UpstreamsTests {
     @Test("a server that failed comes last, and the names stay with their addresses")
     func order() throws {
         let names = [try #require(HostPort("127.0.0.1:1")), try #require(HostPort("127.0.0.2:2"))]
-        let upstreams = Upstreams(names, mark: 0)
+        let upstreams = Upstreams(names)
         #expect(upstreams.order.map(\.address.text) == ["127.0.0.1:1", "127.0.0.2:2"])
         let before = upstreams.version.load(ordering: .relaxed)
-        upstreams.noteFailure(upstreams.order[0].address)
+        upstreams.noteFailure(upstreams.order[0], ofTLS: false)
         #expect(upstreams.order.map(\.host) == ["127.0.0.2", "127.0.0.1"])
         #expect(upstreams.version.load(ordering: .relaxed) > before)
         #expect(upstreams.all.map(\.isHealthy) == [false, true])

@@ -41,6 +41,8 @@ public struct QuotaKeeper: Sendable {
     public private(set) var unconfirmed: Set<UserKey> = []
     /// What the policy is called, by all nodes alike; `nil`: it is not compared.
     private var policyName: String?
+    /// The policy by which was decided last, by whichever node.
+    private var policyOfDecisions: String?
 
     /// When things are to be done next: ms of this machine's clock.
     private struct Due {
@@ -213,13 +215,18 @@ public struct QuotaKeeper: Sendable {
     private mutating func follow() throws(LedgerError) {
         // None: a store that lost them, not a decision. What was decided ends by its lease.
         if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) { wanted = limits }
+        if due.seen >= due.policy {
+            due.policy = due.seen + 10_000
+            try readPolicy()
+        }
     }
 
     /// Lets go of users of whom nobody said which tier they are in by the present policy.
     private mutating func confirmTiers(_ clock: Int64) throws(LedgerError) {
         if clock >= due.policy, let policyName {
             try store.keep(policyName, in: Self.policies, as: Self.everybody)
-            due.policy = clock + 60_000
+            policyOfDecisions = policyName
+            due.policy = clock + 10_000
         }
         guard clock >= due.confirmation else { return }
         due.confirmation = .max
@@ -228,6 +235,11 @@ public struct QuotaKeeper: Sendable {
             changed.insert(user)
         }
         unconfirmed = []
+    }
+
+    /// Reads by which policy was decided last; a store that was emptied does not make it another one.
+    private mutating func readPolicy() throws(LedgerError) {
+        policyOfDecisions = try store.all(in: Self.policies)[Self.everybody] ?? policyOfDecisions
     }
 
     /// The list that holds the name of the policy by which was decided last.
@@ -241,18 +253,20 @@ public struct QuotaKeeper: Sendable {
                 tiers[active.user] = tiers[active.user] ?? active.tier
             }
             decider = Decider()
-            if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) {
+            // A store that was emptied does not end what was decided.
+            let followed = wanted.flatMap { $0.expires > now ? $0 : nil }
+            if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) ?? followed {
                 decider.adopt(limits, tiers: tiers)
             }
-            let policy = try store.all(in: Self.policies)[Self.everybody]
-            if policyName != nil, policy != policyName { doubtTiers() }
+            try readPolicy()
+            if policyName != nil, policyOfDecisions != policyName { doubtTiers() }
             let users = tiers.map { (user: $0.key, windows: windows(of: $0.value)) }
             try sync.refresh(users, terms.policy.zone, now: now, since: now)
             changed.formUnion(tiers.keys)
             // The same right given again goes on counting: what was published under it must not look newer.
             if granted != lastToken { sequence = 0 }
             lastToken = granted
-            due.batch = .min
+            (due.batch, due.policy) = (.min, .min)
         }
         token = granted
     }

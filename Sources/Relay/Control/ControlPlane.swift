@@ -20,7 +20,9 @@ struct ControlPlane: ~Copyable {
     private var listeners: [Int32]
     /// When the listeners close, and when open sessions end; 0: not now.
     private var closesAt: Int64 = 0, cutsAt: Int64 = 0
-    private var saidExhausted: UInt64 = 0
+    /// Whether a signal asked for the end; a relay that was taken over drains without one.
+    private var isSignalled = false
+    private var saidExhausted: UInt64 = 0, saidLoops: UInt64 = 0
     /// Servers that were said to be gone.
     private var saidGone: [String] = []
     private let isOver: @Sendable () -> Bool
@@ -82,12 +84,14 @@ struct ControlPlane: ~Copyable {
     private mutating func takeSignal(_ now: Int64) {
         var info = signalfd_siginfo()
         guard unsafe read(signals, &info, MemoryLayout<signalfd_siginfo>.size) > 0 else { return }
-        guard !status.isDraining else {
+        guard !isSignalled else {
             // The second one: at once.
             (closesAt, cutsAt) = (now, now)
             return
         }
-        let delay = board.options.drainDelay
+        isSignalled = true
+        // Whoever took over has the listeners.
+        let delay = status.isDraining ? 0 : board.options.drainDelay
         let timeout = board.options.drainTimeout
         log(
             .info(
@@ -225,10 +229,18 @@ struct ControlPlane: ~Copyable {
     private mutating func warn() {
         let gone = board.upstreams.all.filter { !$0.isHealthy }.map(\.name.description)
         for name in gone where !saidGone.contains(name) {
-            log(.warning("server_gone", "\(name) does not answer, or its name is not known; it is asked every second."))
+            let what = board.options.tls.upstream ? "does not answer, fails in TLS" : "does not answer"
+            log(.warning("server_gone", "\(name) \(what), or its name is not known; it is asked again and again."))
         }
         for name in saidGone where !gone.contains(name) { log(.info("server_answers", "\(name) answers.")) }
         saidGone = gone
+        let loops = board.workers.reduce(UInt64(0)) { $0 &+ $1.loops.load(ordering: .relaxed) }
+        if loops > 0, saidLoops == 0 {
+            let what =
+                "connections to a server come back to the relay: check --upstream, and rules that redirect to it."
+            log(.warning("loop", what))
+        }
+        saidLoops = loops
         let exhausted = board.workers.reduce(UInt64(0)) { $0 &+ $1.exhausted.load(ordering: .relaxed) }
         guard exhausted > 0, saidExhausted == 0 else { return }
         saidExhausted = exhausted

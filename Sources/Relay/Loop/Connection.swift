@@ -27,6 +27,8 @@ import Glibc
         static let shut = State(rawValue: 8)
         /// There is an urgent byte to read.
         static let urgent = State(rawValue: 16)
+        /// What it sends is looked at before it goes on: the beginning of a login.
+        static let examined = State(rawValue: 32)
     }
 
     /// Nothing more may be sent to it for now.
@@ -73,6 +75,12 @@ import Glibc
         return unsafe Socket.send(descriptor, bytes, count)
     }
 
+    /// The bytes that are there, without taking them; `nil`: no more come.
+    func peek(_ count: Int) -> [UInt8]? {
+        if let tls { return tls.peek(count) }
+        return Socket.peek(descriptor, count)
+    }
+
     /// Tells this side that nothing more comes.
     mutating func shut() {
         state.insert(.shut)
@@ -111,13 +119,51 @@ struct Connection: BitwiseCopyable {
         case refusing
         /// It was told; its last bytes are passed over.
         case lingering
+        /// A client beyond the limit is in TLS with the upstream, where only a cancel request may follow.
+        case cancelling
+        /// It wants to log in instead, and waits until there is room.
+        case queued
+        /// It may be a turn of a loop: it waits until the server answers others.
+        case held
+    }
+
+    /// Where the connection goes, or went last.
+    enum Target: Equatable, BitwiseCopyable {
+        case none
+        /// Where it was going before netfilter's REDIRECT brought it here.
+        case original
+        /// The upstream of this number.
+        case upstream(UInt8)
+    }
+
+    /// How a client beyond the limit begins, where the relay passes TLS through and cannot see what it wants.
+    enum Encryption: BitwiseCopyable {
+        case unknown
+        /// It waits for the answer to an SSLRequest, which stands unread in its socket.
+        case requested
+        /// It began with TLS.
+        case direct
+        /// The upstream's TLS is not to be had for it.
+        case none
     }
 
     var phase = Phase.connecting
-    /// How many of the upstream's addresses were tried, and which one is the latest.
-    var attempt: UInt8 = 0
-    var target: UInt16 = 0
+    var target = Target.none
+    /// The upstreams that were tried.
+    var tried = TriedUpstreams()
+    /// What to say when none is left.
     var refusal = Refusal.unreachable
+    var encryption = Encryption.unknown
+    /// The client's TLS records, as far as they passed in ``Phase/cancelling``.
+    var records = ClientRecords()
+    /// The port that the upstream is connected to from; 0: none.
+    var via: UInt16 = 0
+    /// Whether the client has the address of an upstream, as in a loop through another relay.
+    var isSuspect = false
+    /// Its client's place in ``ClientCounts``.
+    var client: UInt16 = 0
+    /// Whether its key is among those that wait for a deadline.
+    var isTimed = false
     /// Whether it counts as one of those at once, or as one that is refused.
     var isAdmitted = false
     /// Whether the client began with TLS, without asking.

@@ -15,6 +15,9 @@ enum Greeting: Equatable {
     /// A StartupMessage, or nothing that PostgreSQL knows.
     case other
 
+    /// An SSLRequest.
+    static let tlsRequestBytes: [UInt8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F]
+
     init(_ bytes: [UInt8]) {
         guard let first = bytes.first else {
             self = .unfinished

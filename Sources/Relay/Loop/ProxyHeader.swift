@@ -5,6 +5,9 @@ import Domain
 enum ProxyHeader {
     private static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
 
+    /// The header of a connection that is nobody's but the relay's own (LOCAL).
+    static let local: [UInt8] = signature + [0x20, 0x00, 0x00, 0x00]
+
     /// The header for a client's socket; `nil` when its ends are not known any more.
     static func bytes(_ descriptor: Int32) -> [UInt8]? {
         guard let source = Socket.address(descriptor, .remote), let target = Socket.address(descriptor, .local) else {

@@ -10,14 +10,18 @@ enum Refusal: UInt8, BitwiseCopyable {
     case upstreamTLS
     /// Only TLS is allowed here.
     case tlsRequired
+    /// The connection is one that the relay made itself.
+    case loop
+    /// The client insists on knowing whether its channel is bound, and it is not.
+    case channelBinding
 
     /// The SQLSTATE (PostgreSQL documentation, appendix "Error Codes").
     var code: String {
         switch self {
         case .tooMany: "53300"
         // What drivers take for a reason to try again, or to try the next host.
-        case .unreachable, .upstreamTLS: "57P03"
-        case .tlsRequired: "28000"
+        case .unreachable, .upstreamTLS, .loop: "57P03"
+        case .tlsRequired, .channelBinding: "28000"
         }
     }
 
@@ -27,6 +31,8 @@ enum Refusal: UInt8, BitwiseCopyable {
         case .unreachable: "the pgweir relay cannot reach the database server"
         case .upstreamTLS: "the pgweir relay cannot agree on TLS with the database server"
         case .tlsRequired: "the pgweir relay accepts connections with TLS only"
+        case .loop: "the pgweir relay's server is the relay itself"
+        case .channelBinding: "channel binding cannot work through the pgweir relay, which ends TLS on both sides"
         }
     }
 
@@ -36,6 +42,9 @@ enum Refusal: UInt8, BitwiseCopyable {
         case .unreachable: "Check the server, and the relay's --upstream."
         case .upstreamTLS: "Check that the server has ssl=on, and its certificate against the relay's --upstream-ca."
         case .tlsRequired: "Connect with sslmode=require."
+        case .loop: "Check the relay's --upstream, and rules that redirect connections to the relay."
+        case .channelBinding:
+            "Connect with channel_binding=disable, or have --tls-cert and --tls-key name the server's own certificate."
         }
     }
 

@@ -22,7 +22,8 @@ extension RelayWorker {
     mutating func accept(_ listener: Int32) {
         for _ in 0..<64 where pausedUntil == 0 {
             guard hasToken() else { return }
-            let descriptor = linux_accept(listener)
+            var peer = sockaddr_storage()
+            let descriptor = unsafe linux_accept_from(listener, &peer)
             if descriptor < 0 {
                 if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) {
                     // Listening on would be a busy loop.
@@ -32,7 +33,7 @@ extension RelayWorker {
                 if errno == EAGAIN { return }
                 continue
             }
-            begin(descriptor)
+            begin(descriptor, from: SocketAddress(peer))
         }
     }
 
@@ -51,7 +52,7 @@ extension RelayWorker {
         return true
     }
 
-    private mutating func begin(_ descriptor: Int32) {
+    private mutating func begin(_ descriptor: Int32, from peer: SocketAddress?) {
         counts.accepted &+= 1
         let isAdmitted = board.open.add(1, ordering: .relaxed).newValue <= board.most
         if !isAdmitted { board.open.subtract(1, ordering: .relaxed) }
@@ -70,6 +71,8 @@ extension RelayWorker {
         let connection = connections.slot(handle)
         connection.value.serial = lastSerial
         connection.value.isAdmitted = isAdmitted
+        connection.value.client = peer.map { ClientCounts.place(of: $0) } ?? 0
+        if isAdmitted { board.clients.add(1, at: connection.value.client) }
         let client = legs.slot(connection.place &* 2)
         (client.value, legs[connection.place &* 2 &+ 1]) = (Leg(), Leg())
         client.value.descriptor = descriptor
@@ -79,13 +82,19 @@ extension RelayWorker {
         if !isAdmitted {
             if refusals.count >= 4 * board.mostRefusing { dropOverRefusals() }
             refusals.append(key(client, connection))
-            return refuse(connection, .tooMany)
         }
+        // Our own: it would go round until all places are taken.
+        if let port = peer?.endpoint.port, board.ownConnections.contains(descriptor, port: port) {
+            return refuseLoop(connection)
+        }
+        connection.value.isSuspect = peer.map { isUpstream($0) } ?? false
         if tls.isUsed {
             // As long as a server waits for a client that says nothing (authentication_timeout).
-            enter(.greeting, connection, seconds: 60)
-        } else {
+            enter(.greeting, connection, seconds: isAdmitted ? 60 : 10)
+        } else if isAdmitted {
             connect(connection)
+        } else {
+            refuse(connection, .tooMany)
         }
     }
 
@@ -93,16 +102,23 @@ extension RelayWorker {
     mutating func enter(_ phase: Connection.Phase, _ connection: Slot<Connection>, seconds: Double) {
         connection.value.phase = phase
         connection.value.deadline = Self.steady() &+ Int64(seconds * 1e9)
+        guard !connection.value.isTimed else { return }
+        connection.value.isTimed = true
         waiting.append(key(legs.slot(connection.place &* 2), connection))
     }
 
-    /// Connects to the next of the upstream's addresses.
+    /// Connects to the next of the upstreams' addresses.
     mutating func connect(_ connection: Slot<Connection>) {
+        if connection.value.isSuspect, connection.value.target == .none, connection.value.phase != .held, mayLoop() {
+            return enter(.held, connection, seconds: board.options.connectTimeout)
+        }
         let server = legs.slot(connection.place &* 2 &+ 1)
         while let upstream = next(connection) {
             let descriptor = Socket.connect(upstream.address, mark: board.options.mark)
             if descriptor >= 0 {
                 server.value.descriptor = descriptor
+                if connection.value.via != 0 { board.ownConnections.forget(port: connection.value.via) }
+                connection.value.via = board.ownConnections.remember(descriptor, to: upstream.address)
                 guard queue.add(descriptor, Self.interest, key: key(server, connection)) else { break }
                 return enter(.connecting, connection, seconds: board.options.connectTimeout)
             }
@@ -111,49 +127,57 @@ extension RelayWorker {
                 counts.exhausted &+= 1
                 break
             }
-            board.upstreams.noteFailure(upstream.address)
+            board.upstreams.noteFailure(upstream, ofTLS: false)
         }
         counts.failed &+= 1
-        refuse(connection, .unreachable)
+        refuse(connection, connection.value.isAdmitted ? connection.value.refusal : .tooMany)
     }
 
-    /// Where to connect to now; `nil`: all was tried.
+    /// Where to connect to now: the first that this connection has not tried; `nil`: all was tried.
+    ///
+    /// The order may have changed since its last attempt, by other connections' failures, probes and DNS.
     private mutating func next(_ connection: Slot<Connection>) -> Upstream? {
-        let attempt = Int(connection.value.attempt)
-        var found: Upstream?
-        if board.options.followsOriginalDestination,
-            let address = Socket.originalDestination(legs[connection.place &* 2].descriptor)
-        {
-            found = attempt == 0 ? Upstream(address: address, host: address.text) : nil
-        } else {
-            let version = board.upstreams.version.load(ordering: .acquiring)
-            if version != upstreamVersion, attempt == 0 {
-                upstreamVersion = version
-                upstreams = board.upstreams.order
-            }
-            found = attempt < min(upstreams.count, 255) ? upstreams[attempt] : nil
+        if let original = original(connection) {
+            guard connection.value.target == .none else { return nil }
+            connection.value.target = .original
+            return original
         }
-        guard let found else { return nil }
-        connection.value.attempt &+= 1
-        // A connection remembers its address by number; the list of these begins anew when DNS has made it long.
-        let known = targets.firstIndex(of: found)
-        if known == nil, targets.count >= Self.mostTargets { targets.removeAll() }
-        if known == nil { targets.append(found) }
-        connection.value.target = UInt16(truncatingIfNeeded: known ?? targets.count - 1)
+        refreshUpstreams()
+        let tried = connection.value.tried
+        guard let found = upstreams.first(where: { !tried.contains($0.number) }) else { return nil }
+        connection.value.tried.insert(found.number)
+        connection.value.target = .upstream(found.number)
         return found
     }
 
-    private static var mostTargets: Int { 4096 }
-
-    /// The address that is tried.
-    func target(_ connection: Slot<Connection>) -> Upstream? {
-        let index = Int(connection.value.target)
-        return index < targets.count ? targets[index] : nil
+    mutating func refreshUpstreams() {
+        let version = board.upstreams.version.load(ordering: .acquiring)
+        guard version != upstreamVersion else { return }
+        upstreamVersion = version
+        upstreams = board.upstreams.order
     }
 
-    /// The address that is tried did not answer, or said no.
-    private mutating func connectNext(_ connection: Slot<Connection>) {
-        if let target = target(connection) { board.upstreams.noteFailure(target.address) }
+    /// Where a connection was going before netfilter's REDIRECT brought it here, if that is asked for.
+    private func original(_ connection: Slot<Connection>) -> Upstream? {
+        guard board.options.followsOriginalDestination,
+            let address = Socket.originalDestination(legs[connection.place &* 2].descriptor)
+        else { return nil }
+        return Upstream(address: address, host: HostPort(address.text)?.host ?? "")
+    }
+
+    /// The upstream that is tried; `nil`: DNS does not name it any more.
+    func target(_ connection: Slot<Connection>) -> Upstream? {
+        switch connection.value.target {
+        case .none: nil
+        case .original: original(connection)
+        case .upstream(let number): upstreams.first { $0.number == number }
+        }
+    }
+
+    /// The upstream that is tried did not answer, or said no, or TLS with it failed: the next one has a turn.
+    mutating func connectNext(_ connection: Slot<Connection>, ofTLS: Bool) {
+        if let target = target(connection) { board.upstreams.noteFailure(target, ofTLS: ofTLS) }
+        if ofTLS { connection.value.refusal = .upstreamTLS }
         legs.slot(connection.place &* 2 &+ 1).value.close(resets: false)
         connect(connection)
     }
@@ -171,7 +195,7 @@ extension RelayWorker {
         case .connecting:
             guard !isClient, isGone || events.contains(.writable) else { return }
             if isGone || Socket.pendingError(leg.value.descriptor) != 0 {
-                connectNext(connection)
+                connectNext(connection, ofTLS: false)
             } else {
                 connected(connection)
             }
@@ -179,7 +203,9 @@ extension RelayWorker {
         case .upstreamHandshake: if !isClient { shakeHands(connection, leg) }
         case .refusing: tellRefusal(connection)
         case .lingering: linger(connection)
-        case .open: break
+        case .cancelling: passCancel(connection)
+        case .queued: goOnWaiting(connection, leg)
+        case .held, .open: break
         }
     }
 
@@ -189,15 +215,18 @@ extension RelayWorker {
             let header = ProxyHeader.bytes(client.value.descriptor),
             !Socket.send(server.value.descriptor, header)
         {
-            return connectNext(connection)
+            return connectNext(connection, ofTLS: false)
         }
-        if tls.upstream != nil { return askUpstream(connection) }
+        if tls.upstream != nil || connection.value.encryption == .requested { return askUpstream(connection) }
+        if connection.value.encryption == .direct { return beginCancel(connection) }
         open(connection)
     }
 
     /// Bytes move from now on; what came meanwhile first.
     mutating func open(_ connection: Slot<Connection>) {
         connection.value.phase = .open
+        if let target = target(connection), target.isFailed { board.upstreams.noteSuccess(target) }
+        if tls.upstream != nil { beginExamination(connection) }
         let (client, server) = (legs.slot(connection.place &* 2), legs.slot(connection.place &* 2 &+ 1))
         let key = key(client, connection)
         forward(client, server, connection)
@@ -216,16 +245,25 @@ extension RelayWorker {
         let keys = waiting
         waiting.removeAll(keepingCapacity: true)
         for key in keys {
-            guard let connection = connection(of: key), connection.value.deadline != 0,
-                connection.value.phase != .open
-            else { continue }
-            if connection.value.deadline > now {
+            guard let connection = connection(of: key) else { continue }
+            if connection.value.phase == .queued, admit(connection) { open(connection) }
+            if connection.value.phase == .held, !isLooping(at: now) { connect(connection) }
+            guard self.connection(of: key) != nil else { continue }
+            guard connection.value.phase != .open else {
+                connection.value.isTimed = false
+                continue
+            }
+            let isHeldOn = connection.value.phase == .held && lastAnswer &+ connectNanoseconds > now
+            if connection.value.deadline > now || isHeldOn {
                 waiting.append(key)
                 continue
             }
+            connection.value.isTimed = false
             switch connection.value.phase {
-            case .connecting: connectNext(connection)
-            case .upstreamGreeting, .upstreamHandshake: refuse(connection, .upstreamTLS)
+            case .connecting: connectNext(connection, ofTLS: false)
+            case .upstreamGreeting, .upstreamHandshake: connectNext(connection, ofTLS: true)
+            case .held: refuseLoop(connection)
+            case .cancelling where connection.value.records.hasCancelled: wait(connection)
             default: end(connection, resets: false)
             }
         }

@@ -13,13 +13,13 @@ extension RelayWorker {
         while from.value.state.contains(.readable), !to.value.isBlocked {
             guard turns > 0 else { return again.append(key(from, connection)) }
             turns &-= 1
-            guard move(from, to, connection) else { return }
+            guard move(from, to, connection, limit: Self.most) else { return }
         }
     }
 
-    /// Moves some bytes; false when there is nothing more to do here now.
+    /// Moves some bytes, at most `limit`; false when there is nothing more to do here now.
     @inline(__always)
-    private mutating func move(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>) -> Bool {
+    mutating func move(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>, limit: Int) -> Bool {
         // A read that begins at the urgent byte would pass over it; one before it ends there.
         if from.value.state.contains(.urgent) { moveUrgent(from, to) }
         // Into the ring at once, where the analyser sees nothing before it is committed.
@@ -30,13 +30,16 @@ extension RelayWorker {
             unsafe place = unsafe free
             isInRing = true
         }
-        let count = unsafe from.value.receive(place, Self.most)
+        let count = unsafe from.value.receive(place, limit)
         guard count > 0 else { return stop(from, to, connection, count) }
         // Now, as the other side may run, and answer, before its send returns.
         let time = ring == nil ? Timestamp.epoch : RingWriter.now()
         // A short read emptied the socket: the next bytes come with an event of their own.
-        if count < Self.most, from.value.tls == nil, from.value.state.isDisjoint(with: [.hasEnd, .urgent]) {
+        if count < limit, from.value.tls == nil, from.value.state.isDisjoint(with: [.hasEnd, .urgent]) {
             from.value.state.remove(.readable)
+        }
+        if from.value.state.contains(.examined) {
+            return unsafe passExamined(from, to, connection, UnsafeRawBufferPointer(start: place, count: count))
         }
         var sent = unsafe to.value.send(place, count)
         if sent < count {
@@ -74,6 +77,13 @@ extension RelayWorker {
         switch outcome {
         case Socket.Outcome.again: break
         case Socket.Outcome.end:
+            endExamination(from, to, connection)
+            guard connection.value.serial != 0 else { break }
+            // What was held goes first: the end is read once more afterwards.
+            if to.value.isBlocked {
+                from.value.state.insert(.readable)
+                break
+            }
             from.value.state.insert(.finished)
             finish(to, from, connection)
         default:
@@ -94,6 +104,8 @@ extension RelayWorker {
     mutating func breakOff(_ broken: Slot<Leg>, _ other: Slot<Leg>, _ connection: Slot<Connection>) {
         var isGiven = false
         broken.value.forget()
+        if !other.value.isBlocked { endExamination(broken, other, connection) }
+        guard connection.value.serial != 0 else { return }
         while !other.value.isBlocked {
             let count = unsafe broken.value.receive(buffer, Self.most)
             guard count > 0 else { break }
@@ -117,6 +129,30 @@ extension RelayWorker {
         guard Socket.isAtMark(from.value.descriptor) else { return }
         from.value.state.remove(.urgent)
         if let byte = Socket.receiveUrgent(from.value.descriptor) { Socket.sendUrgent(to.value.descriptor, byte) }
+    }
+
+    /// Passes on bytes that lie in memory of our own; false when the connection is broken.
+    mutating func pass(
+        _ bytes: UnsafeRawPointer,
+        _ count: Int,
+        _ from: Slot<Leg>,
+        _ to: Slot<Leg>,
+        _ connection: Slot<Connection>
+    ) -> Bool {
+        let time = RingWriter.now()
+        let sent = unsafe to.value.send(bytes, count)
+        guard sent == Socket.Outcome.again || sent > 0 else {
+            breakOff(to, from, connection)
+            return false
+        }
+        if sent < count { unsafe to.value.keep(bytes + max(sent, 0), count - max(sent, 0)) }
+        if ring != nil {
+            let isTold = connection.value.announced == epoch || announce(connection)
+            let record = record(of: from, connection, at: time)
+            unsafe copyLate(record, UnsafeRawBufferPointer(start: bytes, count: count), isTold: isTold)
+        }
+        note(count, of: from)
+        return true
     }
 
     // MARK: The analyser's copy
@@ -212,6 +248,8 @@ extension RelayWorker {
         }
         client.value.close(resets: resets)
         server.value.close(resets: resets)
+        if !logins.isEmpty { logins[connection.value.serial] = nil }
+        if connection.value.via != 0 { board.ownConnections.forget(port: connection.value.via) }
         release(connection)
         connection.value = Connection()
         connections.give(connection.handle)
@@ -223,6 +261,7 @@ extension RelayWorker {
     func release(_ connection: Slot<Connection>) {
         if connection.value.isAdmitted {
             board.open.subtract(1, ordering: .relaxed)
+            board.clients.add(-1, at: connection.value.client)
         } else {
             board.refusing.subtract(1, ordering: .relaxed)
         }

@@ -12,22 +12,36 @@ extension RelayWorker {
         tellRefusal(connection)
     }
 
-    /// The reason goes out once the client's first packet is here: clients that ask for encryption want one byte first.
+    /// A connection came back that the relay made to a server: whoever it is relayed for is told.
+    mutating func refuseLoop(_ connection: Slot<Connection>) {
+        counts.loops &+= 1
+        refuse(connection, .loop)
+    }
+
+    /// The reason goes out once the client's first packet is here: clients that ask for encryption want one byte first, and
+    /// one beyond the limit may want to cancel.
     mutating func tellRefusal(_ connection: Slot<Connection>) {
         let client = legs.slot(connection.place &* 2)
-        if client.value.tls == nil {
+        let isBeyond = connection.value.refusal == .tooMany
+        if client.value.tls == nil || isBeyond {
             loop: while true {
-                guard let bytes = Socket.peek(client.value.descriptor, 16) else { return end(connection, resets: true) }
+                guard let bytes = client.value.peek(16) else { return end(connection, resets: true) }
                 switch Greeting(bytes) {
-                case .tlsRequest, .gssRequest:
+                case .tlsRequest where isBeyond && mayPassTLS(connection):
+                    connection.value.encryption = .requested
+                    return serveCancel(connection)
+                case .directTLS where isBeyond && mayPassTLS(connection):
+                    connection.value.encryption = .direct
+                    return serveCancel(connection)
+                case .tlsRequest where client.value.tls == nil, .gssRequest where client.value.tls == nil:
                     Socket.skip(client.value.descriptor, 8)
                     guard Socket.send(client.value.descriptor, [0x4E]) else { return end(connection, resets: true) }
                 case .unfinished:
                     if client.value.state.contains(.hasEnd) { end(connection, resets: false) }
                     return
-                case .cancel where connection.value.refusal == .tooMany && connection.value.attempt == 0:
+                case .cancel where isBeyond && connection.value.target == .none:
                     // Who cancels wants less load: there is room for that.
-                    return connect(connection)
+                    return serveCancel(connection)
                 default: break loop
                 }
             }
@@ -42,19 +56,30 @@ extension RelayWorker {
     }
 
     /// Makes room for a newcomer, who may want to cancel: ends the connection beyond the limit that has been open longest
-    /// and is no cancel request; false if there is none here.
+    /// and has sent no cancel request; false if there is none here.
     mutating func endOldestRefusal() -> Bool {
-        var examined = 0
-        defer { refusals.removeFirst(examined) }
-        for key in refusals {
-            examined &+= 1
-            guard let connection = connection(of: key),
-                connection.value.phase == .refusing || connection.value.phase == .lingering
-            else { continue }
+        var kept: [UInt64] = []
+        for (index, key) in refusals.enumerated() {
+            guard let connection = connection(of: key), !connection.value.isAdmitted else { continue }
+            guard !isCancel(connection) else {
+                kept.append(key)
+                continue
+            }
+            refusals = kept + refusals[(index + 1)...]
             end(connection, resets: true)
             return true
         }
+        refusals = kept
         return false
+    }
+
+    private func isCancel(_ connection: Slot<Connection>) -> Bool {
+        switch connection.value.phase {
+        case .open: true
+        case .connecting, .upstreamGreeting, .upstreamHandshake: connection.value.encryption == .unknown
+        case .cancelling: connection.value.records.hasCancelled
+        default: false
+        }
     }
 
     /// Forgets those of ``refusals`` that are over: at most ``RelayBoard/mostRefusing`` are not.

@@ -30,11 +30,15 @@ import Synchronization
     /// Connections beyond the limit, oldest first; some of them are over.
     var refusals: [UInt64] = []
     var lastSerial: UInt32 = 0
-    /// Addresses of upstreams, as of a version.
+    /// Addresses of upstreams in the order in which they are tried, as of a version.
     var upstreams: [Upstream] = []
     var upstreamVersion = 0
-    /// Those that connections were made to, by number.
-    var targets: [Upstream] = []
+    /// Logins that are looked into, by the connection's serial.
+    var logins: [UInt32: Login] = [:]
+    /// Connections of suspects since they were counted last, and what came of that; see ``mayLoop()``.
+    var suspects = 0, unanswered = 0
+    /// When they were counted, and when one of them had been answered.
+    var lastCount: Int64 = 0, lastAnswer: Int64 = 0
     /// When deadlines were looked at.
     var lastTick: Int64 = 0
     /// Accepts that may be made now, where there is a limit to their rate; and when that was worked out.
@@ -42,6 +46,10 @@ import Synchronization
     var tokenTime: Int64 = 0
     /// Until when nothing is accepted; 0: accepting.
     var pausedUntil: Int64 = 0
+    /// Bytes moved up to the last turn of the loop.
+    var lastMoved: UInt64 = 0
+    /// Until when the thread has short turns; 0: it has the usual ones.
+    var longTurnsAt: Int64 = 0
     var isClosing = false
     var counts = Counts()
 
@@ -52,14 +60,16 @@ import Synchronization
 
     struct Counts {
         var accepted: UInt64 = 0, refused: UInt64 = 0, failed: UInt64 = 0, reset: UInt64 = 0, cut: UInt64 = 0
-        var exhausted: UInt64 = 0, toServer: UInt64 = 0, toClient: UInt64 = 0
+        var exhausted: UInt64 = 0, loops: UInt64 = 0, toServer: UInt64 = 0, toClient: UInt64 = 0
         var copied: UInt64 = 0, droppedBytes: UInt64 = 0, droppedRecords: UInt64 = 0, unread: UInt64 = 0
     }
 
     /// Bytes moved at once, at most.
     static var most: Int { 64 << 10 }
+    /// The shortest turn that Linux grants a thread, ns.
+    static var schedulerTurn: UInt64 { 100_000 }
     /// How often one side is read before others have their turn.
-    static var turns: Int { 16 }
+    static var turns: Int { 2 }
     /// Keys above are not those of legs: a serial never is all ones.
     static var special: UInt64 { 0xFFFF_FFFF_0000_0000 }
     static var interest: Events { [.readable, .writable, .urgent, .ended, .edge] }
@@ -92,6 +102,11 @@ import Synchronization
                 let event = queue.event(index)
                 handle(event.key, event.events)
             }
+            let moved = counts.toServer &+ counts.toClient
+            if moved &- lastMoved >= Self.most || longTurnsAt != 0 {
+                chooseTurns(hasBulk: moved &- lastMoved >= Self.most)
+            }
+            lastMoved = moved
             if !again.isEmpty { goOn() }
             if !waiting.isEmpty || pausedUntil != 0 { tick() }
             if !untold.isEmpty { tellClosed() }
@@ -130,6 +145,21 @@ import Synchronization
         guard key != Self.special else { return obey() }
         let index = Int(key & 0xFFFF_FFFF) - 1
         if index < listeners.count { accept(listeners[index]) }
+    }
+
+    /// Has short turns of the scheduler's as long as there is bulk, and the usual ones otherwise.
+    ///
+    /// Beside bulk the thread is always busy, and who asks little would wait for whole turns of other threads. Without any,
+    /// short turns would only cost throughput.
+    private mutating func chooseTurns(hasBulk: Bool) {
+        let now = Self.steady()
+        if hasBulk {
+            if longTurnsAt == 0 { _ = linux_take_turns(Self.schedulerTurn) }
+            longTurnsAt = now &+ 100_000_000
+        } else if now >= longTurnsAt {
+            _ = linux_take_turns(0)
+            longTurnsAt = 0
+        }
     }
 
     /// Sides that had more to give have another turn.
@@ -211,6 +241,7 @@ import Synchronization
         own.reset.store(counts.reset, ordering: .relaxed)
         own.cut.store(counts.cut, ordering: .relaxed)
         own.exhausted.store(counts.exhausted, ordering: .relaxed)
+        own.loops.store(counts.loops, ordering: .relaxed)
         own.toServer.store(counts.toServer, ordering: .relaxed)
         own.toClient.store(counts.toClient, ordering: .relaxed)
         own.unread.store(counts.unread, ordering: .relaxed)

@@ -120,6 +120,13 @@ enum Socket {
         _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    /// An option's value; `nil`: it has none.
+    static func get(_ descriptor: Int32, _ level: Int32, _ option: Int32) -> Int32? {
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return unsafe getsockopt(descriptor, level, option, &value, &size) == 0 ? value : nil
+    }
+
     /// The error that a socket holds; it is forgotten by being asked.
     static func pendingError(_ descriptor: Int32) -> Int32 {
         var code: Int32 = 0

@@ -25,7 +25,7 @@ extension RelayWorker {
                 return beginTLS(connection, client, tls.client, host: nil)
             case .cancel, .other:
                 if board.options.tls.isRequired { return refuse(connection, .tlsRequired) }
-                return connect(connection)
+                return connection.value.isAdmitted ? connect(connection) : refuse(connection, .tooMany)
             }
         }
     }
@@ -40,7 +40,12 @@ extension RelayWorker {
             return end(connection, resets: true)
         }
         leg.value.tls = session
-        enter(leg.handle & 1 == 0 ? .clientHandshake : .upstreamHandshake, connection, seconds: 60)
+        if leg.handle & 1 == 0 {
+            enter(.clientHandshake, connection, seconds: connection.value.isAdmitted ? 60 : 10)
+        } else {
+            // In the time that the attempt has as a whole.
+            connection.value.phase = .upstreamHandshake
+        }
         shakeHands(connection, leg)
     }
 
@@ -50,31 +55,36 @@ extension RelayWorker {
         let outcome = session.shakeHands()
         if outcome == Socket.Outcome.again { return }
         guard outcome == 1 else {
+            guard isClient else { return connectNext(connection, ofTLS: true) }
             counts.failed &+= 1
-            return isClient ? end(connection, resets: false) : refuse(connection, .upstreamTLS)
+            return end(connection, resets: false)
         }
         // Without a request before it, only the protocol's name tells that this is meant for PostgreSQL.
         if isClient, connection.value.isDirect, !session.hasProtocol { return end(connection, resets: false) }
         // Bytes may have come with the last of the handshake, and no event tells of them.
         leg.value.state.insert(.readable)
-        if isClient { connect(connection) } else { open(connection) }
+        guard isClient else { return open(connection) }
+        if connection.value.isAdmitted { connect(connection) } else { refuse(connection, .tooMany) }
     }
 
-    /// The upstream is connected: it is asked for TLS.
+    /// The upstream is connected: it is asked for TLS, in the time that the attempt has as a whole.
     mutating func askUpstream(_ connection: Slot<Connection>) {
         let server = legs.slot(connection.place &* 2 &+ 1)
-        let request: [UInt8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F]
-        guard Socket.send(server.value.descriptor, request) else { return refuse(connection, .upstreamTLS) }
-        enter(.upstreamGreeting, connection, seconds: board.options.connectTimeout)
+        guard Socket.send(server.value.descriptor, Greeting.tlsRequestBytes) else {
+            return connectNext(connection, ofTLS: true)
+        }
+        connection.value.phase = .upstreamGreeting
     }
 
     /// The upstream's answer: one byte, and nothing more before TLS.
     mutating func hearUpstream(_ connection: Slot<Connection>) {
         let server = legs.slot(connection.place &* 2 &+ 1)
-        guard let bytes = Socket.peek(server.value.descriptor, 2) else { return refuse(connection, .upstreamTLS) }
-        if bytes.isEmpty, !server.value.state.contains(.hasEnd) { return }
-        guard bytes == [0x53] else { return refuse(connection, .upstreamTLS) }
+        let bytes = Socket.peek(server.value.descriptor, 2)
+        if let bytes, bytes.isEmpty, !server.value.state.contains(.hasEnd) { return }
+        // Asked on behalf of a client beyond the limit, whom a server without TLS serves as well.
+        if connection.value.encryption == .requested { return answerRequest(connection, isTaken: bytes == [0x53]) }
+        guard bytes == [0x53], let target = target(connection) else { return connectNext(connection, ofTLS: true) }
         Socket.skip(server.value.descriptor, 1)
-        beginTLS(connection, server, tls.upstream, host: target(connection)?.host ?? "")
+        beginTLS(connection, server, tls.upstream, host: target.host)
     }
 }

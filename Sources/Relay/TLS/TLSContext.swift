@@ -69,6 +69,12 @@ import Glibc
         return result
     }
 
+    /// Whether a certificate is the one that clients are shown.
+    func shows(_ certificate: OpaquePointer) -> Bool {
+        guard let own = unsafe SSL_CTX_get0_certificate(context) else { return false }
+        return unsafe X509_cmp(own, certificate) == 0
+    }
+
     private static func failure(_ file: String) -> RelayError {
         .badTLS(file: file, reason: TLSSession.lastError())
     }
@@ -129,6 +135,22 @@ private let chooseProtocol: SSL_CTX_alpn_select_cb_func = { _, chosen, length, o
             sent += Int(code)
         }
         return sent
+    }
+
+    /// Bytes that are there, without taking them; `nil`: no more come.
+    func peek(_ count: Int) -> [UInt8]? {
+        ERR_clear_error()
+        var bytes = [UInt8](repeating: 0, count: count)
+        let code = unsafe SSL_peek(session, &bytes, Int32(truncatingIfNeeded: count))
+        guard code <= 0 else { return Array(bytes.prefix(Int(code))) }
+        return outcome(code) == Socket.Outcome.again ? [] : nil
+    }
+
+    /// Whether the peer showed the certificate that `context` shows to others.
+    func peerHasCertificate(of context: TLSContext) -> Bool {
+        guard let certificate = unsafe SSL_get1_peer_certificate(session) else { return false }
+        defer { unsafe X509_free(certificate) }
+        return unsafe context.shows(certificate)
     }
 
     /// Tells the peer that nothing more comes (close_notify).

@@ -9,9 +9,10 @@ from servers.pgbouncer import PgBouncer
 from servers.postgres import Postgres
 from servers.process import Missing, free_port, wait_for
 from servers.redis import Redis
+from servers.relay import Certificate, Relay
 from servers.scripted_console import ScriptedPgBouncer
 from servers.systemd import Systemd
 from servers.wire import Connection, ServerError
 
-__all__ = ["Connection", "Daemon", "Missing", "Namespace", "PgBouncer", "Postgres", "Redis", "ScriptedPgBouncer", "ServerError", "Systemd", "free_port", "pgweir", "replay",
-           "wait_for"]
+__all__ = ["Certificate", "Connection", "Daemon", "Missing", "Namespace", "PgBouncer", "Postgres", "Redis", "Relay", "ScriptedPgBouncer",
+           "ServerError", "Systemd", "free_port", "pgweir", "replay", "wait_for"]
