@@ -253,16 +253,24 @@ public final class RedisLedgerStore: LedgerStore {
             String(limits.generation),
             limits.text,
             String(max(1, seconds)),
+            String(limits.expires &- seconds),
+            String(PublishedLimits.longestLease),
             key: 3
         )
         return try ask([command]).first?.number == 1
     }
 
+    /// As ``PublishedLimits/isOutdated(by:seconds:)`` tells.
+    ///
     /// Generations have 64 bits, and Lua's numbers 53: they are compared as decimal texts without leading zeros.
     private static let publishScript = """
         local standing = redis.call('GET', KEYS[1])
-        local newest = standing and string.match(standing, '^pgweir%-limits 1 (%d+) ')
-        if newest and (#newest > #ARGV[1] or (#newest == #ARGV[1] and newest > ARGV[1])) then return 0 end
+        local newest, expires
+        if standing then newest, expires = string.match(standing, '^pgweir%-limits 1 ([1-9]%d*) (%d+) ') end
+        if newest and #newest <= 20 and (#newest > #ARGV[1] or (#newest == #ARGV[1] and newest > ARGV[1])) then
+            local left = tonumber(expires) - tonumber(ARGV[4])
+            if left > 0 and left <= tonumber(ARGV[5]) then return 0 end
+        end
         redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
         return 1
         """

@@ -209,9 +209,7 @@ public final class SQLiteLedgerStore: LedgerStore {
                 sql: "SELECT text FROM entry WHERE list = '' AND name = ? AND until > unixepoch()",
                 arguments: [PublishedLimits.name]
             )
-            if let newest = standing.flatMap({ PublishedLimits.generation(of: $0) }), newest > limits.generation {
-                return false
-            }
+            if let standing, limits.isOutdated(by: standing, seconds: seconds) { return false }
             try Self.set(limits.text, in: "", as: PublishedLimits.name, seconds: seconds, database)
             return true
         }

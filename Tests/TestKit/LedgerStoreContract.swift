@@ -111,6 +111,14 @@ public enum LedgerStoreContract {
         #expect(try store.publish(limits(new), seconds: 1), "the same again is a renewal")
         pass(2)
         #expect(try standing() == nil && store.publish(limits(old), seconds: 60), "what ended stands in nobody's way")
+        // Nor does what no node can have written: it holds for ever, or has no number.
+        for forged in [
+            "pgweir-limits 1 \(UInt64.max) \(now + 9999) 0\n", "pgweir-limits 1 \(UInt64.max) \(now - 1) 0\n",
+            "pgweir-limits 1 99999999999999999999999 \(now + 60) 0\n", "pgweir-limits 1 x y 0\n", "{\"a\":[[[[",
+        ] {
+            try other.put("limits", forged, seconds: 60)
+            #expect(try store.publish(limits(old), seconds: 60) && standing() == old, "\(forged)")
+        }
         try other.put("limits", nil, seconds: 0)
 
         try store.keep("exempt", in: "overrides", as: "u1")

@@ -47,12 +47,27 @@ public struct PublishedLimits: Sendable, Hashable {
     /// What stores keep them as.
     public static let name = "limits"
 
-    /// The generation in ``text``, without reading the rest; `nil` for any other text.
-    public static func generation(of text: String) -> UInt64? {
+    /// No limits hold for longer, in seconds: what says so was not written by a node.
+    public static let longestLease: Int64 = 3600
+
+    /// Whether a text that a store has forbids to publish these limits for `seconds`: newer ones, which still hold.
+    ///
+    /// Those that are over, or would hold for longer than any, stand in nobody's way: somebody else may write to the store.
+    public func isOutdated(by text: String, seconds: Int64) -> Bool {
         let head = text.prefix { $0 != "\n" }.split(separator: " ")
-        guard head.count == 5, head[0] == "pgweir-limits" else { return nil }
-        return UInt64(head[2])
+        guard head.count == 5, head[0] == "pgweir-limits", head[1] == "1", let standing = UInt64(head[2]),
+            let expires = Int64(head[3])
+        else { return false }
+        return standing > generation && isCredible(expires, now: self.expires &- seconds)
     }
+
+    private func isCredible(_ expires: Int64, now: Int64) -> Bool {
+        let (left, isOver) = expires.subtractingReportingOverflow(now)
+        return !isOver && left > 0 && left <= Self.longestLease
+    }
+
+    /// Whether a node may have published them at this time, in seconds since the epoch.
+    public func isCredible(now: Int64) -> Bool { isCredible(expires, now: now) }
 
     /// Reads ``text``; `nil` for any other text, and for one that was cut.
     public init?(text: String) {

@@ -214,7 +214,8 @@ public struct QuotaKeeper: Sendable {
     /// Takes over what another node decided.
     private mutating func follow() throws(LedgerError) {
         // None: a store that lost them, not a decision. What was decided ends by its lease.
-        if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) { wanted = limits }
+        let now = sync.time(Timestamp(nanoseconds: due.seen &* 1_000_000))
+        if let limits = try published(), limits.isCredible(now: now) { wanted = limits }
         if due.seen >= due.policy {
             due.policy = due.seen + 10_000
             try readPolicy()
@@ -237,6 +238,11 @@ public struct QuotaKeeper: Sendable {
         unconfirmed = []
     }
 
+    /// What the store has of limits.
+    private func published() throws(LedgerError) -> PublishedLimits? {
+        try store.get(PublishedLimits.name).flatMap { PublishedLimits(text: $0) }
+    }
+
     /// Reads by which policy was decided last; a store that was emptied does not make it another one.
     private mutating func readPolicy() throws(LedgerError) {
         policyOfDecisions = try store.all(in: Self.policies)[Self.everybody] ?? policyOfDecisions
@@ -254,10 +260,8 @@ public struct QuotaKeeper: Sendable {
             }
             decider = Decider()
             // A store that was emptied does not end what was decided.
-            let followed = wanted.flatMap { $0.expires > now ? $0 : nil }
-            if let limits = try store.get(PublishedLimits.name).flatMap({ PublishedLimits(text: $0) }) ?? followed {
-                decider.adopt(limits, tiers: tiers)
-            }
+            let limits = try published() ?? wanted
+            if let limits, limits.isCredible(now: now) { decider.adopt(limits, tiers: tiers) }
             try readPolicy()
             if policyName != nil, policyOfDecisions != policyName { doubtTiers() }
             let users = tiers.map { (user: $0.key, windows: windows(of: $0.value)) }

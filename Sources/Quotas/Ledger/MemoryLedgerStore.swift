@@ -104,7 +104,7 @@ public final class MemoryLedgerStore: LedgerStore {
         let now = clock()
         return state.withLock { state in
             if let standing = state.texts[PublishedLimits.name], standing.until > now,
-                let newest = PublishedLimits.generation(of: standing.text), newest > limits.generation
+                limits.isOutdated(by: standing.text, seconds: seconds)
             {
                 return false
             }

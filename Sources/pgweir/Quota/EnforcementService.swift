@@ -207,7 +207,7 @@ final class EnforcementService: Sendable {
         }
         // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
         if limits == nil, seconds - site.began < lease, seconds >= site.began { return }
-        let isOver = limits.map { $0.expires - offset <= seconds } ?? true
+        let isOver = limits.map { !$0.isCredible(now: seconds &+ offset) } ?? true
         let entries = isOver ? [] : limits?.entries.filter { $0.connections != nil } ?? []
         let isUnknown = entries.contains { site.known[$0.user] == nil }
         // Who is new there is found within a second, and who is gone within a minute.
