@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that move a cursor, forge lines, hide or reorder what stands beside them are harmless in everything that people read."""
 import os
+import socket
+import struct
 import subprocess
 import unicodedata
 
@@ -55,6 +57,26 @@ def test_names_are_harmless_in_all_that_people_read(server, daemon, tmp_path, fo
     assert not wrong, wrong
     # They were there.
     assert "evil" in said["quota list"] and "evil" in said["the log"] and "evil" in said["status --format text"]
+
+
+def test_who_is_named_twice_is_who_the_server_says(server, daemon):
+    """Parameters of a start-up packet that come twice: the last one holds, and the one named before pays nothing."""
+    server.ask('create role "victim" login; create role "real one" login')
+    watcher = daemon(server, "--user-names", "plain")
+    pairs = ["user", "victim", "database", "template1", "options", "-c work_mem=1MB", "user", "real one", "database", "postgres"]
+    body = struct.pack("!i", 196608) + b"".join(word.encode() + b"\0" for word in pairs) + b"\0"
+    with socket.create_connection((server.address, server.port)) as client:
+        client.settimeout(30)
+        client.sendall(struct.pack("!i", len(body) + 4) + body)
+        query = b"select current_user, current_database()\0"
+        client.sendall(b"Q" + struct.pack("!i", len(query) + 4) + query)
+        said = b""
+        while b"SELECT 1" not in said:
+            said += client.recv(4096)
+        assert b"real one" in said and b"postgres" in said and b"victim" not in said
+        users = wait_for(lambda: {(user["user"], user["database"]): user["statements"] for user in watcher.status()["report"]["users"]
+                                  if user["user"] in ("victim", "real one")}, what="the statement is somebody's")
+        assert users == {("real one", "postgres"): 1}, users
 
 
 def test_names_are_harmless_in_the_report_of_a_capture(server, pgweir, tmp_path):

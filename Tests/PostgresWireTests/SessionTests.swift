@@ -176,6 +176,15 @@ struct SessionTests {
         #expect(play(noDatabase).isEmpty)
     }
 
+    @Test func `of a parameter that is named twice the last one holds, as for the server`() {
+        let body =
+            Frames.big(UInt32(196_608))
+            + ["user", "victim", "database", "none", "application_name", "x", "user", "alice", "database", "shop"]
+            .flatMap(M.text) + [0]
+        let turns: [Turn] = [.client(Frames.big(UInt32(body.count + 4)) + body), .server(M.loginAccepted)]
+        #expect(play(turns) == ["login alice@shop"])
+    }
+
     @Test func `queries sent with the start-up packet are the user's`() {
         let turns: [Turn] = [
             .client(M.startup(user: "a", database: "b") + M.query("select 1")),
