@@ -181,7 +181,8 @@ public final class PgBouncerBackend: EnforcementBackend {
     /// Asks whether somebody would lift limits if we died.
     private func watchGuard() {
         guardAbsence = options.guardAbsence?()
-        if guardAbsence == nil {
+        // A guard cannot reach a PgBouncer that is away, and need not.
+        if guardAbsence == nil || !instances.contains(where: \.isUp) {
             unguardedSince = nil
         } else if unguardedSince == nil {
             unguardedSince = System.monotonic()
