@@ -23,7 +23,7 @@ extension PgBouncerBackend {
     /// Seconds for which a drain is worth its price, and between two of them for the same limits.
     static let patience = 8.0, pause = 30.0
     /// For new or lower limits a drain begins at once, but no more than so many a minute: all users pay for them.
-    private static let mostDrains = 4
+    private static let mostDrains = 10
 
     /// Users who have more connections than they may in an instance, and can be helped by draining.
     private var surplus: Set<String> {
