@@ -10,7 +10,7 @@ import time
 
 import pytest
 from limiting import SMALL, Load, Site, limited
-from servers import process, wait_for
+from servers import Certificate, process, wait_for
 from servers.options import LONG
 from servers.pgbouncer import VERSIONS, built_versions
 
@@ -52,15 +52,17 @@ def reloads(pooler):
         return len(re.findall(r"RELOAD command issued|got SIGHUP", file.read()))
 
 
-# 1.18 is the one of Debian's at which each load replaces all connections where TLS is asked for.
-PAIRS = [(version, tls) for version in (*VERSIONS, *built_versions()) for tls in ("disable", "prefer")
-         if LONG or tls == "disable" or version not in VERSIONS[1:]]
+# 1.18 is the one of Debian's at which each load replaces all connections where TLS is asked for, also in vain (`prefer`);
+# with `require` the server has TLS.
+PAIRS = [(version, tls) for version in (*VERSIONS, *built_versions()) for tls in ("disable", "prefer", "require")
+         if LONG or tls == "disable" or version not in VERSIONS or (version, tls) in (("1.18", "prefer"), ("1.24", "require"))]
 
 
 @pytest.mark.parametrize("version, tls", PAIRS)
 def test_bystanders_notice_nothing(postgres, pgbouncer, daemon, pgweir, version, tls):
     """One user is limited, drained and released again and again under load of three others."""
-    server = postgres("15", settings={"max_connections": 200})
+    certificate = Certificate()
+    server = postgres("15", settings={"max_connections": 200, **(certificate.settings if tls == "require" else {})})
     server.ask("create role ann login; create role ben login; create role cat login; create role dan login")
     pooler = make_pooler(pgbouncer, server, version, tls)
     before = own_values(pooler)
@@ -93,6 +95,7 @@ def test_bystanders_notice_nothing(postgres, pgbouncer, daemon, pgweir, version,
     finally:
         for load in [heavy, *bystanders]:
             load.stop()
+        certificate.folder.remove()
 
 
 @pytest.mark.parametrize("version, tls", SCRIPTED)
