@@ -78,7 +78,8 @@ class ScriptedPgBouncer:
 
     def heed(self):
         for _ in self.process.stdout:
-            self.reload()
+            if self.is_alive:
+                self.reload()
 
     # MARK: The pools
 
