@@ -80,7 +80,8 @@ def test_the_daemon_runs_nothing(version, kind, daemon):
         watcher.assert_alive()
         assert counters["asked"] > 0.3 * len(statements) and counters["priced"] > 0, counters
         assert not trips, trips
-        assert not judge.traces()
+        # The tenant itself runs nextval here, where the seed has it so; test_planner_traps.py tells whether a planner did.
+        assert not [trace for trace in judge.traces() if trace != "a sequence moved"]
     finally:
         primary.stop()
 
