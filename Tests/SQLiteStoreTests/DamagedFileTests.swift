@@ -237,6 +237,27 @@ struct DamagedFileTests {
         }
     }
 
+    @Test(arguments: Kind.allCases)
+    func `a file that is used and opened again is sound, whatever the order of what was written`(_ kind: Kind) throws {
+        try Self.withFolder { folder in
+            let path = "\(folder)/\(kind.rawValue).sqlite"
+            if kind == .ledger {
+                let store = try SQLiteLedgerStore(path: path, report: .none)
+                for number: UInt64 in [5, 1, 9, 3] {
+                    let user = UserKey(Fingerprint(high: number, low: 2))
+                    try store.touch([ActiveUser(user, tier: "free")], at: 1_700_000_000 - Int64(number))
+                    let key = RegisterKey(user, .hour, at: 1_700_000_000 - Int64(number) * 3600, .utc)
+                    _ = try store.exchange([RegisterWrite(key, Usage(low: 1, high: 2))], of: "n\(number)")
+                }
+            }
+            try Self.open(kind, path).use()
+            let events = Mutex(0)
+            let report = FileReport { event, _ in if case .setAside = event { events.withLock { $0 += 1 } } }
+            try Self.open(kind, path, report).use()
+            #expect(events.withLock { $0 } == 0)
+        }
+    }
+
     @Test func `few files are kept of those set aside`() throws {
         try Self.withFolder { folder in
             let path = folder + "/prices.sqlite"
