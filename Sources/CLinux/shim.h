@@ -29,42 +29,40 @@ static const unsigned linux_memory_file_flags = 0x0001 | 0x0002;
 static const int linux_mapping_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 static const int linux_shut_writing = SHUT_WR;
 
-// SOCK_NONBLOCK and SOCK_CLOEXEC, at once.
-static inline int linux_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
-
-// The same, and the peer's address.
+// SOCK_NONBLOCK and SOCK_CLOEXEC, at once; and the peer's address.
 static inline int linux_accept_from(int listener, struct sockaddr_storage *peer) {
     socklen_t size = sizeof *peer;
     return accept4(listener, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-// sched_setattr(2): SCHED_BATCH for the calling thread and those it starts, its niceness as it is, and turns of 100 ms, the
-// longest there are: whoever wakes up with shorter ones goes first (Linux 6.12; before, turns are as long as others').
-static inline int linux_give_way(void) {
+// The same, whoever it is.
+static inline int linux_accept(int listener) {
+    struct sockaddr_storage peer;
+    return linux_accept_from(listener, &peer);
+}
+
+// sched_setattr(2) for the calling thread: a policy, its niceness as it is, and turns of so many ns (Linux 6.12; before,
+// nothing changes), or the usual ones (0).
+static inline int linux_set_turns(unsigned policy, unsigned long long nanoseconds) {
     struct {
         unsigned size, policy;
         unsigned long long flags;
         int nice;
         unsigned priority;
         unsigned long long runtime, deadline, period;
-    } attributes = {.size = 48, .policy = 3, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000000};
+    } attributes = {.size = 48, .policy = policy, .nice = getpriority(PRIO_PROCESS, 0), .runtime = nanoseconds};
     return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-// sched_setattr(2): the calling thread stays with its policy and niceness, and has turns of so many ns, or the usual
-// ones (0): shorter ones come sooner (Linux 6.12; before, nothing changes).
+// SCHED_BATCH for the calling thread and those it starts, with turns of 100 ms, the longest there are: whoever wakes up with
+// shorter ones goes first.
+static inline int linux_give_way(void) { return linux_set_turns(3, 100000000); }
+
+// The calling thread stays with its policy, and has turns of so many ns: shorter ones come sooner.
 static inline int linux_take_turns(unsigned long long nanoseconds) {
-    struct {
-        unsigned size, policy;
-        unsigned long long flags;
-        int nice;
-        unsigned priority;
-        unsigned long long runtime, deadline, period;
-    } attributes = {.size = 48, .nice = getpriority(PRIO_PROCESS, 0), .runtime = nanoseconds};
-    attributes.policy = (unsigned)syscall(SYS_sched_getscheduler, 0);
-    // Others have no turns of this kind.
-    if (attributes.policy != 0 && attributes.policy != 3) return 0;
-    return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
+    long policy = syscall(SYS_sched_getscheduler, 0);
+    // Policies besides SCHED_OTHER and SCHED_BATCH have no turns of this kind.
+    return policy == 0 || policy == 3 ? linux_set_turns((unsigned)policy, nanoseconds) : 0;
 }
 
 // PR_SET_DUMPABLE: neither cores nor other processes of the same user get at our memory.

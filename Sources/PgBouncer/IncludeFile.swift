@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
+import Quotas
 
 /// The file of limits that the operator's configuration includes as its last line.
 ///
@@ -37,8 +38,6 @@ public struct IncludeFile: Sendable, Hashable {
         (self.entries, self.acknowledgement) = (entries, acknowledgement)
     }
 
-    /// A lease of more seconds than this is a mistake, or a clock that jumped: it counts as run out.
-    public static let longestLease: Int64 = 3600
     /// The name of the database that is none: its `dbname` tells which file was read to the end.
     static let acknowledgedBy = "quota_ack"
 
@@ -47,8 +46,7 @@ public struct IncludeFile: Sendable, Hashable {
 
     /// Whether the limits still hold.
     public func isFresh(_ now: Timestamp) -> Bool {
-        let second = now.nanoseconds / 1_000_000_000
-        return second < expires && expires.subtractingReportingOverflow(second).partialValue <= Self.longestLease
+        Lease.holds(until: expires, at: now.nanoseconds / 1_000_000_000)
     }
 
     /// The same with everybody released.

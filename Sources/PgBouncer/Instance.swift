@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import PostgresClient
 
 /// One PgBouncer process, and what it said last.
@@ -123,13 +124,18 @@ final class Instance {
     func awaitQuiet() throws(LoadFailure) {
         guard isUp else { return }
         var logins = 0
-        let isQuiet = System.wait(seconds: Self.quietPatience) {
+        let end = System.monotonic() + Self.quietPatience
+        while isUp {
+            let asked = System.monotonic()
             logins = (try? pendingLogins()) ?? 0
-            return logins == 0
+            let answered = System.monotonic()
+            guard logins > 0, answered < end else { break }
+            // PgBouncer does nothing else while it answers, which takes long where it has many pools.
+            usleep(UInt32(1e6 * min(max(0.02, 10 * (answered - asked)), Self.quietPatience)))
         }
         guard isUp else { throw .lost("its console is away: \(console.absence ?? "")") }
         let now = System.monotonic()
-        if isQuiet {
+        if logins == 0 {
             busySince = nil
             return
         }

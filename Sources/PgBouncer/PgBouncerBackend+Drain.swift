@@ -50,8 +50,6 @@ extension PgBouncerBackend {
     func driveDrain() {
         guard options.drain == .lifetime else { return }
         let now = System.monotonic()
-        // A load that has not happened yet leaves nothing to drain for, and one that replaces all connections even less.
-        guard isLoaded else { return }
         let surplus = surplus
         vain = vain.filter { surplus.contains($0.key) && !isFresh($0.key) }
         drained = drained.filter { file.entries[$0.key]?.limit != nil }
@@ -75,6 +73,8 @@ extension PgBouncerBackend {
             }
             return
         }
+        // One that has begun ends in any case: it keeps logins under way, and a load waits for a moment without.
+        guard isLoaded else { return }
         recentDrains.removeAll { now - $0 > 60 }
         let isDue =
             surplus.contains(where: isFresh) && recentDrains.count < Self.mostDrains

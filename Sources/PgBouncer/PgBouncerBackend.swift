@@ -82,7 +82,8 @@ public final class PgBouncerBackend: EnforcementBackend {
         let settings = operatorFiles.values.reduce(into: Set<String>()) { $0.formUnion($1.userSettings) }
         for instance in instances {
             guard let version = instance.version else { continue }
-            for trap in PgBouncerTrap.all(version, config: instance.config, users: settings) where !trap.isFatal {
+            for trap in PgBouncerTrap.all(version, config: instance.config, users: settings) where trap.kind == .limits
+            {
                 let text = "\(trap.text): \(trap.remedy)"
                 if !notices.contains(text) { notices.append(text) }
             }

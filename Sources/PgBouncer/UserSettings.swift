@@ -34,9 +34,6 @@ public struct UserSettings: Hashable, Sendable {
         self.init(pairs: pairs)
     }
 
-    /// Names of the settings that lines of `[users]` in a pgbouncer.ini hold, and in the files that it includes.
-    public static func names(inFile path: String) -> Set<String> { OperatorFile(path: path, own: []).userSettings }
-
     /// As a line has it.
     public var text: String { pairs.map { "\($0.key)=\($0.value)" }.joined(separator: " ") }
 

@@ -254,7 +254,7 @@ public final class RedisLedgerStore: LedgerStore {
             limits.text,
             String(max(1, seconds)),
             String(limits.expires &- seconds),
-            String(PublishedLimits.longestLease),
+            String(Lease.longest),
             key: 3
         )
         return try ask([command]).first?.number == 1

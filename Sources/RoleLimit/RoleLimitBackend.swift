@@ -88,7 +88,9 @@ public final class RoleLimitBackend: EnforcementBackend {
         let second = now.nanoseconds / 1_000_000_000
         if let damage { return outcome(wanted, damage) }
         let isOver = wanted.expires <= now
-        guard wanted.generation >= applied.generation || now >= applied.expires else {
+        // A lease that cannot be one, as from a damaged clock, keeps no newer decision out.
+        let holds = Lease.holds(until: applied.expires.nanoseconds / 1_000_000_000, at: second)
+        guard wanted.generation >= applied.generation || !holds else {
             return outcome(
                 wanted,
                 "an older decision (\(wanted.generation)) than the last one (\(applied.generation)) came"

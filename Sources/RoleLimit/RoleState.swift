@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Quotas
 
 /// Why the state of roles cannot be kept.
 struct RoleStateError: Error, CustomStringConvertible {
@@ -17,13 +18,8 @@ struct RoleState: Equatable {
     /// CONNECTION LIMIT by role; -1: none.
     var before: [String: Int] = [:]
 
-    /// A lease of more seconds than this is a mistake, or a clock that jumped: it counts as run out.
-    static let longestLease: Int64 = 3600
-
     /// Whether the limits still hold.
-    func isFresh(_ second: Int64) -> Bool {
-        second < expires && expires.subtractingReportingOverflow(second).partialValue <= Self.longestLease
-    }
+    func isFresh(_ second: Int64) -> Bool { Lease.holds(until: expires, at: second) }
 
     static let header = "pgweir-role-limits 1 "
 

@@ -135,6 +135,22 @@ def test_no_load_meets_a_login(scripted, daemon, pgweir, version, tls):
         assert len(pooler.reloads) == count, "no load at the start: the acknowledgement matches"
 
 
+def test_a_drain_ends_though_a_load_waits(scripted, daemon, pgweir):
+    """A drain keeps logins under way, and a load waits for a moment without: the drain has to end first."""
+    pooler = scripted("1.25.2", "prefer", demand={"ann": 8, "ben": 4})
+    pooler.settle()
+    with Site(daemon, pgweir, pooler) as site:
+        site.quota("limit", "ann", "--connections", "4", "--for", "1h", "--reason", "test")
+        wait_for(lambda: pooler.lifetime == "5", what="the drain begins")
+        pooler.is_busy_once_written = True
+        site.quota("limit", "ann", "--connections", "1", "--for", "1h", "--reason", "test")
+        wait_for(pooler.has_unread, what="the file is written, and not loaded")
+        wait_for(lambda: pooler.lifetime == "1800", 40, "the drain ends")
+        assert pooler.has_unread() and not pooler.crashes
+        pooler.is_busy_once_written = False
+        site.await_state("ann", "enforced", 1)
+
+
 def test_a_lower_limit_drains_at_once(postgres, pgbouncer, daemon, pgweir):
     """Severe soon after limited: the second drain does not wait for half a minute."""
     server = postgres("15", settings={"max_connections": 200})

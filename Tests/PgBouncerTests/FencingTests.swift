@@ -101,6 +101,6 @@ struct PgBouncerTrapTests {
         #expect(
             traps(.init(1, 22, 1), asks).count == 1 && traps(.init(1, 24, 2), asks).allSatisfy { $0.contains("CVE") }
         )
-        #expect(PgBouncerTrap.all(.init(1, 23, 0), config: plain).map(\.isFatal) == [true])
+        #expect(PgBouncerTrap.all(.init(1, 23, 0), config: plain).map(\.kind) == [.fatal])
     }
 }

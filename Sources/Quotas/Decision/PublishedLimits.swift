@@ -47,9 +47,6 @@ public struct PublishedLimits: Sendable, Hashable {
     /// What stores keep them as.
     public static let name = "limits"
 
-    /// No limits hold for longer, in seconds: what says so was not written by a node.
-    public static let longestLease: Int64 = 3600
-
     /// Whether a text that a store has forbids to publish these limits for `seconds`: newer ones, which still hold.
     ///
     /// Those that are over, or would hold for longer than any, stand in nobody's way: somebody else may write to the store.
@@ -58,16 +55,11 @@ public struct PublishedLimits: Sendable, Hashable {
         guard head.count == 5, head[0] == "pgweir-limits", head[1] == "1", let standing = UInt64(head[2]),
             let expires = Int64(head[3])
         else { return false }
-        return standing > generation && isCredible(expires, now: self.expires &- seconds)
+        return standing > generation && Lease.holds(until: expires, at: self.expires &- seconds)
     }
 
-    private func isCredible(_ expires: Int64, now: Int64) -> Bool {
-        let (left, isOver) = expires.subtractingReportingOverflow(now)
-        return !isOver && left > 0 && left <= Self.longestLease
-    }
-
-    /// Whether a node may have published them at this time, in seconds since the epoch.
-    public func isCredible(now: Int64) -> Bool { isCredible(expires, now: now) }
+    /// Whether they hold at this time, in seconds since the epoch.
+    public func hold(at now: Int64) -> Bool { Lease.holds(until: expires, at: now) }
 
     /// Reads ``text``; `nil` for any other text, and for one that was cut.
     public init?(text: String) {

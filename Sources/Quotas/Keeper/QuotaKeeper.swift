@@ -215,7 +215,7 @@ public struct QuotaKeeper: Sendable {
     private mutating func follow() throws(LedgerError) {
         // None: a store that lost them, not a decision. What was decided ends by its lease.
         let now = sync.time(Timestamp(nanoseconds: due.seen &* 1_000_000))
-        if let limits = try published(), limits.isCredible(now: now) { wanted = limits }
+        if let limits = try published(), limits.hold(at: now) { wanted = limits }
         if due.seen >= due.policy {
             due.policy = due.seen + 10_000
             try readPolicy()
@@ -261,7 +261,7 @@ public struct QuotaKeeper: Sendable {
             decider = Decider()
             // A store that was emptied does not end what was decided.
             let limits = try published() ?? wanted
-            if let limits, limits.isCredible(now: now) { decider.adopt(limits, tiers: tiers) }
+            if let limits, limits.hold(at: now) { decider.adopt(limits, tiers: tiers) }
             try readPolicy()
             if policyName != nil, policyOfDecisions != policyName { doubtTiers() }
             let users = tiers.map { (user: $0.key, windows: windows(of: $0.value)) }

@@ -53,10 +53,10 @@ enum EnforcementChecks {
                 findings.append(configuration(config["conffile"] ?? ""))
             }
             let path = arguments.pgbouncerIni ?? config["conffile"] ?? ""
-            let settings = UserSettings.names(inFile: path)
+            let settings = PgBouncerTrap.userSettings(in: path)
             for trap in PgBouncerTrap.all(version, config: config, users: settings) {
                 findings.append(
-                    trap.isFatal
+                    trap.kind == .fatal
                         ? .error("limits.version", trap.text, trap.remedy)
                         : .warning("limits.version", trap.text, trap.remedy)
                 )

@@ -60,8 +60,6 @@ final class EnforcementService: Sendable {
         var pause: (until: Int64, number: Int) = (0, 0)
         var releases: [String: (release: Release, number: Int)] = [:]
         var backends: [String] = []
-        /// What was logged and is still so.
-        var told: Set<String> = []
         var standings: [UserKey: [String: UserEnforcement]] = [:]
         var summaries: [String: Summary] = [:]
     }
@@ -207,7 +205,7 @@ final class EnforcementService: Sendable {
         }
         // Limits of an earlier life stay until it is known what is wanted now, but no longer than a lease.
         if limits == nil, seconds - site.began < lease, seconds >= site.began { return }
-        let isOver = limits.map { !$0.isCredible(now: seconds &+ offset) } ?? true
+        let isOver = limits.map { !$0.hold(at: seconds &+ offset) } ?? true
         let entries = isOver ? [] : limits?.entries.filter { $0.connections != nil } ?? []
         let isUnknown = entries.contains { site.known[$0.user] == nil }
         // Who is new there is found within a second, and who is gone within a minute.
@@ -304,18 +302,13 @@ final class EnforcementService: Sendable {
             if isInForce, !isWanted.contains(user) { summary.lingering += 1 }
         }
         let told = summary
-        let problems = summary.problems.map { "\(name): \($0)" }
-        let isNew = state.withLock { state in
-            let fresh = problems.filter { !state.told.contains($0) }
-            state.told = state.told.filter { !$0.hasPrefix(name + ": ") }.union(problems)
-            return fresh
-        }
-        if logsProblems { for problem in isNew.sorted() { Log.warning("enforcement.problem", problem) } }
-        state.withLock { state in
+        let fresh = state.withLock { state in
             for user in state.standings.keys where standings[user] == nil { state.standings[user]?[name] = nil }
             for (user, standing) in standings { state.standings[user, default: [:]][name] = standing }
             state.standings = state.standings.filter { !$0.value.isEmpty }
-            state.summaries[name] = told
+            let known = state.summaries.updateValue(told, forKey: name)?.problems ?? []
+            return told.problems.filter { !known.contains($0) }
         }
+        if logsProblems { for problem in fresh { Log.warning("enforcement.problem", "\(name): \(problem)") } }
     }
 }

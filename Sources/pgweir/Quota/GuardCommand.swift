@@ -54,20 +54,22 @@ struct GuardCommand: ParsableCommand {
         var watch = limits.map { Guard(file: $0, globals: limitsGlobals, pidFiles: pgbouncerPid) }
         var complaint = ""
         while !Interrupt.isRequested {
+            // Each of its own: a server that is away keeps nobody from lifting what PgBouncer has.
             let roleProblem = checkRoles() ?? ""
-            var problem = roleProblem
+            var fileProblem = ""
             do throws(PgBouncerError) {
                 if let finding = try watch?.check(now: Supervisor.time(), release: release) { tell(finding) }
             } catch {
-                problem = error.description
+                fileProblem = error.description
             }
+            let problem = [fileProblem, roleProblem].filter { !$0.isEmpty }.joined(separator: "; ")
             if !problem.isEmpty, problem != complaint { Log.warning("guard.problem", problem) }
             complaint = problem
             if once || release {
                 if problem.isEmpty { return }
                 throw Sysexit.ioError
             }
-            beat(watch, problem, roleProblem)
+            beat(watch, fileProblem, roleProblem)
             for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
         }
         if let limits { GuardSign.remove(beside: limits) }
@@ -75,7 +77,7 @@ struct GuardCommand: ParsableCommand {
     }
 
     /// Says that somebody is there who would lift limits, or why not.
-    private func beat(_ watch: Guard?, _ problem: String, _ roleProblem: String) {
+    private func beat(_ watch: Guard?, _ fileProblem: String, _ roleProblem: String) {
         do throws(SettingsError) {
             if let limits, let watch {
                 let reach = watch.reach()
@@ -83,7 +85,7 @@ struct GuardCommand: ParsableCommand {
                     beside: limits,
                     every: every,
                     reachable: reach.count,
-                    problem: problem.isEmpty ? reach.problem ?? "" : problem
+                    problem: fileProblem.isEmpty ? reach.problem ?? "" : fileProblem
                 )
             }
             if let roleState {

@@ -60,6 +60,8 @@ class ScriptedPgBouncer:
         self.lifetime, self.acknowledged = "1800", None
         self.settings = {}
         self.held = set()
+        # Whether a login is always under way while the file of limits is not loaded yet.
+        self.is_busy_once_written = False
         # A connection: the time at which it was opened, in the future while its login is under way.
         self.connections = {user: [] for user in self.demand}
         self.read_files()
@@ -111,7 +113,13 @@ class ScriptedPgBouncer:
             while len(opened) < min(self.demand[user], self.limit(user)):
                 opened.append(now + LOGIN)
 
+    def has_unread(self):
+        with open(self.limits, encoding="utf-8") as file:
+            return (self.acknowledged or "none yet") not in file.read()
+
     def logins(self, user):
+        if self.is_busy_once_written and self.has_unread():
+            return 1
         now = time.monotonic()
         return sum(at > now for at in self.connections[user]) + (user in self.held)
 
