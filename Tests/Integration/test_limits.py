@@ -208,6 +208,27 @@ def test_no_limit_that_nobody_would_lift(scripted, daemon, pgweir):
         assert pooler.settings["ann"]["max_user_connections"] == "8"
 
 
+def test_a_guard_vouches_for_each_kind_of_limit_apart(scripted, pgweir, tmp_path):
+    """A server of roles that is away keeps nobody from lifting what PgBouncer has."""
+    pooler = scripted("1.24.1", "disable")
+    roles = tmp_path / "role-limits"
+    roles.write_text("pgweir-role-limits 1 1 1\n9\tann\nend\n", encoding="utf-8")
+    guard = process.start([pgweir, "guard", "--limits", pooler.limits, "--pgbouncer-pid", pooler.pid_file, "--every", "1", "--role-limit",
+                           "host=127.0.0.1 port=1 user=x dbname=x", "--role-state", str(roles)], stderr=subprocess.DEVNULL)
+    try:
+        def said(path):
+            with open(str(path) + ".guard", encoding="utf-8") as file:
+                head, problem, end = file.read().split("\n")
+            assert re.fullmatch(r"pgweir-guard 1 \d+ 1 1", head) and not end
+            return problem
+        wait_for(lambda: os.path.exists(str(roles) + ".guard"), what="the guard looked", process=guard)
+        assert said(pooler.limits) == "" and "port 1" in said(roles)
+        assert process.stop(guard) == 0
+        assert not os.path.exists(pooler.limits + ".guard") and not os.path.exists(str(roles) + ".guard")
+    finally:
+        process.stop(guard)
+
+
 def test_limits_end_with_a_daemon_that_is_killed(postgres, pgbouncer, daemon, pgweir):
     server = postgres("15")
     server.ask("create role ann login; create role ben login")
