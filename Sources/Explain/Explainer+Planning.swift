@@ -31,23 +31,26 @@ extension Explainer {
             let narrow = ["pg_catalog"] + admission.extensionSchemas.map(GenericStatement.quoted) + ["pg_temp"]
             let parsePath = options.checks.isOn(.path) ? narrow.joined(separator: ", ") : path
             let relations = Self.keys(of: written.names, admission, request)
-            if relations.contains(where: { isMoving($0) }) {
-                throw .unsafe(SafetyFinding(check: .recheck, what: "a definition that changed while it was planned"))
-            }
-            return try plan(written, name, request, session, path: parsePath) { () throws(PricingError) in
-                guard options.checks.isOn(.recheck) else { return }
-                do throws(PricingError) {
-                    _ = try admit(written.names, schemas, session, locked: true)
-                } catch {
-                    if case .unsafe = error { rest(relations) }
-                    throw error
+            if relations.contains(where: { isMoving($0) }) { throw .unsafe(Self.hasChanged) }
+            do throws(PricingError) {
+                return try plan(written, name, request, session, path: parsePath) { () throws(PricingError) in
+                    guard options.checks.isOn(.recheck) else { return nil }
+                    return try admit(written.names, schemas, session, locked: true).definitions
                 }
+            } catch {
+                if case .unsafe(let finding) = error { rest(relations, isHarmless: finding == Self.hasChanged) }
+                throw error
             }
         }
         statement = written
         guard let json else { throw .badPlan }
         return json
     }
+
+    private static let hasChanged = SafetyFinding(
+        check: .recheck,
+        what: "a definition that changed while it was planned"
+    )
 
     private func admit(
         _ names: StatementNames,
@@ -69,7 +72,7 @@ extension Explainer {
         _ request: PricingRequest,
         _ session: ExplainSession,
         path: String,
-        recheck: () throws(PricingError) -> Void
+        recheck: () throws(PricingError) -> Admission.Definitions?
     ) throws(PricingError) -> String? {
         let isOwn = path == ExplainSession.ownPath
         func parse(_ types: [UInt32]) throws(PostgresError) -> [UInt32] {
@@ -87,20 +90,18 @@ extension Explainer {
             session.release(name)
             return try parse(bases)
         }
-        try recheck()
-        let json = try Self.server { () throws(PostgresError) in
-            if !isOwn { try session.setPath(path) }
-            let nulls = Array(repeating: "NULL", count: max(types.count, statement.parameters)).joined(separator: ",")
-            let call = nulls.isEmpty ? name : "\(name)(\(nulls))"
-            return try session.connection.execute(
-                "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE \(call)",
-                seconds: ExplainSession.planTimeout
-            ).first?.values.first
+        let definitions = try recheck()
+        let nulls = Array(repeating: "NULL", count: max(types.count, statement.parameters)).joined(separator: ",")
+        let json: String?
+        do throws(PostgresError) {
+            json = try session.plan(nulls.isEmpty ? name : "\(name)(\(nulls))", path: path, unless: definitions)
+        } catch {
+            if case .refused(_, ExplainSession.changed) = error { throw .unsafe(Self.hasChanged) }
+            throw .server(error)
         }
-        if !isOwn { try Self.server { () throws(PostgresError) in try session.setPath(ExplainSession.ownPath) } }
-        // No lock of a reader keeps out CREATE INDEX, CREATE STATISTICS and INHERITS: whoever tries to come in between is
-        // seen here, and has no second try soon.
-        try recheck()
+        // No lock of a reader keeps out CREATE INDEX, CREATE STATISTICS and INHERITS: whoever came in after the last
+        // comparison is seen here, and has no second try soon.
+        _ = try recheck()
         return json
     }
 
@@ -112,12 +113,17 @@ extension Explainer {
         }
     }
 
-    private func isMoving(_ key: String) -> Bool { moving[key].map { $0 > PosixClock.now() } ?? false }
+    private func isMoving(_ key: String) -> Bool { moving[key].map { $0.until > PosixClock.now() } ?? false }
 
-    /// Leaves relations alone whose definitions changed between two looks.
-    private func rest(_ relations: [String]) {
+    /// Leaves relations alone whose definitions changed between two looks: longer each time, and as long as it goes where
+    /// code of somebody else came in.
+    private func rest(_ relations: [String], isHarmless: Bool) {
         if moving.count > 10_000 { moving = [:] }
-        for relation in relations { moving[relation] = PosixClock.now() + Self.movingRest }
+        for relation in relations {
+            let before = moving[relation]?.seconds ?? Self.firstRest / 2
+            let seconds = isHarmless ? min(2 * before, Self.longestRest) : Self.longestRest
+            moving[relation] = (PosixClock.now() + seconds, seconds)
+        }
     }
 
     static func server<Value>(_ body: () throws(PostgresError) -> Value) throws(PricingError) -> Value {

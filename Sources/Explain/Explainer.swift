@@ -73,8 +73,10 @@ public final class Explainer {
     /// Sessions in the order of their last use.
     private var order: [String] = []
     /// Relations whose definitions changed while statements on them were planned, and until when they are left alone.
-    var moving: [String: Double] = [:]
-    static let movingRest = 600.0
+    var moving: [String: (until: Double, seconds: Double)] = [:]
+    /// An index that its owner adds once delays a price by this, in seconds.
+    static let firstRest = 30.0
+    static let longestRest = 600.0
     /// A process of the server that ended by no means.
     private var held: HeldBackend?
     /// How often that happened.

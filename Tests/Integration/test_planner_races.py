@@ -51,6 +51,10 @@ RACES = {
                                                                   "drop table m.z_child"]),
 }
 
+# No lock that a reader can take keeps these out: of the attempts at most so many may win (Documentation/pricing.md, "What remains").
+UNLOCKED = {"index", "inheritance"}
+MOST_LOST = 0.02
+
 
 class Tenant(threading.Thread):
     """Turns harmless things into traps and back, as fast as the server lets it."""
@@ -108,6 +112,40 @@ def run(primary, name, asker, judge, seconds, enough=None):
     # Too few of either are no race; a trip is one.
     assert trips or count > 2 and tenant.rounds > 2
     return trips
+
+
+@pytest.mark.parametrize("name", sorted(UNLOCKED))
+def test_a_race_without_a_lock_is_all_but_never_won(name, pgweir, long):
+    """A relation that moved is left alone for a while, so that each attempt takes an asker of its own."""
+    try:
+        primary = Postgres("15", settings=lab.SETTINGS)
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+    try:
+        lay(primary)
+        sql, path, changes = RACES[name]
+        judge = lab.Judge(primary)
+        tenant = Tenant(primary, changes)
+        tenant.start()
+        attempts, trips, found = 0, 0, 0
+        while attempts < (400 if long else 20):
+            asker = lab.Asker(pgweir, primary.conninfo(lab.EXPLAINER, "shop"), "--explain-primary")
+            for _ in range(20):
+                answer = str(asker.price(sql, path))
+                found += "changed while it was planned" in answer
+                if "unsafe" in answer or "changed" in answer:
+                    break
+            trips += len(judge.trips())
+            asker.close()
+            attempts += 1
+        tenant.done.set()
+        tenant.join(30)
+        print(f"  {name}: {attempts} attempts, {found} seen by a comparison, changed {tenant.rounds} times, {trips} trips")
+        assert not tenant.problem, tenant.problem
+        assert found, "no comparison noticed anything: this is no race"
+        assert trips <= (MOST_LOST * attempts if long else 1)
+    finally:
+        primary.stop()
 
 
 def trips_without(program, check):

@@ -8,10 +8,18 @@ import PostgresClient
 /// of that name that the search_path reaches is reviewed, and a relation passes only if all that it depends on does. The
 /// question runs under `search_path = pg_catalog`, so that nobody's operators take part in it.
 struct Admission: Equatable {
+    /// Relations that a statement reaches, as an array of object ids, and a hash of how they are defined.
+    struct Definitions: Equatable {
+        var relations: String
+        var hash: String
+    }
+
     /// Where relations and types were found that were named without a schema.
     var schemas = GenericStatement.Schemas()
     /// Schemas of extensions whose operators the statement may mean, to be searched after pg_catalog.
     var extensionSchemas: [String] = []
+    /// What it reaches, as ``AdmissionQuery/unchanged`` takes it; where the relations are locked.
+    var definitions: Definitions?
     /// Why it is not to be planned; the first reason.
     var refusal: SafetyFinding?
 
@@ -39,6 +47,7 @@ struct Admission: Equatable {
             switch row["kind"] ?? "" {
             case "relation": admission.schemas.relations[name] = more
             case "type": if more != "pg_catalog" { admission.schemas.types[name] = more }
+            case "definitions": admission.definitions = Definitions(relations: name, hash: more)
             case "extension": admission.extensionSchemas.append(name)
             case let kind:
                 guard let check = SafetyChecks.Name(rawValue: kind), checks.isOn(check) else { continue }

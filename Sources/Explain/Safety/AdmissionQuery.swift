@@ -289,7 +289,29 @@ enum AdmissionQuery {
             JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.schema = '' ORDER BY t.name, t.place)
         UNION ALL
         SELECT 'extension', n.nspname, '' FROM extension_schemas s JOIN pg_namespace n USING (oid) WHERE s.oid <> 11
+        UNION ALL
+        SELECT 'definitions', '{' || array_to_string(reached.oids, ',') || '}', \(definitions(of: "reached.oids"))
+            FROM (SELECT ARRAY(SELECT oid FROM used ORDER BY oid) AS oids) reached WHERE $11::bool
         """
+
+    /// Fails by a division by zero unless the definitions of the relations `$1` are still `$2`.
+    static let unchanged = "SELECT 1 / CASE WHEN \(definitions(of: "$1::oid[]")) = $2::text THEN 1 ELSE 0 END"
+
+    /// A hash of what no lock that a reader can take keeps others from changing: indexes, statistics, children, casts.
+    private static func definitions(of relations: String) -> String {
+        """
+        hashtextextended(concat_ws(' ',
+            (SELECT string_agg(concat_ws(':', c.oid, c.xmin, c.relhasindex, c.relhassubclass), ',' ORDER BY c.oid)
+                FROM pg_class c WHERE c.oid = ANY (\(relations))),
+            (SELECT string_agg(concat_ws(':', i.indexrelid, i.xmin), ',' ORDER BY i.indexrelid)
+                FROM pg_index i WHERE i.indrelid = ANY (\(relations))),
+            (SELECT string_agg(concat_ws(':', h.inhrelid, h.xmin), ',' ORDER BY h.inhrelid)
+                FROM pg_inherits h WHERE h.inhparent = ANY (\(relations))),
+            (SELECT string_agg(concat_ws(':', s.oid, s.xmin), ',' ORDER BY s.oid)
+                FROM pg_statistic_ext s WHERE s.stxrelid = ANY (\(relations))),
+            (SELECT string_agg(concat_ws(':', c.oid, c.xmin), ',' ORDER BY c.oid) FROM pg_cast c WHERE c.oid >= 16384)), 0)::text
+        """
+    }
 
     /// An array constant of words, which hold no quotes.
     private static func list(_ words: Set<String>) -> String {

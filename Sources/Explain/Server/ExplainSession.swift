@@ -92,6 +92,35 @@ final class ExplainSession {
         try connection.execute(prepared: "pgweir_admission", parameters, seconds: Self.timeout)
     }
 
+    /// The plan of a prepared statement, provided that definitions are what they were.
+    ///
+    /// All goes in one message, so that nothing but the server's own steps lies between the last comparison and the plan.
+    /// Whoever changes definitions all the time is found by one of the comparisons, which random pauses keep apart.
+    func plan(
+        _ call: String,
+        path: String,
+        unless definitions: Admission.Definitions?
+    ) throws(PostgresError) -> String? {
+        var batch: [String] = []
+        if let definitions {
+            let known = [definitions.relations, definitions.hash].map(Self.literal).joined(separator: ", ")
+            let compare = "EXECUTE pgweir_unchanged(\(known))"
+            let pause = "SELECT pg_sleep(0.003 * random())"
+            batch = [compare, pause, compare, pause, compare, pause, compare]
+        }
+        if path != Self.ownPath { batch.append("SELECT set_config('search_path', \(Self.literal(path)), true)") }
+        batch.append("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE \(call)")
+        let rows = try connection.rows(of: batch.joined(separator: "; "), seconds: Self.planTimeout)
+        if path != Self.ownPath { try setPath(Self.ownPath) }
+        return rows.lazy.compactMap { $0["QUERY PLAN"] }.first
+    }
+
+    /// What ``plan(_:path:unless:)`` is refused with where definitions are others.
+    static let changed = "22012"
+
+    /// A string constant; standard_conforming_strings is on.
+    private static func literal(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+
     /// Runs `body` in a transaction that changes nothing and is always rolled back.
     func inReadOnlyTransaction<Value>(
         _ body: () throws(PricingError) -> Value
@@ -99,6 +128,7 @@ final class ExplainSession {
         do throws(PostgresError) {
             if !hasAdmission {
                 try connection.prepare("pgweir_admission", Array(AdmissionQuery.text.utf8), seconds: Self.timeout)
+                try connection.prepare("pgweir_unchanged", Array(AdmissionQuery.unchanged.utf8), seconds: Self.timeout)
                 hasAdmission = true
             }
             _ = try execute("BEGIN TRANSACTION READ ONLY")

@@ -76,7 +76,8 @@ class ScriptedPgBouncer:
         self.process.stdout.readline()
         with open(self.pid_file, "w", encoding="utf-8") as file:
             file.write(f"{self.process.pid}\n")
-        threading.Thread(target=self.heed, daemon=True).start()
+        self.heeding = threading.Thread(target=self.heed, daemon=True)
+        self.heeding.start()
 
     def heed(self):
         for _ in self.process.stdout:
@@ -255,4 +256,6 @@ class ScriptedPgBouncer:
         self.is_alive = False
         self.listener.close()
         process.stop(self.process, signal.SIGKILL)
+        # It may be reading the files.
+        self.heeding.join(10)
         self.folder.remove()
