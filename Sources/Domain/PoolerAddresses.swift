@@ -10,6 +10,9 @@ public struct PoolerAddresses: Sendable, Equatable {
     /// Poolers that listen at `places`.
     public init(_ places: [Endpoint] = []) { self.places = places }
 
+    /// Whether a pooler listens there.
+    public func contains(_ server: Endpoint) -> Bool { places.contains(server) }
+
     /// Whether a connection is a pooler's to a server.
     public func isServerSide(client: Endpoint, server: Endpoint) -> Bool {
         guard !places.isEmpty, !places.contains(server) else { return false }

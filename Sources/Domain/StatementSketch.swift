@@ -30,6 +30,18 @@ public enum StatementKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     }
 }
 
+extension StatementKind {
+    /// Whether others may wait for what a statement locks: it begins or ends a transaction, or wrote for long.
+    @inline(__always)
+    public func holdsLocks(longerThan least: Int64, _ duration: Int64) -> Bool {
+        switch self {
+        case .begin, .commit, .rollback: true
+        case .insert, .update, .delete, .merge, .with, .utility, .call: duration >= least
+        default: false
+        }
+    }
+}
+
 /// The order of magnitude of a LIMIT or OFFSET: prices differ by it although the pattern is one.
 public enum Decade: UInt8, Sendable, BitwiseCopyable {
     /// No such clause, or `LIMIT ALL`, or `LIMIT NULL`.

@@ -68,6 +68,8 @@ public final class Explainer {
     }
 
     let options: Options
+    /// What poolers call databases, where the server has another name.
+    public var aliases: [String: String] = [:]
     let parser: any StatementParser
     private var sessions: [String: ExplainSession] = [:]
     /// Sessions in the order of their last use.
@@ -153,13 +155,26 @@ public final class Explainer {
         }
     }
 
-    /// Roles for which row-level security is passed over.
-    func bypassingRoles() throws(PricingError) -> Set<String> {
+    /// For which roles row-level security is passed over, and with which search_path logins begin.
+    func roles() throws(PricingError) -> RoleFacts {
         let request = PricingRequest(text: [], database: nil)
         let session = try session(for: request)
         do throws(PostgresError) {
             let rows = try session.execute("SELECT rolname FROM pg_roles WHERE rolsuper OR rolbypassrls", [])
-            return Set(rows.compactMap { $0["rolname"] })
+            let paths = try session.execute(
+                """
+                SELECT r.rolname, d.datname, substr(value, 13) AS path
+                FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) value
+                LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+                WHERE value LIKE 'search\\_path=%' AND (s.setrole = 0 OR r.oid IS NOT NULL)
+                    AND (s.setdatabase = 0 OR d.oid IS NOT NULL)
+                ORDER BY 1, 2 LIMIT 10000
+                """
+            )
+            return RoleFacts(
+                bypassing: Set(rows.compactMap { $0["rolname"] }),
+                paths: paths.map { .init(role: $0["rolname"], database: $0["datname"], path: $0["path"] ?? "") }
+            )
         } catch {
             forget(request)
             throw .server(error)
@@ -212,7 +227,7 @@ public final class Explainer {
         held = HeldBackend(
             session.connection.backendPID,
             options.parameters,
-            database: request.database,
+            database: database(of: request),
             user: options.asTenant ? request.user : nil
         )
         if held != nil { heldCount &+= 1 }
@@ -220,8 +235,11 @@ public final class Explainer {
 
     // MARK: Sessions
 
+    /// The database as the server knows it.
+    private func database(of request: PricingRequest) -> String? { request.database.map { aliases[$0] ?? $0 } }
+
     private func key(_ request: PricingRequest) -> String {
-        "\(request.database ?? "")\u{0}\(options.asTenant ? request.user ?? "" : "")"
+        "\(database(of: request) ?? "")\u{0}\(options.asTenant ? request.user ?? "" : "")"
     }
 
     private func session(for request: PricingRequest) throws(PricingError) -> ExplainSession {
@@ -233,7 +251,7 @@ public final class Explainer {
         }
         let session = try ExplainSession(
             options.parameters,
-            database: request.database,
+            database: database(of: request),
             user: options.asTenant ? request.user : nil,
             allowsPrimary: options.allowsPrimary
         )

@@ -31,9 +31,9 @@ extension Pricer {
         if now &- lastSave > 60_000_000_000 { save() }
     }
 
-    /// For whom row-level security is passed over; while the server does not answer, what was known holds.
+    /// Settings of roles; while the server does not answer, what was known holds.
     private func pollRoles() {
-        if let roles = try? explainer?.bypassingRoles() { bypassingRoles = roles }
+        if let found = try? explainer?.roles() { roles = found }
     }
 
     /// Tables that have grown or shrunk since the last look have their patterns asked for again.
@@ -104,11 +104,12 @@ extension Pricer {
         }
     }
 
-    func learn(_ observations: [PriceObservation]) {
+    func learn(_ observations: [PriceObservation], under load: Load) {
         for observation in observations {
-            guard let milliseconds = observation.durations.typical, var price = known[observation.key]?.price else {
+            guard let typical = observation.durations.typical, var price = known[observation.key]?.price else {
                 continue
             }
+            let milliseconds = typical / load.factor
             let count = UInt64(observation.durations.count)
             price.learned.learn(count, of: milliseconds, cost: price.cost)
             known[observation.key]?.price = price

@@ -108,8 +108,8 @@ public final class Pricer {
     var epoch: String?
     var toRestore = 0
     var sizes: [String: TableSizes] = [:]
-    /// Roles for which row-level security is passed over, as the server said last; `nil`: it was not asked yet.
-    public internal(set) var bypassingRoles: Set<String>?
+    /// Settings of roles as the server said last; `nil`: it was not asked yet.
+    public internal(set) var roles: RoleFacts?
     /// Prices that are this process's to ask for, and until when.
     private var claims: [Fingerprint: Int64] = [:]
     /// What it has done so far.
@@ -136,17 +136,21 @@ public final class Pricer {
         busy = TokenBucket(rate: 1000 * limits.share, burst: 1000 * limits.share)
     }
 
-    /// Takes what workers asked and told.
+    /// What poolers call databases, where the server has another name.
+    public func take(aliases: [String: String]) { explainer?.aliases = aliases }
+
+    /// Takes what workers asked and told; `load`: by how much the durations are longer than usual.
     public func take(
         questions: [PriceQuestion],
         changes: [PlanChange],
         observations: [PriceObservation],
-        overflow: UInt64
+        overflow: UInt64,
+        load: Load = .none
     ) -> [PriceAnswer] {
         leftOut &+= overflow
         let now = Self.steady()
         for change in changes { self.changes.note(change, at: now) }
-        learn(observations)
+        learn(observations, under: load)
         return answer(questions, at: now)
     }
 
@@ -248,7 +252,13 @@ public final class Pricer {
     }
 
     static func answer(_ price: StoredPrice) -> PriceAnswer {
-        PriceAnswer(key: price.key, price: price.charge.micro, isMeasured: price.isMeasured)
+        PriceAnswer(
+            key: price.key,
+            price: price.charge.micro,
+            isMeasured: price.isMeasured,
+            planned: price.leastOfLearned.micro,
+            usual: price.learned.usual
+        )
     }
 
     func isOld(_ price: StoredPrice, isPopular: Bool) -> Bool {

@@ -77,6 +77,13 @@ struct ActivityTable {
         return true
     }
 
+    /// More was charged for something that ended before; what has no room is left out of the history.
+    mutating func add(_ principal: PrincipalHandle, _ pattern: PatternHandle, low: Int64, high: Int64) {
+        guard let index = place(principal, pattern, most: limit, own: limit) else { return }
+        entries[index].counts.cost &+= high
+        entries[index].counts.costLow &+= low
+    }
+
     /// The same with another pattern, for which room is kept free.
     mutating func add(_ event: StatementEvent, as pattern: PatternHandle, low: Int64, high: Int64) {
         guard let index = place(event.principal, pattern, most: limit, own: limit) else {

@@ -44,6 +44,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private var isPricing = false
     /// Whether changes of tables wait for their transactions to commit.
     var awaitsTransactions = false
+    /// Whose connections to servers are passed over, and at which clients may wait for one.
+    var poolers = PoolerAddresses()
+    /// What is known about time since it was last taken, and statements that wait to be settled by it.
+    var evidence = TimeEvidence()
+    var paced: [PrincipalHandle] = []
+    var longStatements: [LongStatement] = []
+    /// Long statements that found no room: what their time is worth stays possible.
+    var unsettledStatements: UInt64 = 0
     var samples: SampleStore
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
@@ -181,14 +189,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// What waits to be asked and told, if prices are asked for; taken once.
     mutating func takePricing() -> PatternPricing.Waiting? { pricing?.take() }
 
-    /// For these roles row-level security is passed over (PostgreSQL documentation, 5.9 "Row Security Policies"): what they
-    /// run has prices of its own from now on.
-    mutating func take(bypassing roles: Set<String>) {
-        guard pricing?.bypassing != roles else { return }
-        pricing?.bypassing = roles
-        for handle in 1..<Int32(principals.highWater) {
-            if let user = principals[handle].user { principals[handle].roleIndex = roleNumber(user) }
-        }
+    /// For some roles row-level security is passed over (PostgreSQL documentation, 5.9 "Row Security Policies"), and some
+    /// begin with a search_path of their own: what they run has prices of its own from now on.
+    mutating func take(_ roles: RoleFacts) {
+        guard pricing?.roles != roles else { return }
+        pricing?.roles = roles
+        for handle in 1..<Int32(max(1, principals.highWater)) { applyRole(of: handle) }
     }
 
     /// Other prices hold from now on; what was charged stays as it is.
@@ -223,7 +229,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             return newPattern(sketch, text, PatternScope(database: database), principal, moment)
         }
         var scope = scope(of: principal)
-        (scope.path, scope.limit, scope.offset) = (path, sketch.limit, sketch.offset)
+        scope.path = path > 0 ? path : principals[principal].path
+        (scope.limit, scope.offset) = (sketch.limit, sketch.offset)
         if let known = patterns.find(sketch.fingerprint, scope.code) { return known }
         return newPattern(sketch, text, scope, principal, moment)
     }
@@ -250,10 +257,23 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         }
         let pattern = normalizer.patternText(text, sketch)
         let handle = addPattern(sketch.fingerprint, scope, pattern, firstSeen: moment.ordinal, for: principal)
+        classify(handle, sketch.kind, pattern)
         if takesSample(handle) {
             samples.keep(sample(sketch, text, principal, scope.path), of: handle, for: owner)
         }
         return handle
+    }
+
+    /// What a pattern costs where nobody prices it, and whether it only waits.
+    private mutating func classify(_ handle: PatternHandle, _ kind: StatementKind, _ pattern: [UInt8]) {
+        guard handle > 0, !patterns.records[handle].isOther else { return }
+        if let known = UtilityClass(kind, pattern: pattern) {
+            patterns.records[handle].assumed = CostUnits(units: known.units).micro
+        }
+        // pg_catalog is searched first unless a search_path names it: then somebody's function may come before it.
+        let path = pricing?.path(patterns.records[handle].scope.path)
+        let isFirst = path.map { !$0.contains("pg_catalog") } ?? true
+        patterns.records[handle].isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
     }
 
     /// Adds a pattern that was not found; where there is no room for it, the one that stands for its user's others.
@@ -344,23 +364,28 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pricesAsked &+= 1
         if let listed = priceList.price(of: record.value.fingerprint) {
             // A price that a person listed holds for all databases, and needs no asking.
-            keep(record, CachedPrice(price: listed.micro, isMeasured: false, expires: .max, isStale: false), at: time)
+            keep(record, CachedPrice(KnownPrice(price: listed.micro), expires: .max, isStale: false), at: time)
             return listed.micro
         }
-        let fallback = priceList.fallback.micro
+        // What its class costs comes with rows and bytes; what anything may cost includes them.
+        let isClassed = record.value.assumed >= 0
+        let assumed = KnownPrice(
+            price: isClassed ? record.value.assumed : priceList.fallback.micro,
+            isMeasured: isClassed
+        )
         guard pricing != nil else {
             // Nobody will ever tell another one.
-            keep(record, CachedPrice(price: fallback, isMeasured: false, expires: .max, isStale: false), at: time)
-            return fallback
+            keep(record, CachedPrice(assumed, expires: .max, isStale: false), at: time)
+            return assumed.price
         }
         if let known = prices.find(key, spent: record.value.cost, at: time) {
             if known.isStale { want(record, at: time) }
             keep(record, known, at: time)
-            return known.price
+            return known.known.price
         }
         want(record, at: time)
-        keep(record, CachedPrice(price: fallback, isMeasured: false, expires: 0, isStale: true), at: time)
-        return fallback
+        keep(record, CachedPrice(assumed, expires: 0, isStale: true), at: time)
+        return assumed.price
     }
 
     /// Asks for a price, unless that was done a moment ago.
@@ -377,10 +402,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     /// A price that is too old, or assumed, is looked up again soon.
-    private func keep(_ record: Slot<PatternRecord>, _ known: CachedPrice, at time: Timestamp) {
-        record.value.price = known.price
-        record.value.isMeasured = known.isMeasured
-        record.value.priceExpires = known.isStale ? time.nanoseconds &+ 100_000_000 : known.expires
+    private func keep(_ record: Slot<PatternRecord>, _ cached: CachedPrice, at time: Timestamp) {
+        record.value.price = cached.known.price
+        record.value.isMeasured = cached.known.isMeasured
+        record.value.planned = cached.known.planned
+        record.value.usual = cached.known.usual > 0 ? Int32(Pace.logarithm(cached.known.usual)) : 0
+        record.value.priceExpires = cached.isStale ? time.nanoseconds &+ 100_000_000 : cached.expires
     }
 
     mutating func reattribute(
@@ -441,6 +468,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             }
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
+        if event.kind.holdsLocks(longerThan: TimeEvidence.shortestWait, event.duration) { noteTransaction(event) }
         if Recorder.isActive { record(event) }
     }
 
@@ -448,8 +476,19 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     @inline(__always)
     private mutating func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
         var price = event.price
+        let planned = pattern.value.planned
+        if planned > 0 {
+            // Others' runs, which taught the price too, do not make this one dearer than twice its own time.
+            price = min(pattern.value.price, BusyTime.ceiling(event.duration, planned: planned))
+        }
         if pattern.value.isMeasured {
-            price = pattern.value.price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
+            if planned == 0 { price = pattern.value.price }
+            price = price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
+        }
+        if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
+        if event.outcome == .failed { price = min(price, BusyTime.ceilingOfFailed(event.duration)) }
+        if event.duration >= BusyTime.shortest { noteLong(event, payer, pattern, &price) }
+        if price != event.price {
             if payer.value.account.charge(price &- event.price, at: event.started) { woke(event.principal) }
             payer.value.counts.cost &+= price &- event.price
         }
@@ -476,6 +515,13 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let other = Self.otherFingerprint(owners.key(of: owner), hash)
         let pattern = patterns.other(owner, patterns.records[event.pattern].database, other)
         activity?.add(event, as: pattern, low: low, high: high)
+    }
+
+    /// For evidence and the history: what was added to a statement's charge later.
+    mutating func noteSettled(_ long: LongStatement, low: Int64, high: Int64) {
+        let time = Timestamp(nanoseconds: long.started)
+        if isMetered { spend.add(long.principal, long.pattern, low, calls: 0, at: time) }
+        if isKept { activity?.add(long.principal, long.pattern, low: low, high: high) }
     }
 
     private static var weights: UnitWeights { UnitWeights() }

@@ -3,7 +3,7 @@ import Domain
 
 /// What a flow needs to be known by in reports.
 ///
-/// There may be a million: 64 bytes, without padding.
+/// There may be a million: 80 bytes.
 struct FlowNote: BitwiseCopyable {
     private var clientHigh: UInt64 = 0, clientLow: UInt64 = 0
     private var serverHigh: UInt64 = 0, serverLow: UInt64 = 0
@@ -14,6 +14,10 @@ struct FlowNote: BitwiseCopyable {
     private var clientPort: UInt16 = 0, serverPort: UInt16 = 0
     /// The number of the application's name.
     var application: Int32 = 0
+    /// When its explicit transaction began, ns since the epoch; `.min`: there is none.
+    var transaction = Int64.min
+    /// Who pays.
+    var principal: Int32 = 0
 
     init() {}
 

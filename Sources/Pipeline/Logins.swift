@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Costs
 import Domain
 import PostgresWire
 import Quotas
@@ -126,7 +127,8 @@ extension Books where Recorder: ~Copyable {
         if !isRest { principals[handle].address = note.client }
         if isDivided { principals[handle].server = note.server }
         principals[handle].databaseIndex = databaseNumber(name)
-        principals[handle].roleIndex = roleNumber(principals[handle].user ?? "")
+        principals[handle].owner = owner
+        applyRole(of: handle)
         principals[handle].account.isMetered = isMetered
         (principals[handle].key, principals[handle].owner, principals[handle].isRest) = (key, owner, isRest)
         return handle
@@ -151,11 +153,25 @@ extension Books where Recorder: ~Copyable {
         return Int32(databases.count - 1)
     }
 
+    /// A principal's class of role, and the search_path that its logins begin with.
+    mutating func applyRole(of handle: PrincipalHandle) {
+        guard pricing != nil, let user = principals[handle].user else { return }
+        principals[handle].roleIndex = roleNumber(user)
+        // Where prices are asked as the tenant, its own login has that path.
+        guard pricing?.asTenant == false else { return }
+        let path = pricing?.roles.path(of: user, in: principals[handle].database ?? "")
+        guard let bytes = path.map({ Array($0.utf8) }), !bytes.isEmpty else {
+            principals[handle].path = 0
+            return
+        }
+        principals[handle].path = pricing?.number(ofPath: bytes.rawSpan, for: principals[handle].owner) ?? 0
+    }
+
     /// The class of a role for prices: its own number where they are each role's, else whether row-level security is passed
     /// over for it; 0 where nobody prices.
     mutating func roleNumber(_ name: String) -> Int32 {
         guard let pricing else { return 0 }
-        guard pricing.asTenant else { return pricing.bypassing.contains(name) ? 1 : 0 }
+        guard pricing.asTenant else { return pricing.roles.bypassing.contains(name) ? 1 : 0 }
         if let known = roleIndex[name] { return known }
         guard roleIndex.count < Self.mostNames else { return 0 }
         roleIndex[name] = Int32(roleIndex.count + 1)

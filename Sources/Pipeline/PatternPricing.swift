@@ -22,8 +22,8 @@ public struct PricingScheme: Sendable {
 /// What one worker asks about patterns, and what it has to tell: handed over once a turn, never waited for.
 struct PatternPricing {
     let asTenant: Bool
-    /// Roles for which row-level security is passed over.
-    var bypassing: Set<String> = []
+    /// Settings of roles.
+    var roles = RoleFacts()
     private let cluster: Fingerprint
     private var waiting = Waiting()
     private var handles: [Fingerprint: PatternHandle] = [:]
@@ -221,7 +221,7 @@ extension Books where Recorder: ~Copyable {
     /// Prices that the service found.
     mutating func take(_ answers: [PriceAnswer], at time: Timestamp) {
         for answer in answers {
-            prices.store(answer.price, isMeasured: answer.isMeasured, for: answer.key, at: time)
+            prices.store(answer.known, for: answer.key, at: time)
             // The pattern's own copy is looked up again when it runs next.
             if let pattern = pricing?.handle(of: answer.key) { patterns.records[pattern].priceExpires = .min }
         }

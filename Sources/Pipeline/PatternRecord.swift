@@ -16,6 +16,12 @@ struct PatternRecord: BitwiseCopyable {
     var rows: UInt64 = 0
     /// It is the planner's: rows and bytes are charged on top.
     var isMeasured = false
+    /// It does nothing but wait: its time is that of a held connection.
+    var isWaiting = false
+    /// The logarithm of how long it usually takes, as ``Pace`` has it; 0: not known.
+    var usual: Int32 = 0
+    /// What the planner said, micro-units; 0: nothing.
+    var planned: Int64 = 0
     /// Micro-units: proven, and proven or possible.
     var costLow: Int64 = 0
     var cost: Int64 = 0
@@ -27,6 +33,8 @@ struct PatternRecord: BitwiseCopyable {
     var database: Int32 { scope.database }
     /// What its price is known by.
     var key = Fingerprint.unknown
+    /// What it costs where nobody prices it, micro-units; -1: what anything costs that is not known.
+    var assumed: Int64 = -1
     /// When its price was asked for last, ns since 1970.
     var asked: Int64 = .min
     /// The packet it was first seen in.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Costs
 import Domain
 public import Quotas
 
@@ -22,11 +23,18 @@ public struct Principal: Sendable {
     var server: Endpoint?
     var databaseIndex: Int32 = 0
     var roleIndex: Int32 = 0
+    /// The search_path that its logins begin with, by its number; 0: the server's.
+    var path: UInt16 = 0
     /// What a login finds it by, and the number of its user.
     var key = Fingerprint.unknown
     var owner: Int32 = 0
     /// How many statements it had sent when room was sought last.
     var seenUses: UInt64 = 0
+    /// How slowly its statements ran in the current second of packet time.
+    var pace = Pace()
+    var paceSecond = Int64.min
+    /// It is in the list of those whose pace is to be gathered.
+    var isPaced = false
     /// It is to make room, unless a session refers to it.
     var isCondemned = false
     /// It stands for all other addresses of its user.

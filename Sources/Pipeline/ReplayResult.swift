@@ -64,6 +64,9 @@ public struct ReplayResult: Sendable {
     public private(set) var patternEvictions: UInt64 = 0, forgottenUsers: UInt64 = 0
     /// Patterns that are to be priced, where that was asked for.
     public private(set) var questions: [PriceQuestion] = []
+    /// Statements whose time is settled once all workers are added up, by the places of who pays and what ran.
+    private var longStatements: [(LongStatement, payer: Int, pattern: Int?, database: String)] = []
+    private var evidence = TimeEvidence()
     /// Wall-clock seconds.
     public internal(set) var elapsed = 0.0
     /// CPU seconds of each worker.
@@ -111,6 +114,7 @@ public struct ReplayResult: Sendable {
         for wire in StatementProtocol.allCases {
             byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
         }
+        var payers: [PrincipalHandle: Int] = [:]
         for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
             let principal = analyser.books.principals[handle]
             if principal.user == nil {
@@ -118,6 +122,7 @@ public struct ReplayResult: Sendable {
                 principals[0].counts.add(principal.counts)
                 principals[0].account.add(principal.account)
             } else {
+                payers[handle] = principals.count
                 principals.append(principal)
             }
         }
@@ -130,11 +135,22 @@ public struct ReplayResult: Sendable {
         patternEvictions += analyser.books.patterns.evictions
         if analyser.books.pricing != nil, most == nil { questions += analyser.books.allQuestions() }
         forgottenUsers += analyser.books.principalShares.forgotten
-        addPatterns(analyser, most)
+        let places = addPatterns(analyser, most)
+        // A daemon's worker settles its own before long.
+        guard most == nil else { return }
+        evidence.add(analyser.books.evidence)
+        for long in analyser.books.longStatements {
+            let database = analyser.books.databases[Int(long.database)]
+            longStatements.append((long, payers[long.principal] ?? 0, places[long.pattern], database))
+        }
     }
 
-    private mutating func addPatterns(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, _ most: Int?)
-    {
+    /// Returns where the patterns that are told one by one stand.
+    private mutating func addPatterns(
+        _ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>,
+        _ most: Int?
+    ) -> [PatternHandle: Int] {
+        var places: [PatternHandle: Int] = [:]
         var entries: [CostliestPatterns.Entry] = []
         for handle in 0..<Int32(analyser.books.patterns.texts.count) {
             let record = analyser.books.patterns.records.slot(handle)
@@ -160,6 +176,7 @@ public struct ReplayResult: Sendable {
         patterns.reserveCapacity(patterns.count + listed.count)
         for handle in listed {
             let record = analyser.books.patterns.records[handle]
+            if most == nil { places[handle] = patterns.count }
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
@@ -176,6 +193,7 @@ public struct ReplayResult: Sendable {
                 )
             )
         }
+        return places
     }
 
     /// What stands for patterns that are not told one by one.
@@ -206,12 +224,21 @@ public struct ReplayResult: Sendable {
         patternOverflow += other.patternOverflow
         patternEvictions += other.patternEvictions
         forgottenUsers += other.forgottenUsers
+        let shift = (payers: principals.count - (other.principals.count - 1) - 1, patterns: patterns.count)
+        longStatements += other.longStatements.map { entry in
+            (
+                entry.0, entry.payer > 0 ? entry.payer + shift.payers : 0, entry.pattern.map { $0 + shift.patterns },
+                entry.database
+            )
+        }
+        evidence.add(other.evidence)
         patterns += other.patterns
         questions += other.questions
     }
 
     /// Brings everything into an order that does not depend on the workers, and judges the users.
     mutating func settle() {
+        settleLong()
         mergePrincipals()
         mergePatterns()
         var accounts: [String: Account] = [:]
@@ -227,6 +254,22 @@ public struct ReplayResult: Sendable {
                 standing: Standing(account, tier: tier, zone: policy.zone, timeline: timelines[user] ?? [])
             )
         }
+    }
+
+    /// Charges what the time of long statements is worth.
+    private mutating func settleLong() {
+        for (long, payer, pattern, database) in longStatements {
+            let added = long.settlement(evidence, database: database)
+            let time = Timestamp(nanoseconds: long.started)
+            principals[payer].counts.cost &+= added.high
+            principals[payer].counts.costLow &+= added.low
+            principals[payer].account.charge(added.high, at: time)
+            principals[payer].account.settle(added.low, at: time)
+            guard let pattern else { continue }
+            patterns[pattern].cost = CostUnits(micro: patterns[pattern].cost.micro &+ added.high)
+            patterns[pattern].costLow = CostUnits(micro: patterns[pattern].costLow.micro &+ added.low)
+        }
+        longStatements = []
     }
 
     private mutating func mergePrincipals() {

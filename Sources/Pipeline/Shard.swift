@@ -84,6 +84,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     mutating func finish(at moment: Moment) {
         analyser.isFinishing = true
         reassembler.finish(at: moment, into: &analyser)
+        analyser.books.gatherPaces()
         analyser.books.recorder.flush()
     }
 }
@@ -93,7 +94,10 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
     var sessions: Sessions
     var books: Books<Recorder>
     /// Whose connections to servers are passed over.
-    var poolers = PoolerAddresses()
+    var poolers: PoolerAddresses {
+        get { books.poolers }
+        set { books.poolers = newValue }
+    }
     /// The capture ended, not the connections.
     var isFinishing = false
 
@@ -128,6 +132,6 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
 
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &books)
-        books.closed(flow)
+        books.closed(flow, at: moment)
     }
 }

@@ -44,7 +44,13 @@ struct SpendTable {
     }
 
     @inline(__always)
-    mutating func add(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ cost: Int64, at time: Timestamp) {
+    mutating func add(
+        _ principal: PrincipalHandle,
+        _ pattern: PatternHandle,
+        _ cost: Int64,
+        calls: UInt32 = 1,
+        at time: Timestamp
+    ) {
         let hour = Int32(truncatingIfNeeded: time.nanoseconds / 3_600_000_000_000)
         let mixed =
             (UInt64(UInt32(bitPattern: principal)) &<< 32 | UInt64(UInt32(bitPattern: pattern)))
@@ -52,19 +58,19 @@ struct SpendTable {
         let first = Int(truncatingIfNeeded: mixed &>> 40) & mask
         let second = first ^ 1
         if entries[first].principal == principal, entries[first].pattern == pattern, entries[first].hour == hour {
-            return add(cost, at: first)
+            return add(cost, calls, at: first)
         }
         if entries[second].principal == principal, entries[second].pattern == pattern, entries[second].hour == hour {
-            return add(cost, at: second)
+            return add(cost, calls, at: second)
         }
         let place = weight(first, hour) <= weight(second, hour) ? first : second
-        entries[place] = Entry(principal: principal, pattern: pattern, hour: hour, calls: 1, cost: cost)
+        entries[place] = Entry(principal: principal, pattern: pattern, hour: hour, calls: calls, cost: cost)
     }
 
     @inline(__always)
-    private mutating func add(_ cost: Int64, at place: Int) {
+    private mutating func add(_ cost: Int64, _ calls: UInt32, at place: Int) {
         entries[place].cost &+= cost
-        entries[place].calls &+= 1
+        entries[place].calls &+= calls
     }
 
     private func weight(_ place: Int, _ hour: Int32) -> Int64 { entries[place].hour == hour ? entries[place].cost : -1 }

@@ -43,10 +43,13 @@ extension Books where Recorder: ~Copyable {
 
     /// The flow is over: if nobody knows by now whose it was, it is nobody's.
     @inline(__always)
-    mutating func closed(_ flow: FlowHandle) {
+    mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         // Whether it committed was not seen: to ask for a price in vain is no harm.
         if awaitsTransactions { transactionEnded(flow, committed: true) }
-        if flows.contains(flow) { flows[flow].application = 0 }
+        if flows.contains(flow) {
+            endTransaction(flow, at: moment.time.nanoseconds)
+            flows[flow].application = 0
+        }
         guard unknown != nil else { return }
         unknown?.aliases.removeValue(forKey: flow)
         moveUnknown(flow, to: 0)

@@ -135,7 +135,7 @@ struct PricerTests {
         var durations = RecentDurations()
         durations.record(1_000_000)
         for _ in 0..<2 {
-            pricer.learn([PriceObservation(key: key, durations: durations)])
+            pricer.learn([PriceObservation(key: key, durations: durations)], under: .none)
             pricer.queue.succeeded(key)
             pricer.lastSweep = 0
             _ = pricer.work(patience: 1)

@@ -31,7 +31,7 @@ struct PatternPricingTests {
         books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         books.pricing?.hold(change, of: 3)
         books.awaitsTransactions = true
-        books.closed(3)
+        books.closed(3, at: Moment(time: .epoch, ordinal: 1))
         let (stillWaits, told) = (books.awaitsTransactions, books.takePricing()?.changes.count)
         #expect(!stillWaits)
         #expect(told == 1)

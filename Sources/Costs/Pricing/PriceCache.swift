@@ -2,19 +2,34 @@
 public import Domain
 
 /// A price as a worker knows it.
-public struct CachedPrice: BitwiseCopyable {
+public struct KnownPrice: BitwiseCopyable, Sendable {
     /// What an execution is charged when it is sent, in micro-units.
     public var price: Int64
     /// Rows and bytes are charged on top.
     public var isMeasured: Bool
+    /// What the planner said, in micro-units; 0: nothing.
+    public var planned: Int64
+    /// How long an execution usually takes, ns; 0: not known.
+    public var usual: Int64
+
+    /// A price.
+    public init(price: Int64, isMeasured: Bool = false, planned: Int64 = 0, usual: Int64 = 0) {
+        (self.price, self.isMeasured, self.planned, self.usual) = (price, isMeasured, planned, usual)
+    }
+}
+
+/// A price as the cache gives it.
+public struct CachedPrice: BitwiseCopyable {
+    /// The price.
+    public var known: KnownPrice
     /// Until when it is good, ns since 1970.
     public var expires: Int64
     /// It is older than that: it holds until there is a newer one, which should be asked for.
     public var isStale: Bool
 
     /// A price.
-    public init(price: Int64, isMeasured: Bool, expires: Int64, isStale: Bool) {
-        (self.price, self.isMeasured, self.expires, self.isStale) = (price, isMeasured, expires, isStale)
+    public init(_ known: KnownPrice, expires: Int64, isStale: Bool) {
+        (self.known, self.expires, self.isStale) = (known, expires, isStale)
     }
 }
 
@@ -25,10 +40,9 @@ public struct CachedPrice: BitwiseCopyable {
 public struct PriceCache: ~Copyable {
     private struct Entry: BitwiseCopyable {
         var key = Fingerprint.unknown
-        var price: Int64 = 0
+        var price = KnownPrice(price: 0)
         var expires: Int64 = .min
         var used: UInt32 = 0
-        var isMeasured = false
         var isPinned = false
         var isTaken: Bool { expires != .min }
     }
@@ -75,12 +89,7 @@ public struct PriceCache: ~Copyable {
         let entry = entries[index]
         let isStale = entry.expires <= time.nanoseconds
         if isStale { stale &+= 1 } else { hits &+= 1 }
-        return CachedPrice(
-            price: entry.price,
-            isMeasured: entry.isMeasured,
-            expires: entry.expires,
-            isStale: isStale
-        )
+        return CachedPrice(entry.price, expires: entry.expires, isStale: isStale)
     }
 
     /// Where the price of `key` stands.
@@ -105,7 +114,7 @@ public struct PriceCache: ~Copyable {
     }
 
     /// Remembers a price.
-    public mutating func store(_ price: Int64, isMeasured: Bool = false, for key: Fingerprint, at time: Timestamp) {
+    public mutating func store(_ price: KnownPrice, for key: Fingerprint, at time: Timestamp) {
         let first = (Int(truncatingIfNeeded: key.low) & mask) &* Self.ways
         let (sum, overflow) = time.nanoseconds.addingReportingOverflow(lifetime)
         let expires = overflow ? .max : max(sum, .min + 1)
@@ -126,7 +135,6 @@ public struct PriceCache: ~Copyable {
             price: price,
             expires: expires,
             used: clock,
-            isMeasured: isMeasured,
             isPinned: isPinned
         )
     }

@@ -59,10 +59,20 @@ public struct PriceAnswer: Sendable, BitwiseCopyable {
     public var price: Int64
     /// Rows and bytes are charged on top.
     public var isMeasured: Bool
+    /// What the planner said, in micro-units; 0: nothing.
+    public var planned: Int64
+    /// How long an execution usually takes, ns; 0: not known.
+    public var usual: Int64
 
     /// An answer.
-    public init(key: Fingerprint, price: Int64, isMeasured: Bool) {
+    public init(key: Fingerprint, price: Int64, isMeasured: Bool, planned: Int64 = 0, usual: Int64 = 0) {
         (self.key, self.price, self.isMeasured) = (key, price, isMeasured)
+        (self.planned, self.usual) = (planned, usual)
+    }
+
+    /// The answer as workers keep it.
+    public var known: KnownPrice {
+        KnownPrice(price: price, isMeasured: isMeasured, planned: planned, usual: usual)
     }
 }
 

@@ -60,6 +60,12 @@ public struct LearnedCost: Sendable, Equatable {
         return min(max(exp(mean), 1 / Self.bound), Self.bound)
     }
 
+    /// How long an execution usually takes, ns; 0: too few were seen.
+    public var usual: Int64 {
+        guard runs >= 3, time.isFinite, time < 25 else { return 0 }
+        return Int64(exp(time) * 1e6)
+    }
+
     /// What an execution is charged when it is sent.
     public func charge(of cost: CostUnits) -> CostUnits {
         CostUnits(units: max(Self.floor, max(cost.units, Self.floor) * multiplier))

@@ -120,6 +120,15 @@ public struct StoredPrice: Sendable, Equatable {
         }
     }
 
+    /// What of ``charge`` is not learned: the planner's word, or next to nothing where only durations tell; 0: all of it.
+    public var leastOfLearned: CostUnits {
+        switch method {
+        case .pinned: CostUnits(micro: 0)
+        case .generic, .literal, .utility: cost
+        case .failed: charge == cost ? CostUnits(micro: 0) : CostUnits(units: LearnedCost.floor)
+        }
+    }
+
     /// What `failure` begins with where the statement is not to be planned.
     public static let refused = "unsafe"
 

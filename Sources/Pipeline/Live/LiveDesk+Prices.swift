@@ -21,12 +21,12 @@ extension LiveDesk {
         ring()
     }
 
-    /// Tells all workers for which roles row-level security is passed over.
-    public func tell(bypassing roles: Set<String>) {
+    /// Tells all workers the settings of roles.
+    public func tell(_ roles: RoleFacts) {
         let isNew = state.withLock { state in
-            guard state.orders.bypassing != roles else { return false }
-            state.orders.bypassing = roles
-            state.orders.roles += 1
+            guard state.orders.roles != roles else { return false }
+            state.orders.roles = roles
+            state.orders.rolesTold += 1
             return true
         }
         if isNew { ring() }

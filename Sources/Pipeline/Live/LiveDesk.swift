@@ -54,9 +54,9 @@ public final class LiveDesk: Sendable {
         var judgement: LiveJudgement
         /// How often it was asked for durations.
         var observation = 0
-        /// Roles for which row-level security is passed over, and how often they changed.
-        var bypassing: Set<String> = []
-        var roles = 0
+        /// Settings of roles, and how often they changed.
+        var roles = RoleFacts()
+        var rolesTold = 0
         /// Poolers whose connections to servers are passed over; `nil`: as at the start.
         var poolers: PoolerAddresses?
     }
@@ -72,6 +72,9 @@ public final class LiveDesk: Sendable {
         var lostUsage: UInt64 = 0
         /// What was run, until the history takes it: a late answer is not lost, it comes with the next.
         var activity: [ActivityRecord] = []
+        /// What workers know about time, of the last minutes.
+        var evidence = TimeEvidence()
+        var latest = Int64.min
     }
 
     /// Questions: all that was counted, plain counts, counts by user, open sessions, sessions whose owner is in question, open

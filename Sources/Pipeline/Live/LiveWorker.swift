@@ -13,6 +13,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var lastSweep: Int64 = 0
     /// When usage was last handed to the ledger, ns of a steady clock.
     private var lastFlush: Int64 = 0
+    /// When evidence about time was last exchanged, ns of a steady clock.
+    private var lastExchange: Int64 = 0
     private let desk: LiveDesk
     private let number: Int
     /// What of the desk's orders is done.
@@ -73,6 +75,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
                 if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
                 if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
+                if tally.clock.steady &- lastExchange >= Self.exchangeInterval { exchange() }
                 if let orders = desk.visit(number, &seen) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
@@ -85,6 +88,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             failure = error
         }
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
+        exchange(isLast: true)
         flush()
         desk.post(shard.analyser.books.takeActivity())
         desk.activities.leave((), from: number)
@@ -120,6 +124,16 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         if shard.analyser.books.hasUsage { desk.post(shard.analyser.books.takeUsage()) }
     }
 
+    /// Tells the others what is known about time, and settles what ended long enough ago for all of them to have told.
+    private mutating func exchange(isLast: Bool = false) {
+        lastExchange = tally.clock.steady
+        let now = tally.clock.latest.nanoseconds
+        let evidence = desk.exchange(shard.analyser.books.takeEvidence(), at: now)
+        shard.analyser.books.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
+    }
+
+    private static var exchangeInterval: Int64 { 1_000_000_000 }
+
     /// The loop turns every 50 ms at least.
     private static var flushInterval: Int64 { 50_000_000 }
 
@@ -135,9 +149,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         resolutions += desk.takeResolutions(number)
         if shard.analyser.books.pricing != nil {
             shard.analyser.books.take(desk.takePrices(number), at: tally.clock.latest)
-            if orders.roles != roles {
-                roles = orders.roles
-                shard.analyser.books.take(bypassing: orders.bypassing)
+            if orders.rolesTold != roles {
+                roles = orders.rolesTold
+                shard.analyser.books.take(orders.roles)
             }
             if orders.observation != observation {
                 observation = orders.observation

@@ -31,7 +31,7 @@ extension Shard where Recorder: ~Copyable {
                 continue
             }
             analyser.sessions.passOver(flow, at: moment, into: &analyser.books)
-            analyser.books.closed(flow)
+            analyser.books.closed(flow, at: moment)
         }
     }
 }

@@ -86,6 +86,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         if !gone.isEmpty || !payers.isEmpty {
             activity?.fold(patterns: gone, principals: payers)
             spend.fold(patterns: gone, principals: payers)
+            foldLong(patterns: gone, principals: payers)
         }
         wantsSweep = patterns.isCrowded || principalShares.isCrowded
         return gone
@@ -136,6 +137,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         principals[heir].database = other.database
         principals[heir].server = other.server
         (principals[heir].databaseIndex, principals[heir].roleIndex) = (other.databaseIndex, other.roleIndex)
+        principals[heir].path = other.path
         (principals[heir].key, principals[heir].owner, principals[heir].isRest) = (key, other.owner, true)
         principals[heir].account.isMetered = isMetered
         principalShares.lists.append(heir, to: other.owner)

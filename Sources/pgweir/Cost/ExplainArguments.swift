@@ -67,12 +67,12 @@ struct ExplainArguments: ParsableArguments {
         )
     }
 
-    /// The daemon's service, or `nil` when nobody is to be asked.
-    func service(_ desk: LiveDesk, fallback: CostUnits) throws -> PricingService? {
+    /// The daemon's service, or `nil` when nobody is to be asked; `consoles`: poolers that tell what they call databases.
+    func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService? {
         guard scheme != nil else { return nil }
         let store = try keeping.openForDaemon()
         let options = options
-        return PricingService(desk, store: store) {
+        return PricingService(desk, store: store, consoles: consoles) {
             Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
                 Log.warning("pricing.problem", $0)
             }

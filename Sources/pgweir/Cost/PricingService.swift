@@ -15,6 +15,8 @@ final class PricingService: Sendable {
     private let makePricer: @Sendable () -> Pricer
     private let store: any CostStore
     private let desk: LiveDesk
+    /// Poolers' consoles.
+    private let consoles: [String]
     private let runner = Runner()
     private let state: Mutex<State>
 
@@ -26,8 +28,14 @@ final class PricingService: Sendable {
     private static let pause = 0.1
     private static let learning = 2.0
 
-    init(_ desk: LiveDesk, store: any CostStore, makePricer: @escaping @Sendable () -> Pricer) {
+    init(
+        _ desk: LiveDesk,
+        store: any CostStore,
+        consoles: [String],
+        makePricer: @escaping @Sendable () -> Pricer
+    ) {
         self.desk = desk
+        self.consoles = consoles
         self.makePricer = makePricer
         self.store = store
         state = Mutex(State())
@@ -69,18 +77,21 @@ final class PricingService: Sendable {
     private func run() {
         let pricer = makePricer()
         var last = 0.0
+        var aliases = DatabaseAliases(consoles)
         while !runner.isFinished {
+            pricer.take(aliases: aliases.current(at: Supervisor.now()))
             let tray = desk.takePricing()
             desk.tell(
                 pricer.take(
                     questions: tray.questions,
                     changes: tray.changes,
                     observations: tray.observations,
-                    overflow: tray.overflow
+                    overflow: tray.overflow,
+                    load: desk.load
                 )
             )
             desk.tell(pricer.work(patience: 0.2))
-            if let roles = pricer.bypassingRoles { desk.tell(bypassing: roles) }
+            if let roles = pricer.roles { desk.tell(roles) }
             state.withLock { $0.counters = pricer.counters }
             let now = Double(Supervisor.time().nanoseconds) / 1e9
             if abs(now - last) >= Self.learning {

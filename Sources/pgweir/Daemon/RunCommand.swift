@@ -199,7 +199,11 @@ struct RunCommand: ParsableCommand {
         let claim = allowSecond ? nil : try TapClaim(interfaces: tapped, ports: options.ports)
         defer { _ = claim }
         let desk = LiveDesk(workers: workers, judgement: judgement)
-        let pricing = try prices.service(desk, fallback: judgement.prices.fallback)
+        let pricing = try prices.service(
+            desk,
+            fallback: judgement.prices.fallback,
+            consoles: pooler + quotas.backends.pgbouncer
+        )
         let sources = relayed.map { ["relay \($0.path)"] } ?? interface
         let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
         let keeping = try quotas.services(

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import Costs
+import Domain
+import PostgresWire
+import Quotas
+
+/// What time says about charges: `Documentation/units.md`, "Time".
+extension Books where Recorder: ~Copyable {
+    /// Statements that wait for settlement, at most.
+    static var mostLong: Int { 1 << 20 }
+
+    /// How slowly a statement of a known pattern ran: gathered second by second.
+    @inline(__always)
+    mutating func notePace(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
+        let second = event.ended.time.nanoseconds / 1_000_000_000
+        if payer.value.paceSecond != second { turnPace(payer, to: second) }
+        payer.value.pace.add(Pace.logarithm(event.duration) &- Int64(pattern.value.usual))
+    }
+
+    @inline(never)
+    private mutating func turnPace(_ payer: Slot<Principal>, to second: Int64) {
+        let tenant = owners.key(of: payer.value.owner)
+        evidence.add(payer.value.pace, of: tenant, second: payer.value.paceSecond)
+        (payer.value.pace, payer.value.paceSecond) = (Pace(), second)
+        guard !payer.value.isPaced else { return }
+        payer.value.isPaced = true
+        paced.append(payer.handle)
+    }
+
+    /// A statement took long: its time may be worth more than its price.
+    @inline(never)
+    mutating func noteLong(
+        _ event: StatementEvent,
+        _ payer: Slot<Principal>,
+        _ pattern: Slot<PatternRecord>,
+        _ price: inout Int64
+    ) {
+        if pattern.value.isWaiting {
+            price = max(BusyTime.held(event.duration), CostUnits(units: LearnedCost.floor).micro)
+            return
+        }
+        guard BusyTime.floor(event.duration) > price else { return }
+        let note = flows.contains(event.flow) ? flows[event.flow] : FlowNote()
+        let long = LongStatement(
+            principal: event.principal,
+            pattern: event.pattern,
+            tenant: owners.key(of: payer.value.owner),
+            session: note.session,
+            database: payer.value.databaseIndex,
+            started: event.started.nanoseconds,
+            ended: event.ended.time.nanoseconds,
+            duration: event.duration,
+            price: price,
+            mayWait: mayWait(event, note, pattern)
+        )
+        charge(long.possible, of: long)
+        guard longStatements.count < Self.mostLong else {
+            // It stays possible.
+            unsettledStatements &+= 1
+            return
+        }
+        longStatements.append(long)
+    }
+
+    /// Whether something else than work may have taken the time, which only the server could tell.
+    private func mayWait(_ event: StatementEvent, _ note: FlowNote, _ pattern: Slot<PatternRecord>) -> Bool {
+        switch event.kind {
+        case .commit:
+            // For the disk, or a synchronous standby.
+            return true
+        case .copy where pattern.value.assumed >= 0:
+            // COPY FROM: for the client's data.
+            return true
+        default:
+            // An answer that fits the socket's buffer holds up no server; and before a transaction's first statement a
+            // pooler may have had no connection free.
+            return event.bytesReceived > Self.socketBuffer
+                || poolers.contains(note.server) && note.transaction == Int64.min
+        }
+    }
+
+    /// The least that Linux lets a socket's send buffer grow to.
+    private static var socketBuffer: UInt64 { 1 << 20 }
+
+    /// A transaction began or ended, or something was written outside of one: somebody may have waited for it.
+    @inline(never)
+    mutating func noteTransaction(_ event: StatementEvent) {
+        guard flows.contains(event.flow), event.outcome != .skipped else { return }
+        let end = event.ended.time.nanoseconds
+        switch event.kind {
+        case .begin:
+            guard flows[event.flow].transaction == .min else { return }
+            (flows[event.flow].transaction, flows[event.flow].principal) = (event.started.nanoseconds, event.principal)
+        case .commit, .rollback: endTransaction(event.flow, at: end)
+        default:
+            guard flows[event.flow].transaction == .min else { return }
+            addHolder(event.flow, of: event.principal, from: end &- event.duration, to: end)
+        }
+    }
+
+    /// The transaction of a flow is over, if there is one.
+    mutating func endTransaction(_ flow: FlowHandle, at end: Int64) {
+        let start = flows[flow].transaction
+        guard start != .min else { return }
+        flows[flow].transaction = .min
+        addHolder(flow, of: flows[flow].principal, from: start, to: end)
+    }
+
+    private mutating func addHolder(_ flow: FlowHandle, of principal: PrincipalHandle, from start: Int64, to end: Int64)
+    {
+        guard end &- start >= TimeEvidence.shortestWait * 9 / 10 else { return }
+        let database = databases[Int(principals[principal].databaseIndex)]
+        evidence.add(
+            TimeEvidence.Holder(session: flows[flow].session, database: database, start: start, end: end)
+        )
+    }
+
+    /// Charges what is possible.
+    private mutating func charge(_ amount: Int64, of long: LongStatement) {
+        let payer = principals.slot(long.principal)
+        payer.value.counts.cost &+= amount
+        patterns.records[long.pattern].cost &+= amount
+        if payer.value.account.charge(amount, at: Timestamp(nanoseconds: long.started)) { woke(long.principal) }
+    }
+
+    /// The current second's paces are part of the evidence, too.
+    mutating func gatherPaces() {
+        for handle in paced where principals[handle].isPaced {
+            turnPace(principals.slot(handle), to: .min)
+            principals[handle].isPaced = false
+        }
+        paced.removeAll(keepingCapacity: true)
+    }
+
+    /// What this worker knows about time that it did not tell before.
+    mutating func takeEvidence() -> TimeEvidence {
+        gatherPaces()
+        defer { evidence = TimeEvidence() }
+        return evidence
+    }
+
+    /// Settles the long statements that ended before a time, by what all workers know.
+    mutating func settleLong(_ evidence: TimeEvidence, before end: Int64 = .max) {
+        guard !longStatements.isEmpty else { return }
+        var left: [LongStatement] = []
+        for long in longStatements {
+            guard long.ended < end else {
+                left.append(long)
+                continue
+            }
+            let added = long.settlement(evidence, database: databases[Int(long.database)])
+            if added.high != 0 { charge(added.high, of: long) }
+            let payer = principals.slot(long.principal)
+            payer.value.counts.costLow &+= added.low
+            patterns.records[long.pattern].costLow &+= added.low
+            if payer.value.account.settle(added.low, at: Timestamp(nanoseconds: long.started)) { woke(long.principal) }
+            noteSettled(long, low: added.low, high: long.possible &+ added.high)
+        }
+        longStatements = left
+    }
+
+    /// Patterns and principals are gone: what is to be settled is that of their heirs.
+    mutating func foldLong(
+        patterns: [PatternHandle: PatternHandle],
+        principals: [PrincipalHandle: PrincipalHandle]
+    ) {
+        for index in longStatements.indices {
+            if let heir = patterns[longStatements[index].pattern] { longStatements[index].pattern = heir }
+            if let heir = principals[longStatements[index].principal] { longStatements[index].principal = heir }
+        }
+    }
+}

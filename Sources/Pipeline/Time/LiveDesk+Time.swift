@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Costs
+import Domain
+import Synchronization
+
+/// What workers tell each other about time.
+extension LiveDesk {
+    /// What is older is forgotten, ns of packet time: longer statements are judged by the minutes before their end.
+    private static var memory: Int64 { 120_000_000_000 }
+
+    /// A worker tells what it knows, up to a packet's time, and is told what all of them do.
+    func exchange(_ evidence: TimeEvidence, at time: Int64) -> TimeEvidence {
+        state.withLock { state in
+            state.evidence.add(evidence)
+            if time &- state.latest > 1_000_000_000 || state.latest == .min {
+                state.latest = time
+                state.evidence.forget(before: time &- Self.memory)
+            }
+            return state.evidence
+        }
+    }
+
+    /// How much slower than usual the statements of all tenants were in the last seconds.
+    public var load: Load {
+        state.withLock { state in
+            guard state.latest != .min else { return .none }
+            return state.evidence.load(on: .unknown, from: state.latest &- 10_000_000_000, to: state.latest)
+        }
+    }
+}
