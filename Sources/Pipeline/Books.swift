@@ -267,13 +267,14 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// What a pattern costs where nobody prices it, and whether it only waits.
     private mutating func classify(_ handle: PatternHandle, _ kind: StatementKind, _ pattern: [UInt8]) {
         guard handle > 0, !patterns.records[handle].isOther else { return }
-        if let known = UtilityClass(kind, pattern: pattern) {
-            patterns.records[handle].assumed = CostUnits(units: known.units).micro
-        }
         // pg_catalog is searched first unless a search_path names it: then somebody's function may come before it.
         let path = pricing?.path(patterns.records[handle].scope.path)
         let isFirst = path.map { !$0.contains("pg_catalog") } ?? true
-        patterns.records[handle].isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
+        let isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
+        patterns.records[handle].isWaiting = isWaiting
+        if let known = isWaiting ? .instant : UtilityClass(kind, pattern: pattern) {
+            patterns.records[handle].assumed = CostUnits(units: known.units).micro
+        }
     }
 
     /// Adds a pattern that was not found; where there is no room for it, the one that stands for its user's others.

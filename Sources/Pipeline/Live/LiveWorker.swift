@@ -127,7 +127,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// Tells the others what is known about time, and settles what ended long enough ago for all of them to have told.
     private mutating func exchange(isLast: Bool = false) {
         lastExchange = tally.clock.steady
-        let now = tally.clock.latest.nanoseconds
+        // Of packets, and beyond the latest of a steady clock: nobody may send anything more.
+        let now = tally.clock.now.nanoseconds
         let evidence = desk.exchange(shard.analyser.books.takeEvidence(), at: now)
         shard.analyser.books.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
     }
