@@ -270,9 +270,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         // pg_catalog is searched first unless a search_path names it: then somebody's function may come before it.
         let path = pricing?.path(patterns.records[handle].scope.path)
         let isFirst = path.map { !$0.contains("pg_catalog") } ?? true
-        let isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
-        patterns.records[handle].isWaiting = isWaiting
-        if let known = isWaiting ? .instant : UtilityClass(kind, pattern: pattern) {
+        patterns.records[handle].isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
+        if let known = UtilityClass(kind, pattern: pattern) {
             patterns.records[handle].assumed = CostUnits(units: known.units).micro
         }
     }

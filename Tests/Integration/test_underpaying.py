@@ -193,10 +193,18 @@ def test_honest_statements_pay_as_before(lab):
 def test_a_connection_that_is_held_pays_little(lab):
     lab.server.ask("create role sleeper login; create table held(id int); grant all on held to public")
     with contextlib.closing(lab.server.connect("sleeper")) as client:
-        client.query("")
-        start = lab.settled().get("sleeper", (0, 0))
-        for statement in ("select pg_sleep(1)", "begin; lock table held; commit", "select pg_advisory_lock(1)"):
-            client.query(statement)
+        def run(seconds):
+            for statement in (f"select pg_sleep({seconds})", "begin; lock table held; commit", "select pg_advisory_lock(1)"):
+                client.query(statement)
+
+        def is_priced():
+            before = lab.settled()["sleeper"][0]
+            run(0.001)
+            return lab.settled()["sleeper"][0] - before < 100
+        run(0.001)
+        wait_for(is_priced, 60, "all have their prices")
+        start = lab.settled()["sleeper"]
+        run(1)
         end = lab.settled()["sleeper"]
     assert 10 <= end[0] - start[0] < 100
 

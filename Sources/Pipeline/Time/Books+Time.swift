@@ -36,7 +36,7 @@ extension Books where Recorder: ~Copyable {
         _ price: inout Int64
     ) {
         if pattern.value.isWaiting {
-            price = max(BusyTime.held(event.duration), CostUnits(units: LearnedCost.floor).micro)
+            price = max(price, BusyTime.held(event.duration))
             return
         }
         guard BusyTime.floor(event.duration) > price else { return }
