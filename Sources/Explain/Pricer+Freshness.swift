@@ -112,6 +112,8 @@ extension Pricer {
             let milliseconds = typical / load.factor
             let count = UInt64(observation.durations.count)
             price.learned.learn(count, of: milliseconds, cost: price.cost)
+            known[observation.key]?.payers.learn(observation.payer, count, of: milliseconds, cost: price.cost)
+            changedPayers.insert(PayerKey(price: observation.key, payer: observation.payer))
             known[observation.key]?.price = price
             known[observation.key]?.isChanged = true
             known[observation.key]?.hasRun = true
@@ -122,8 +124,16 @@ extension Pricer {
 
     /// What workers are to be told anew.
     func takeChanged() -> [PriceAnswer] {
-        defer { changed = [] }
-        return changed.compactMap { known[$0].map { Self.answer($0.price) } }
+        defer { (changed, changedPayers) = ([], []) }
+        let common = changed.compactMap { known[$0].map { Self.answer($0.price) } }
+        let own = changedPayers.compactMap { key -> PriceAnswer? in
+            guard let entry = known[key.price], entry.price.method != .pinned, let learned = entry.payers[key.payer]
+            else { return nil }
+            var price = entry.price
+            price.learned = learned
+            return Self.answer(price, payer: key.payer)
+        }
+        return common + own
     }
 
     func save() {

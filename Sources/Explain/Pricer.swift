@@ -72,11 +72,19 @@ public final class Pricer {
     struct Known {
         var price: StoredPrice
         var question: PriceQuestion
+        /// What each user's runs taught.
+        var payers = PayerLearning()
         /// Learned since it was last stored.
         var isChanged = false
         /// Runs since it is known, and whether there were any since it was priced.
         var runs: UInt64 = 0
         var hasRun = false
+    }
+
+    /// A user's own price of a pattern.
+    struct PayerKey: Hashable {
+        var price: Fingerprint
+        var payer: Fingerprint
     }
 
     let store: any CostStore
@@ -103,6 +111,8 @@ public final class Pricer {
     var compared = 0
     /// Prices that durations or others changed since workers were told.
     var changed: Set<Fingerprint> = []
+    /// The same of users with prices of their own.
+    var changedPayers: Set<PayerKey> = []
     var lastPoll: Int64 = 0
     /// What the store called itself last, and how many known prices it is still to be given back.
     var epoch: String?
@@ -241,6 +251,10 @@ public final class Pricer {
         shares.add(price.key, of: question.sample.user ?? "", weight: size)
         var entry = known[price.key] ?? Known(price: price, question: question)
         changes.remove(entry.price)
+        if entry.price.cost != price.cost {
+            entry.payers.rebase(from: entry.price.cost, to: price.cost)
+            changedPayers.formUnion(entry.payers.payers.map { PayerKey(price: price.key, payer: $0) })
+        }
         (entry.price, entry.question, entry.hasRun) = (price, question, false)
         known[price.key] = entry
         changes.index(price)
@@ -251,13 +265,14 @@ public final class Pricer {
         if let entry = known.removeValue(forKey: key) { changes.remove(entry.price) }
     }
 
-    static func answer(_ price: StoredPrice) -> PriceAnswer {
+    static func answer(_ price: StoredPrice, payer: Fingerprint = .unknown) -> PriceAnswer {
         PriceAnswer(
             key: price.key,
             price: price.charge.micro,
             isMeasured: price.isMeasured,
             planned: price.leastOfLearned.micro,
-            usual: price.learned.usual
+            usual: price.learned.usual,
+            payer: payer
         )
     }
 

@@ -10,6 +10,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var normalizer: Normalizer
     var patterns: PatternTable
     var prices: PriceCache
+    /// Those of users who run a pattern that others run too.
+    var ownPrices: PriceCache
     /// Prices that stood with their pattern.
     private(set) var priceHits: UInt64 = 0
     /// Prices that were looked up anew.
@@ -95,6 +97,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         samples = SampleStore(limit: tables.samples)
         normalizer = Normalizer(hash: hash)
         prices = PriceCache(capacity: 8)
+        ownPrices = PriceCache(capacity: 8)
         self.hash = hash
         self.priceList = priceList
         flows = SlotTable(limit: limit, blank: FlowNote(), checksHandles: true)
@@ -107,6 +110,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pricing = PatternPricing(scheme, hash)
         isPricing = true
         prices = PriceCache(lifetime: scheme.lifetime)
+        ownPrices = PriceCache(capacity: 1 << 15, lifetime: scheme.lifetime)
     }
 
     /// What is used is handed on from now on, by ``takeUsage()``: to be called before the first packet.
@@ -348,9 +352,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         let record = patterns.records.slot(pattern)
         let isPriced = record.value.priceExpires > time.nanoseconds
-        let price = isPriced ? record.value.price : findPrice(record, at: time)
+        var price = isPriced ? record.value.price : findPrice(record, at: time)
         if isPriced { priceHits &+= 1 }
         let payer = principals.slot(principal)
+        if record.value.hasOwnPrices, let own = ownPrice(record, payer, at: time) { price = own.price }
         if payer.value.account.charge(price, at: time) { woke(principal) }
         payer.value.counts.sent &+= 1
         payer.value.counts.cost &+= price
@@ -448,7 +453,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
-            if isPricing { learn(event, pattern) }
+            if isPricing { learn(event, pattern, of: payer.value.owner) }
             prove(event, payer, pattern)
         case .failed:
             payer.value.counts.failed &+= 1
@@ -475,14 +480,15 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)
     private mutating func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
-        var price = event.price
+        var (price, listed) = (event.price, pattern.value.price)
         let planned = pattern.value.planned
+        if pattern.value.hasOwnPrices, let own = ownPrice(pattern, payer, at: event.started) { listed = own.price }
         if planned > 0 {
             // Others' runs, which taught the price too, do not make this one dearer than twice its own time.
-            price = min(pattern.value.price, BusyTime.ceiling(event.duration, planned: planned))
+            price = min(listed, BusyTime.ceiling(event.duration, planned: planned))
         }
         if pattern.value.isMeasured {
-            if planned == 0 { price = pattern.value.price }
+            if planned == 0 { price = listed }
             price = price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
         }
         if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }

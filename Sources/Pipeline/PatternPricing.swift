@@ -164,8 +164,8 @@ struct PatternPricing {
 extension Books where Recorder: ~Copyable {
     /// What a completed statement teaches, where prices are learned.
     @inline(never)
-    mutating func learn(_ event: StatementEvent, _ pattern: Slot<PatternRecord>) {
-        if event.kind != .copy { pattern.value.recent.record(event.duration) }
+    mutating func learn(_ event: StatementEvent, _ pattern: Slot<PatternRecord>, of owner: Int32) {
+        if event.kind != .copy { record(event.duration, pattern, of: owner) }
         let isChange: Bool
         switch event.kind {
         case .utility: isChange = true
@@ -177,6 +177,16 @@ extension Books where Recorder: ~Copyable {
         let change = PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)])
         pricing?.hold(change, of: event.flow)
         awaitsTransactions = pricing?.holdsChanges ?? false
+    }
+
+    /// Durations are those of one user at a time, and another one's the next time: so nobody teaches for others.
+    private func record(_ duration: Int64, _ pattern: Slot<PatternRecord>, of owner: Int32) {
+        if pattern.value.recentOwner < 0, owner != pattern.value.lastOwner { pattern.value.recentOwner = owner }
+        guard owner == pattern.value.recentOwner else {
+            if pattern.value.recentOwner >= 0 { pattern.value.hasOthers = true }
+            return
+        }
+        pattern.value.recent.record(duration)
     }
 
     /// What a transaction changed counts when it commits.
@@ -218,9 +228,27 @@ extension Books where Recorder: ~Copyable {
         )
     }
 
+    /// What a user's own price of a pattern is known by.
+    @inline(__always)
+    static func ownKey(_ key: Fingerprint, _ payer: Fingerprint) -> Fingerprint {
+        Fingerprint(high: key.high ^ payer.low, low: key.low ^ payer.high)
+    }
+
+    /// A user's own price of a pattern that has such prices; `nil`: the common one holds.
+    @inline(never)
+    mutating func ownPrice(_ pattern: Slot<PatternRecord>, _ payer: Slot<Principal>, at time: Timestamp) -> KnownPrice?
+    {
+        ownPrices.find(Self.ownKey(pattern.value.key, owners.key(of: payer.value.owner)), at: time)?.known
+    }
+
     /// Prices that the service found.
     mutating func take(_ answers: [PriceAnswer], at time: Timestamp) {
         for answer in answers {
+            guard answer.payer == .unknown else {
+                ownPrices.store(answer.known, for: Self.ownKey(answer.key, answer.payer), at: time)
+                if let pattern = pricing?.handle(of: answer.key) { patterns.records[pattern].hasOwnPrices = true }
+                continue
+            }
             prices.store(answer.known, for: answer.key, at: time)
             // The pattern's own copy is looked up again when it runs next.
             if let pattern = pricing?.handle(of: answer.key) { patterns.records[pattern].priceExpires = .min }
@@ -234,11 +262,17 @@ extension Books where Recorder: ~Copyable {
         let first = start >= end ? 1 : max(1, start)
         let last = min(Int(end), Int(first) + count)
         var found: [PriceObservation] = []
-        for handle in first..<Int32(last) where patterns.records[handle].recent.count > 0 {
-            found.append(
-                PriceObservation(key: patterns.records[handle].key, durations: patterns.records[handle].recent)
-            )
-            patterns.records[handle].recent = RecentDurations()
+        for handle in first..<Int32(last) {
+            let record = patterns.records.slot(handle)
+            let owner = record.value.recentOwner
+            if owner >= 0 {
+                let payer = owners.key(of: owner)
+                found.append(PriceObservation(key: record.value.key, payer: payer, durations: record.value.recent))
+                record.value.recent = RecentDurations()
+            }
+            // Whoever was left out comes first the next time; if nobody comes, the same one again.
+            record.value.lastOwner = record.value.hasOthers ? owner : -1
+            (record.value.recentOwner, record.value.hasOthers) = (-1, false)
         }
         return (found, Int32(last))
     }

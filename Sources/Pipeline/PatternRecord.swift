@@ -18,6 +18,8 @@ struct PatternRecord: BitwiseCopyable {
     var isMeasured = false
     /// It does nothing but wait: its time is that of a held connection.
     var isWaiting = false
+    /// Some users have prices of their own.
+    var hasOwnPrices = false
     /// The logarithm of how long it usually takes, as ``Pace`` has it; 0: not known.
     var usual: Int32 = 0
     /// What the planner said, micro-units; 0: nothing.
@@ -39,8 +41,13 @@ struct PatternRecord: BitwiseCopyable {
     var asked: Int64 = .min
     /// The packet it was first seen in.
     var firstSeen: UInt64 = .max
-    /// Durations that nobody has learned from yet.
+    /// Durations of one user that nobody has learned from yet, whose they are, and whose the last ones were while others ran
+    /// it too; -1: nobody's.
     var recent = RecentDurations()
+    var recentOwner: Int32 = -1
+    var lastOwner: Int32 = -1
+    /// Others than ``recentOwner`` ran it meanwhile.
+    var hasOthers = false
     /// The number of the user who ran it first.
     var owner: Int32 = 0
     /// How often it had run when room was sought last, and how often it is passed over then without having run.

@@ -162,4 +162,30 @@ struct PricerTests {
         }
         #expect(book.isEmpty)
     }
+
+    @Test func `nobody's runs move the price of another who runs it too`() throws {
+        try store.store([CostStoreContract.price(1, units: 10)])
+        let pricer = pricer()
+        _ = ask(pricer, 1...1)
+        let key = question(1).key
+        func run(_ payer: UInt64, _ milliseconds: Double, _ times: Int) {
+            var durations = RecentDurations()
+            for _ in 0..<times { durations.record(Int64(milliseconds * 1e6)) }
+            let payer = Fingerprint(high: payer, low: 7)
+            pricer.learn([PriceObservation(key: key, payer: payer, durations: durations)], under: .none)
+        }
+        func prices() -> [UInt64: Int64] {
+            Dictionary(uniqueKeysWithValues: pricer.work(patience: 0).map { ($0.payer.high, $0.price) })
+        }
+        run(1, 0.5, 200)
+        // Who is alone has the common price.
+        #expect(prices().keys.sorted() == [0])
+        run(2, 10, 2000)
+        run(1, 0.5, 1)
+        let after = prices()
+        let (own, others, common) = (after[1] ?? 0, after[2] ?? 0, after[0] ?? 0)
+        #expect(own > 10_000_000 && own < 20_000_000, "half a millisecond is 15 units: \(own)")
+        #expect(others > 200_000_000, "ten milliseconds are 300 units, and the multiplier is 30 at most: \(others)")
+        #expect(common > own)
+    }
 }

@@ -226,3 +226,27 @@ def test_who_waits_for_a_lock_does_not_pay_for_the_wait(lab):
     # 1.5 s of work would be 27,000 units at least, and the upper bound says so.
     assert end[0] - start[0] < 2000
     assert end[1] - start[1] > 20_000
+
+
+def test_nobody_moves_the_price_of_another(lab):
+    """The same pattern run without its index, 150 times, by another user."""
+    lab.server.ask("create role victim login; create role attacker login")
+    text_of = "select v from big where id = {}"
+    with contextlib.closing(lab.server.connect("victim")) as victim, contextlib.closing(lab.server.connect("attacker")) as attacker:
+        def each(count=40):
+            start = lab.settled().get("victim", (0, 0))[0]
+            for number in range(count):
+                victim.query(text_of.format(number + 1))
+            return (lab.settled()["victim"][0] - start) / count
+        wait_for(lambda: each(100) < 900, 60, "the victim has a price", lab.watcher.process)
+        # The first runs still teach.
+        each(200)
+        before = each()
+        for statement in ("set enable_indexscan = off", "set enable_bitmapscan = off", "set enable_indexonlyscan = off"):
+            attacker.query(statement)
+        for number in range(150):
+            attacker.query(text_of.format(number + 1))
+        lab.settled()
+        after = each()
+    print(f"  {before:.2f} units a call before, {after:.2f} after")
+    assert after <= 2 * before + 0.1

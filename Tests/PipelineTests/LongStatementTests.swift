@@ -192,6 +192,47 @@ struct LongStatementTests {
         #expect(cost == 3 * Self.unit)
     }
 
+    @Test func `whoever has a price of their own pays that, and durations are told of one user at a time`() throws {
+        var lab = Lab()
+        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        let (ann, ben) = (lab.login(1, "ann"), lab.login(2, "ben"))
+        lab.run("select v from big where id = 5", 1, ann, for: Self.ms)
+        lab.run("select v from big where id = 5", 2, ben, for: 8 * Self.ms)
+        func observe() -> [PriceObservation] { lab.books.observations(from: 1, count: 100).found }
+        let first = observe()
+        lab.run("select v from big where id = 5", 1, ann, for: Self.ms)
+        lab.run("select v from big where id = 5", 2, ben, for: 8 * Self.ms)
+        let second = observe()
+        #expect(first.map(\.durations.count) == [1] && second.map(\.durations.count) == [1])
+        #expect(first.first?.payer != second.first?.payer)
+        // Nobody else ran it: the same one teaches on.
+        for _ in 0..<2 {
+            lab.run("select v from big where id = 5", 2, ben, for: 8 * Self.ms)
+            let found = observe()
+            let isBens = found.isEmpty || found.first?.payer == second.first?.payer
+            #expect(isBens)
+        }
+        let key = try #require(first.first?.key)
+        let annsKey = try #require(first.first?.payer)
+        let common = PriceAnswer(key: key, price: 253 * Self.unit, isMeasured: true, planned: 240 * Self.unit)
+        let own = PriceAnswer(
+            key: key,
+            price: 2 * Self.unit,
+            isMeasured: true,
+            planned: 240 * Self.unit,
+            payer: annsKey
+        )
+        lab.books.take([common, own], at: Timestamp(nanoseconds: lab.clock))
+        lab.clock += 1000 * Self.ms
+        var costs: [Int64] = []
+        for (flow, user) in [(1, ann), (2, ben)] as [(FlowHandle, PrincipalHandle)] {
+            let before = lab.books.principals[user].counts.costLow
+            lab.run("select v from big where id = 5", flow, user, for: 8 * Self.ms)
+            costs.append(lab.books.principals[user].counts.costLow - before)
+        }
+        #expect(costs == [2 * Self.unit, 253 * Self.unit])
+    }
+
     @Test func `under load that others suffer, time is worth less`() throws {
         var lab = Lab()
         lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))

@@ -63,11 +63,20 @@ public struct PriceAnswer: Sendable, BitwiseCopyable {
     public var planned: Int64
     /// How long an execution usually takes, ns; 0: not known.
     public var usual: Int64
+    /// The user whose price it is, by the hash of the name; ``Fingerprint/unknown``: of all without one of their own.
+    public var payer: Fingerprint
 
     /// An answer.
-    public init(key: Fingerprint, price: Int64, isMeasured: Bool, planned: Int64 = 0, usual: Int64 = 0) {
+    public init(
+        key: Fingerprint,
+        price: Int64,
+        isMeasured: Bool,
+        planned: Int64 = 0,
+        usual: Int64 = 0,
+        payer: Fingerprint = .unknown
+    ) {
         (self.key, self.price, self.isMeasured) = (key, price, isMeasured)
-        (self.planned, self.usual) = (planned, usual)
+        (self.planned, self.usual, self.payer) = (planned, usual, payer)
     }
 
     /// The answer as workers keep it.
@@ -76,15 +85,19 @@ public struct PriceAnswer: Sendable, BitwiseCopyable {
     }
 }
 
-/// How long a pattern's executions took since the last time.
+/// How long one user's executions of a pattern took since the last time.
 public struct PriceObservation: Sendable {
     /// The pattern's key.
     public var key: Fingerprint
+    /// The user, by the hash of the name.
+    public var payer: Fingerprint
     /// Completed executions.
     public var durations: RecentDurations
 
     /// An observation.
-    public init(key: Fingerprint, durations: RecentDurations) { (self.key, self.durations) = (key, durations) }
+    public init(key: Fingerprint, payer: Fingerprint = .unknown, durations: RecentDurations) {
+        (self.key, self.payer, self.durations) = (key, payer, durations)
+    }
 }
 
 /// Something that may have changed plans: a definition, statistics, or many rows at once.
