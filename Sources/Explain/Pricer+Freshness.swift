@@ -112,8 +112,11 @@ extension Pricer {
             let milliseconds = typical / load.factor
             let count = UInt64(observation.durations.count)
             price.learned.learn(count, of: milliseconds, cost: price.cost)
+            let wasAlone = known[observation.key]?.payers.payers.isEmpty ?? true
             known[observation.key]?.payers.learn(observation.payer, count, of: milliseconds, cost: price.cost)
-            changedPayers.insert(PayerKey(price: observation.key, payer: observation.payer))
+            // Whoever was alone has a price of its own as soon as somebody else teaches the common one.
+            let payers = wasAlone ? known[observation.key]?.payers.payers ?? [] : [observation.payer]
+            changedPayers.formUnion(payers.map { PayerKey(price: observation.key, payer: $0) })
             known[observation.key]?.price = price
             known[observation.key]?.isChanged = true
             known[observation.key]?.hasRun = true

@@ -180,8 +180,8 @@ struct PricerTests {
         run(1, 0.5, 200)
         // Who is alone has the common price.
         #expect(prices().keys.sorted() == [0])
+        // As soon as another one comes, whoever was alone is told a price of its own.
         run(2, 10, 2000)
-        run(1, 0.5, 1)
         let after = prices()
         let (own, others, common) = (after[1] ?? 0, after[2] ?? 0, after[0] ?? 0)
         #expect(own > 10_000_000 && own < 20_000_000, "half a millisecond is 15 units: \(own)")
