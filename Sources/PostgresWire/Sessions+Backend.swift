@@ -219,6 +219,8 @@ extension Sessions {
             }
         } else if let value = Self.value(of: "search_path", in: body) {
             reportedPath(session, body.extracting(value), &sink)
+        } else if let value = Self.value(of: "client_encoding", in: body) {
+            reportedEncoding(session, body.extracting(value))
         }
     }
 
@@ -263,6 +265,7 @@ extension Sessions {
             // Nothing is in flight: both sides agree again, whatever was lost before.
             session.value.boundSerial = session.value.portalSerial
             session.value.parsedSerial = session.value.parseSerial
+            settleEncoding(session)
         }
         let status = body.byteCount > 0 ? body.byte(at: 0) : session.value.transaction
         session.value.transaction = status
