@@ -218,7 +218,12 @@ extension Sessions {
                 session.value.flags.remove(.backslashEscapes)
             }
         } else if let value = Self.value(of: "search_path", in: body) {
-            reportedPath(session, body.extracting(value), &sink)
+            if session.value.encoding != .plain, let readable = readable(session, body.extracting(value)) {
+                reportedPath(session, readable.block.bytes(0..<readable.count), &sink)
+                pool.give(readable.block)
+            } else {
+                reportedPath(session, body.extracting(value), &sink)
+            }
         } else if let value = Self.value(of: "client_encoding", in: body) {
             reportedEncoding(session, body.extracting(value))
         }

@@ -16,6 +16,9 @@ struct LexicalSweepTests {
     /// Pieces that decide where a token ends, of which longer texts are made.
     private static let sharp: [[UInt8]] = ["1", "a", "$", "'", "e", ".", "-", "$a$", "\\", " "].map { Array($0.utf8) }
 
+    /// The fewest that still border on each other in every way.
+    private static let sharpest: [[UInt8]] = ["1", "a", "$", "'", ".", "E", " "].map { Array($0.utf8) }
+
     private static let isLong = Environment.value("PGWEIR_LONG") == "1"
 
     /// What the exact rules say of a text, as far as a skeleton that was seen before gives it.
@@ -50,7 +53,7 @@ struct LexicalSweepTests {
             let finding = Finding(fingerprint: expected.fingerprint, kind: expected.kind, isWhole: isWhole)
             if let known = found[key] {
                 if known != finding, known.isWhole || isWhole { note("its skeleton does not tell all of", text) }
-            } else {
+            } else if found.count < 4_000_000 {
                 found[key] = finding
             }
         }
@@ -92,10 +95,11 @@ struct LexicalSweepTests {
         #expect(Self.sweep(Self.pieces, length: length, random: &random) == [])
     }
 
-    @Test(arguments: [isLong ? 8 : 4])
-    func `all combinations of what ends numbers and begins strings`(_ length: Int) {
+    @Test(arguments: [false, true])
+    func `all combinations of what ends numbers and begins strings`(_ isSharpest: Bool) {
+        let length = isSharpest ? (Self.isLong ? 8 : 5) : Self.isLong ? 6 : 4
         var random = SplitMix64(seed: UInt64(length))
-        #expect(Self.sweep(Self.sharp, length: length, random: &random) == [])
+        #expect(Self.sweep(isSharpest ? Self.sharpest : Self.sharp, length: length, random: &random) == [])
     }
 
     @Test(arguments: [false, true])
