@@ -33,6 +33,14 @@
         return count
     }
 
+    /// Stores one byte at `offset`; returns how many fitted.
+    @discardableResult
+    public func store(_ byte: UInt8, at offset: Int) -> Int {
+        guard let base = unsafe base, offset >= 0, offset < capacity else { return 0 }
+        unsafe base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+        return 1
+    }
+
     /// The bytes of `range`, clamped to the block.
     @_lifetime(borrow self)
     public func bytes(_ range: Range<Int>) -> RawSpan {

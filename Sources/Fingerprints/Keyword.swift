@@ -39,6 +39,9 @@ enum Keyword: String, CaseIterable {
         prepared, procedure, recursive, release, replace, reset, rollback, rollup, rows, savepoint, set, sets, show,
         start, transaction, uescape, update, within, work, zone
 
+    // Unreserved, but an expression goes on with them.
+    case at, `operator`
+
     // Unreserved, but names that programs make up stand behind them.
     case characteristics, current, listen, local, notify, of, role, session, temp, temporary, unlisten
 
@@ -62,10 +65,11 @@ extension Keyword {
     /// Whether a column or table of this name needs double quotes; a quoted one then means something else than a bare one.
     var needsQuotes: Bool {
         switch self {
-        case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .by, .call, .characteristics,
+        case .ordinary, .abort, .alterReplicationSlot, .at, .atomic, .baseBackup, .begin, .by, .call, .characteristics,
             .close, .commit, .connection, .copy, .createReplicationSlot, .cube, .current, .deallocate, .declare,
             .delete, .discard, .dropReplicationSlot, .escape, .execute, .explain, .filter, .first, .function,
-            .identifySystem, .insert, .listen, .local, .merge, .move, .next, .notify, .of, .over, .prepare, .prepared,
+            .identifySystem, .insert, .listen, .local, .merge, .move, .next, .notify, .of, .operator, .over, .prepare,
+            .prepared,
             .procedure, .readReplicationSlot, .recursive, .release, .replace, .reset, .role, .rollback, .rollup,
             .rows, .savepoint, .session, .set, .sets, .show, .start, .startReplication, .temp, .temporary,
             .timelineHistory, .transaction, .uescape, .unlisten, .update, .uploadManifest, .within, .work, .zone:
@@ -77,14 +81,16 @@ extension Keyword {
     /// Whether the word is a complete operand, so that a `-` after it subtracts instead of changing the sign.
     var endsOperand: Bool {
         switch self {
-        case .ordinary, .abort, .alterReplicationSlot, .atomic, .baseBackup, .begin, .bigint, .bit, .boolean, .call,
+        case .ordinary, .abort, .alterReplicationSlot, .at, .atomic, .baseBackup, .begin, .bigint, .bit, .boolean,
+            .call,
             .char, .character, .characteristics, .close, .commit, .connection, .copy, .createReplicationSlot, .cube,
             .current, .currentCatalog,
             .currentDate, .currentRole, .currentSchema, .currentTime, .currentTimestamp, .currentUser, .deallocate,
             .dec, .decimal, .declare, .default, .delete, .discard, .dropReplicationSlot, .end, .escape, .execute,
             .explain, .false, .filter, .first, .float, .function, .identifySystem, .insert, .int, .integer,
             .interval, .isnull, .listen, .local, .localtime, .localtimestamp, .merge, .move, .nchar, .next, .notify,
-            .notnull, .null, .numeric, .of, .over, .precision, .prepare, .prepared, .procedure, .readReplicationSlot,
+            .notnull, .null, .numeric, .of, .operator, .over, .precision, .prepare, .prepared, .procedure,
+            .readReplicationSlot,
             .real, .recursive,
             .release, .replace, .reset, .role, .rollback, .rollup, .rows, .savepoint, .session, .sessionUser, .set,
             .sets, .show, .smallint, .start, .startReplication, .temp, .temporary, .time, .timelineHistory, .timestamp,

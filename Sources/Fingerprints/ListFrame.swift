@@ -45,6 +45,16 @@ struct ListFrame: BitwiseCopyable {
     /// For literal rows: the end of the first literal, or -1.
     var firstEnd = -1
 
+    /// Whether a query stands at this level, so that its ORDER BY and GROUP BY take ordinals.
+    var isQuery = false
+    /// Whether that would be so if the next token were a parenthesis.
+    var mayNest = false
+    /// The list of ORDER BY and the like that is being written, and how many parentheses of one element are around.
+    var sort = PatternWriter.SortList.none
+    var sortParentheses: UInt8 = 0
+    /// Whether the next token begins an element of it.
+    var isAtSortElement = false
+
     var rows = Rows.none
     /// The end of the row before, or of VALUES: where a repeated row is cut off.
     var rowBoundary = 0

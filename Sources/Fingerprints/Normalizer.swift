@@ -19,6 +19,9 @@ public struct Normalizer: ~Copyable {
     private var scanner = SkeletonScanner()
     private var memo = SketchMemo()
     private var texts = TextMemo()
+    /// Where literals stand that may be ordinals, of the statement read last; their number may be larger.
+    private var ordinalOffsets = [Int](repeating: 0, count: 64)
+    private var ordinalCount = 0
 
     /// A normalizer whose fingerprints are keyed by `hash`.
     public init(hash: KeyedHash) {
@@ -56,9 +59,19 @@ public struct Normalizer: ~Copyable {
         }
         let first = lexer.offset
         let key = scanner.skeleton.fingerprint(hash)
-        if let entry = memo.find(key) { return recall(entry, sql, first) }
+        let known = memo.find(key)
+        if let known {
+            if known.ordinals == 0 { return recall(known, sql, first) }
+            let whole = scanner.skeleton.fingerprint(key, known.ordinals, in: sql, hash)
+            if let entry = memo.find(whole) { return recall(entry, sql, first) }
+        }
         guard let findings = read(sql, first..<sql.byteCount, backslashEscapes, headLimit: 0) else { return nil }
-        if let entry = entry(of: findings) { memo.insert(key, entry) }
+        if let entry = entry(of: findings) {
+            if known == nil { memo.insert(key, entry) }
+            if entry.ordinals != 0 {
+                memo.insert(scanner.skeleton.fingerprint(key, entry.ordinals, in: sql, hash), entry)
+            }
+        }
         return findings.sketch
     }
 
@@ -106,6 +119,7 @@ public struct Normalizer: ~Copyable {
         while token.kind == .semicolon { token = lexer.next(sql, keywords) }
         guard token.kind != .end else { return nil }
         writer.clear(headLimit: headLimit)
+        ordinalCount = 0
         var classifier = StatementClassifier()
         var limits = RowLimits()
         let first = token.start
@@ -115,7 +129,8 @@ public struct Normalizer: ~Copyable {
             classifier.accept(token, depth: depth)
             limits.accept(token, depth: depth, sql)
             let isTight = token.kind == .number && writer.holdsSigns && lexer.isBeforeTightOperator(sql)
-            writer.write(token, sql, isTight: isTight)
+            let ordinal = token.kind == .number && writer.expectsOrdinal ? ordinal(token, lexer, sql) : 0
+            if ordinal > 0 { writer.writeOrdinal(ordinal) } else { writer.write(token, sql, isTight: isTight) }
             if token.kind == .number, writer.dropsNextLiteral { lexer.skipRepeatedNumbers(sql) }
             token = lexer.next(sql, keywords)
         }
@@ -132,6 +147,32 @@ public struct Normalizer: ~Copyable {
         findings.limitLiteral = limits.limitLiteral
         findings.offsetLiteral = limits.offsetLiteral
         return findings
+    }
+
+    /// The value of a number that begins an element of ORDER BY or the like; 0 if it is no ordinal.
+    @inline(never)
+    private mutating func ordinal(_ token: Token, _ lexer: Lexer, _ sql: RawSpan) -> Int {
+        let (parentheses, isList) = (Int(writer.frame.sortParentheses), writer.frame.sort == .group)
+        guard parentheses < UInt8.max,
+            lexer.endsSortElement(sql, keywords, parentheses: parentheses, isList: isList)
+        else { return 0 }
+        // Noted whatever its value is: of another text with the same skeleton it may be another.
+        if ordinalCount < ordinalOffsets.count { ordinalOffsets[ordinalCount] = token.start }
+        ordinalCount &+= 1
+        return Ordinal.value(at: token.start, in: sql)
+    }
+
+    /// Which literals of the skeleton may be ordinals; `nil` if the skeleton does not tell.
+    private mutating func ordinalMask() -> UInt64? {
+        guard ordinalCount <= ordinalOffsets.count else { return nil }
+        var mask: UInt64 = 0
+        for index in 0..<ordinalCount {
+            guard let literal = scanner.skeleton.number(ofLiteralAt: ordinalOffsets[index]), literal < 64 else {
+                return nil
+            }
+            mask |= 1 &<< UInt64(truncatingIfNeeded: literal)
+        }
+        return mask
     }
 
     /// The sketch of a statement that begins at `first` and whose skeleton was seen before.
@@ -159,7 +200,8 @@ public struct Normalizer: ~Copyable {
         let sketch = findings.sketch
         let first = sketch.range.lowerBound
         guard sketch.range.upperBound == scanner.end, max(sketch.name.upperBound, sketch.body) <= scanner.verbatimEnd,
-            let limit = number(findings.limitLiteral), let offset = number(findings.offsetLiteral)
+            let limit = number(findings.limitLiteral), let offset = number(findings.offsetLiteral),
+            let ordinals = ordinalMask()
         else { return nil }
         var entry = SketchMemo.Entry()
         entry.fingerprint = sketch.fingerprint
@@ -168,6 +210,7 @@ public struct Normalizer: ~Copyable {
         entry.offset = sketch.offset
         entry.limitLiteral = limit
         entry.offsetLiteral = offset
+        entry.ordinals = ordinals
         if !sketch.name.isEmpty {
             entry.nameStart = Int32(truncatingIfNeeded: sketch.name.lowerBound &- first)
             entry.nameLength = Int32(truncatingIfNeeded: sketch.name.count)

@@ -34,6 +34,7 @@ extension PatternWriter {
             inner.shortening = .literalRow
         }
         let isRow = frame.rows == .expected && byte == UInt8(ascii: "(")
+        openSort(&inner)
         begin(Mark(shape: .open))
         if frame.isAtElement {
             frame.elementStart = buffer.position

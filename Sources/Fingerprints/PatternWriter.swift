@@ -54,6 +54,7 @@ struct PatternWriter: ~Copyable {
         beforePrevious = Mark()
         depth = 0
         frame = ListFrame()
+        frame.isQuery = true
         heldSigns = 0
         foldsConstants = false
         isDefinition = false
@@ -210,6 +211,7 @@ struct PatternWriter: ~Copyable {
     mutating func begin(_ mark: Mark) {
         if isSpaced(mark.shape) { buffer.append(UInt8(ascii: " ")) }
         noteInList(mark)
+        noteInSort(mark)
         previousStart = buffer.position
         beforePrevious = previous
         previous = mark

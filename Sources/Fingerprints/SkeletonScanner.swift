@@ -107,10 +107,10 @@ struct SkeletonScanner: ~Copyable {
             let rare = unsafe Self.sortRare(address, block.rare & plain, followsDot: followsDot)
             let beforeDigit = unsafe block.digit &>> 1 | Self.firstDigit(address + 64)
             starts |= rare.dollars & ~afterWord & beforeDigit
-            stops = rare.stops | rare.dollars & ~afterWord & ~starts
-            // Numbers are runs of word characters; a dollar sign or a signed exponent in one needs a closer look.
-            let number = Self.flood(word, starts | inNumber & word)
-            stops |= (rare.dollars & ~starts | rare.exponents) & number
+            // Numbers are runs of word characters; a signed exponent in one needs a closer look, and so does a dollar sign
+            // in any.
+            stops = rare.stops | rare.dollars & ~starts
+            stops |= rare.exponents & Self.flood(word, starts | inNumber & word)
             stops |= rare.dottedExponents
         }
         let number = Self.flood(word, starts | inNumber & word)
@@ -180,6 +180,13 @@ struct SkeletonScanner: ~Copyable {
     @inline(never)
     private mutating func take(_ sql: RawSpan, _ offset: Int) -> Int? {
         var lexer = Lexer(offset..<sql.byteCount, backslashEscapes: false)
+        if sql.byte(at: offset) == UInt8(ascii: "$") {
+            switch place(sql, ofDollarAt: offset) {
+            case .identifier: return takeIdentifier(sql, offset)
+            case .doubtful: return nil
+            case .token: break
+            }
+        }
         noteChange(offset)
         switch sql.byte(at: offset) {
         case UInt8(ascii: "-"):
@@ -214,6 +221,52 @@ struct SkeletonScanner: ~Copyable {
             lexer.skipNumberWord(sql)
             return lexer.offset
         }
+    }
+
+    private enum DollarPlace {
+        /// It is part of the identifier that it stands in.
+        case identifier
+        /// A token begins with it, as letters behind a number go up to a dollar sign only.
+        case token
+        /// The exact rules must say.
+        case doubtful
+    }
+
+    /// Longer words are left to the exact rules; PostgreSQL cuts names at 63 bytes.
+    private static var longestWord: Int { 64 }
+
+    /// What a dollar sign is that may stand behind word characters.
+    ///
+    /// In `5.x$` the letter is the number's, and the dollar sign may open a string: so a word behind a dot counts as an
+    /// identifier only where the word before the dot is surely one.
+    private func place(_ sql: RawSpan, ofDollarAt offset: Int) -> DollarPlace {
+        guard let word = wordStart(sql, before: offset) else { return .doubtful }
+        guard word < offset, ByteClass.isWordStart(sql.byte(at: word)) else { return .token }
+        guard word > restart, sql.byte(at: word &- 1) == UInt8(ascii: ".") else { return .identifier }
+        let dot = word &- 1
+        guard dot > restart, let qualifier = wordStart(sql, before: dot) else { return .doubtful }
+        return qualifier == dot || ByteClass.isWordStart(sql.byte(at: qualifier)) ? .identifier : .doubtful
+    }
+
+    /// Where the word characters before `end` begin, as far as they were not dealt with; `nil` if that is far away.
+    private func wordStart(_ sql: RawSpan, before end: Int) -> Int? {
+        var start = end
+        while start > restart, ByteClass.isWord(sql.byte(at: start &- 1)) {
+            start &-= 1
+            if end &- start > Self.longestWord { return nil }
+        }
+        return start
+    }
+
+    /// Appends the rest of an identifier, from the dollar sign at `offset` on.
+    private mutating func takeIdentifier(_ sql: RawSpan, _ offset: Int) -> Int? {
+        var end = offset
+        while end < sql.byteCount, ByteClass.isWord(sql.byte(at: end)) {
+            guard end &- offset < Self.longestWord else { return nil }
+            skeleton.append(sql.byte(at: end))
+            end &+= 1
+        }
+        return end
     }
 
     private mutating func takeLiteral(_ token: Token, _ mark: UInt8) -> Int? {

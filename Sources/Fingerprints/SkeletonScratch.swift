@@ -62,7 +62,7 @@ import Glibc
         count &+= length
     }
 
-    /// Appends one byte; at most 96 between two checks of ``hasRoom``.
+    /// Appends one byte; between two checks of ``hasRoom`` at most 64 beyond those of a block.
     @inline(__always)
     mutating func append(_ byte: UInt8) {
         unsafe memory.storeBytes(of: byte, toByteOffset: Self.textOffset &+ count, as: UInt8.self)
@@ -87,6 +87,25 @@ import Glibc
     func byte(_ index: Int) -> UInt8 {
         precondition(index < count)
         return index < 0 ? 0 : unsafe memory.load(fromByteOffset: Self.textOffset &+ index, as: UInt8.self)
+    }
+
+    /// The key of the skeleton whose own key is `key` together with the ordinals among its first 64 literals, which stand
+    /// in `sql`: those whose bits are set in `mask`.
+    func fingerprint(_ key: Fingerprint, _ mask: UInt64, in sql: RawSpan, _ hash: KeyedHash) -> Fingerprint {
+        // In range: 16 bytes and two for each of 64 ordinals, where the copy of a text's end is no longer needed.
+        unsafe memory.storeBytes(of: key.high.littleEndian, as: UInt64.self)
+        unsafe memory.storeBytes(of: key.low.littleEndian, toByteOffset: 8, as: UInt64.self)
+        var end = 16
+        var left = mask
+        while left != 0 {
+            let index = left.trailingZeroBitCount
+            left &= left &- 1
+            let value = index < literals ? Ordinal.value(at: literal(index), in: sql) : 0
+            let stored = UInt16(truncatingIfNeeded: value).littleEndian
+            unsafe memory.storeBytes(of: stored, toByteOffset: end, as: UInt16.self)
+            end &+= 2
+        }
+        return unsafe hash.hash(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: memory, count: end)))
     }
 
     /// Whether two stretches of the skeleton are the same.

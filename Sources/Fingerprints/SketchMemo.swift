@@ -15,6 +15,9 @@ struct SketchMemo: ~Copyable {
         var nameStart: Int32 = 0
         var nameLength: Int32 = 0
         var body: Int32 = 0
+        /// Which of the first 64 literals stand where ordinals do: the sketch holds for those of its text alone, and is
+        /// found by the key that they have together with the skeleton.
+        var ordinals: UInt64 = 0
     }
 
     private static let ways = 4

@@ -46,9 +46,15 @@ struct Session: BitwiseCopyable {
         static let localPath = Flags(rawValue: 2048)
         /// Messages of the extended protocol were sent since the last Sync.
         static let unsynced = Flags(rawValue: 4096)
+        /// Statements were sent that change the encoding, and what became of them is not known yet.
+        static let expectsEncoding = Flags(rawValue: 8192)
     }
 
     var phase = Phase.fresh
+    /// The encoding of what the client sends next, that which the server reported last, and that of the login.
+    var encoding = TextEncoding.unknown
+    var encodingReported = TextEncoding.unknown
+    var encodingOfLogin = TextEncoding.unknown
     /// `I`, `T` or `E`, as ReadyForQuery says.
     var transaction: UInt8 = 0x49
     var flags = Flags(rawValue: 0)

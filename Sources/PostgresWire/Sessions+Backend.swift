@@ -218,7 +218,14 @@ extension Sessions {
                 session.value.flags.remove(.backslashEscapes)
             }
         } else if let value = Self.value(of: "search_path", in: body) {
-            reportedPath(session, body.extracting(value), &sink)
+            if session.value.encoding != .plain, let readable = readable(session, body.extracting(value)) {
+                reportedPath(session, readable.block.bytes(0..<readable.count), &sink)
+                pool.give(readable.block)
+            } else {
+                reportedPath(session, body.extracting(value), &sink)
+            }
+        } else if let value = Self.value(of: "client_encoding", in: body) {
+            reportedEncoding(session, body.extracting(value))
         }
     }
 
@@ -263,6 +270,7 @@ extension Sessions {
             // Nothing is in flight: both sides agree again, whatever was lost before.
             session.value.boundSerial = session.value.portalSerial
             session.value.parsedSerial = session.value.parseSerial
+            settleEncoding(session)
         }
         let status = body.byteCount > 0 ? body.byte(at: 0) : session.value.transaction
         session.value.transaction = status

@@ -71,6 +71,23 @@ extension Sessions {
         let isCut = reader(session, .client).value.isHoled
         if UInt32(body.byteCount) < length, !isCut { counters.note(.textCut) }
         let text = body.extracting(0..<end)
+        if session.value.encoding != .plain, let readable = readable(session, text) {
+            let isCut = isCut || readable.isMissing
+            statements(session, readable.block.bytes(0..<readable.count), isCut: isCut, length, &sink)
+            pool.give(readable.block)
+        } else {
+            statements(session, text, isCut: isCut, length, &sink)
+        }
+    }
+
+    /// The statements of a Query message whose text is `text`, unless bytes of it are missing.
+    private mutating func statements(
+        _ session: Slot<Session>,
+        _ text: RawSpan,
+        isCut: Bool,
+        _ length: UInt32,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         let escapes = session.value.flags.contains(.backslashEscapes)
         var last: Slot<Request>?
         var start = 0
@@ -94,7 +111,7 @@ extension Sessions {
                 resolve(session, sketch, text, request, &sink)
                 let pattern = request.value.pattern
                 request.value.price = sink.started(session.value.principal, pattern, at: now.time)
-                if sketch.kind == .set { followSet(session, text, sketch.range, &sink) }
+                follow(session, text, sketch, &sink)
             }
         }
         if let last {
@@ -110,6 +127,23 @@ extension Sessions {
         } else {
             request.value.flags = [.beginsQuery, .endsQuery, .unmetered]
             request.value.statementKind = .empty
+        }
+    }
+
+    /// What a statement changes of what later ones mean.
+    @inline(__always)
+    private mutating func follow(
+        _ session: Slot<Session>,
+        _ text: RawSpan,
+        _ sketch: StatementSketch,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        switch sketch.kind {
+        case .set:
+            followSet(session, text, sketch.range, &sink)
+            followEncoding(session, text, sketch)
+        case .discardAll, .rollback, .commit, .savepoint: followEncoding(session, text, sketch)
+        default: break
         }
     }
 
@@ -171,25 +205,17 @@ extension Sessions {
         let name = nameKey(body.extracting(0..<nameEnd))
         let textEnd = body.firstOffset(of: 0, from: nameEnd &+ 1)
         let text = body.extracting(nameEnd &+ 1..<(textEnd ?? body.byteCount))
-        let escapes = session.value.flags.contains(.backslashEscapes)
         var pattern: PatternHandle = 0
         var kind = StatementKind.unknown
         if textEnd != nil || !reader(session, .client).value.isHoled {
-            if let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) {
-                kind = sketch.kind
-                if kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
-                    (pattern, kind) = known
-                } else {
-                    let (payer, path) = (session.value.principal, session.value.path)
-                    pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
-                    // Mostly it is executed next.
-                    if kind == .set { followSet(session, text, sketch.range, &sink) }
-                    if let textEnd, textEnd &+ 3 < body.byteCount {
-                        noteTypes(body.extracting(textEnd &+ 1..<body.byteCount), of: pattern, &sink)
-                    }
+            let types = body.extracting(min(textEnd ?? body.byteCount, body.byteCount &- 1) &+ 1..<body.byteCount)
+            if session.value.encoding != .plain, let readable = readable(session, text) {
+                if !readable.isMissing {
+                    (pattern, kind) = parsed(session, readable.block.bytes(0..<readable.count), types, &sink)
                 }
+                pool.give(readable.block)
             } else {
-                kind = .empty
+                (pattern, kind) = parsed(session, text, types, &sink)
             }
         }
         if name != 0 {
@@ -200,6 +226,27 @@ extension Sessions {
             remember(session, request)
         }
         setStatement(session, name, pattern, kind)
+    }
+
+    /// The pattern of the text of a Parse message.
+    @inline(__always)
+    private mutating func parsed(
+        _ session: Slot<Session>,
+        _ text: RawSpan,
+        _ types: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> (pattern: PatternHandle, kind: StatementKind) {
+        let escapes = session.value.flags.contains(.backslashEscapes)
+        guard let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) else { return (0, .empty) }
+        if sketch.kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
+            return known
+        }
+        let (payer, path) = (session.value.principal, session.value.path)
+        let pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
+        // Mostly it is executed next.
+        follow(session, text, sketch, &sink)
+        if types.byteCount > 2 { noteTypes(types, of: pattern, &sink) }
+        return (pattern, sketch.kind)
     }
 
     /// The types that a Parse message gives to parameters.

@@ -72,7 +72,7 @@ extension Sessions {
         }
         guard let options = StartupParameters.find("options", in: parameters, from: 4) else { return 0 }
         let text = parameters.extracting(options)
-        guard let start = Self.valueOfPath(in: text) else { return 0 }
+        guard let start = Self.optionValue("search_path=", in: text) else { return 0 }
         // Blanks end a value unless a backslash stands before them.
         var list = SchemaList()
         var offset = start
@@ -84,9 +84,8 @@ extension Sessions {
         return list.withBytes { sink.searchPath($0, for: payer) }
     }
 
-    /// Where the value of `search_path=` begins.
-    private static func valueOfPath(in text: RawSpan) -> Int? {
-        let name: StaticString = "search_path="
+    /// Where the value of an option begins whose name, with the equals sign, is `name`.
+    static func optionValue(_ name: StaticString, in text: RawSpan) -> Int? {
         let length = name.utf8CodeUnitCount
         var offset = 0
         while offset + length <= text.byteCount {

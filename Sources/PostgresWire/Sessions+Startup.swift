@@ -197,6 +197,7 @@ extension Sessions {
             session.value.startup = reader.block
             session.value.startupLength = reader.filled
             let parameters = reader.block.bytes(0..<Int(reader.filled))
+            startEncoding(session, parameters)
             if let value = StartupParameters.find("replication", in: parameters, from: 4) {
                 let text = parameters.extracting(value)
                 let first = text.byteCount > 0 ? text.byte(at: 0) | 0x20 : 0x66

@@ -34,6 +34,22 @@ struct GenericStatementTests {
             ("select a from t order by 1, a + 1", "select a from t order by 1, a +  ($1::pg_catalog.int4)"),
             ("select a, 2 from t group by 1", "select a,  ($1::pg_catalog.int4) from t group by 1"),
             ("select distinct on (1) a from t", "select distinct on (1) a from t"),
+            (
+                "select a, b from t group by (1, 2), rollup((1), 2), grouping sets ((1, 2), ()), (a, b)",
+                "select a, b from t group by (1, 2), rollup((1), 2), grouping sets ((1, 2), ()), (a, b)"
+            ),
+            (
+                "select a from t group by row(1, 2)",
+                "select a from t group by row( ($1::pg_catalog.int4),  ($2::pg_catalog.int4))"
+            ),
+            (
+                "select a from t order by (1), (1, 2)",
+                "select a from t order by (1), ( ($1::pg_catalog.int4),  ($2::pg_catalog.int4))"
+            ),
+            (
+                "select array_agg(a order by 1), rank() over (partition by 2 order by 3) from t",
+                "select array_agg(a order by  ($1::pg_catalog.int4)), rank() over (partition by  ($2::pg_catalog.int4) order by  ($3::pg_catalog.int4)) from t"
+            ),
             ("select a from t limit 10 offset 20", "select a from t limit 10 offset 20"),
             (
                 "select true, false, null from t where a = true and b is not distinct from null",

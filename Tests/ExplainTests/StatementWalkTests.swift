@@ -118,7 +118,7 @@ struct StatementWalkTests {
     }
 
     @Test func `what is no search_path is none`() {
-        for value in ["a b", "a,", ",", "\"a", "a,,b"] {
+        for value in ["a b", "a,", ",", "\"a", "a,,b", "\u{F955C}, public", "public, \"caf\u{FFFD}\"", "\u{E0B1}"] {
             #expect(SearchPath.names(value, user: nil) == nil, "\(value)")
         }
         #expect(SearchPath.effective(["a", "pg_temp"]) == ["pg_catalog", "a"])

@@ -17,7 +17,8 @@ struct SkeletonTests {
         "create function ", " case ", " end ", "\u{0}", "?", "||", "1e", "e-", "0x", "_", " union ", "set ", " to ",
         " = ", "fetch ",
         "savepoint ", "release ", "rollback ", "declare ", "deallocate ", "current of ", "tmp_1", "temp ", " into ",
-        " from t where x = ", "\"'\"", "\r",
+        " from t where x = ", "\"'\"", "\r", " order by ", " group by ", "distinct on (", "rollup (", "grouping sets (",
+        " desc", "select ",
     ]
 
     private static func literal(_ random: inout SplitMix64) -> String {

@@ -10,7 +10,15 @@ final class LocalParser: StatementParser {
         do throws(SyntaxError) {
             let text = Self.standardStrings(request)
             let tokens = LexicalTokens.scan(text)
-            guard let (kind, node) = try Self.root(text, tokens) else { return .notOneStatement }
+            let root: (String, SyntaxNode)?
+            do throws(SyntaxError) {
+                root = try Self.root(text, tokens)
+            } catch {
+                // Newer syntax of what no planner is asked about has its price all the same.
+                guard error.isOfText, let utility = LeadingWords(text, tokens).utility else { throw error }
+                return .fixed(utility.rawValue)
+            }
+            guard let (kind, node) = root else { return .notOneStatement }
             switch StatementTarget.of(kind, node, text, tokens) {
             case .fixed(let utility): return .fixed(utility.rawValue)
             case .plan(let query): return try Self.plan(query, request)

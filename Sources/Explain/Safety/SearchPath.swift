@@ -2,8 +2,10 @@
 
 /// The value of `search_path` as PostgreSQL reads it (`SplitIdentifierString` in `varlena.c`).
 enum SearchPath {
-    /// The schemas' names in order; `nil` for what the server refuses, too.
+    /// The schemas' names in order; `nil` for what the server refuses, and for names whose characters are not known, since
+    /// the session's encoding is another one than UTF-8: passed over, they would leave another schema's tables to be found.
     static func names(_ value: String, user: String?) -> [String]? {
+        guard !value.unicodeScalars.contains(where: isUnknown) else { return nil }
         var names: [String] = []
         var rest = value.unicodeScalars[...]
         func skipBlanks() { while let first = rest.first, first.properties.isWhitespace { rest.removeFirst() } }
@@ -42,6 +44,11 @@ enum SearchPath {
             guard let separator = rest.popFirst() else { return names }
             guard separator == "," else { return nil }
         }
+    }
+
+    /// U+FFFD stands for bytes that are not UTF-8, and code points of private use for characters of other encodings.
+    private static func isUnknown(_ character: Unicode.Scalar) -> Bool {
+        character == "\u{FFFD}" || character.properties.generalCategory == .privateUse
     }
 
     /// The path in which names are looked up.

@@ -30,8 +30,10 @@ struct StatementWalk {
         case condition
         /// Compared in a condition.
         case operand
-        /// An element of ORDER BY, GROUP BY, DISTINCT ON: a number alone is a column's number.
+        /// An element of ORDER BY, DISTINCT ON: a number alone is a column's number.
         case ordinal
+        /// An element of GROUP BY: the same, and in a list of such.
+        case grouping
         /// LIMIT or OFFSET.
         case limit
         /// The inference clause of ON CONFLICT, whose literals must be those of an index.
@@ -77,8 +79,8 @@ struct StatementWalk {
             case "infer": walk(value, .inference)
             case "whereClause", "havingClause", "quals", "joinCondition", "condition", "agg_filter":
                 walk(value, place == .inference ? .inference : .condition)
-            case "groupClause", "distinctClause", "sortClause", "content":
-                for item in value.items { walk(item, .ordinal) }
+            case "groupClause", "content": for item in value.items { walk(item, .grouping) }
+            case "distinctClause", "sortClause": for item in value.items { walk(item, .ordinal) }
             case "useOp": note(operator: value.names)
             case "cycle_clause":
                 if [value["cycle_mark_value"], value["cycle_mark_default"]].contains(where: { $0.isWritten }) {
@@ -119,6 +121,9 @@ struct StatementWalk {
             walkFields(inside, place == .inference ? .inference : .value)
         case "A_ArrayExpr" where inside["elements"].items.isEmpty:
             sites.append(StatementSite(location: inside.location, kind: .emptyArray))
+        case "RowExpr" where place == .grouping && inside["row_format"].string == "COERCE_IMPLICIT_CAST":
+            // GROUP BY (1, 2) is GROUP BY 1, 2 (flatten_grouping_sets of parse_clause.c).
+            for item in inside["args"].items { walk(item, .grouping) }
         case "RowExpr" where inside["args"].items.isEmpty: refuse(.constants, "a row without columns")
         case "SubLink":
             note(operator: inside["operName"].names)
@@ -205,7 +210,7 @@ struct StatementWalk {
             return
         }
         switch place {
-        case .limit, .ordinal:
+        case .limit, .ordinal, .grouping:
             if constant["ival"].exists {
                 keptIntegers.insert(constant.location)
                 return

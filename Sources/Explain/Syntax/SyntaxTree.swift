@@ -13,6 +13,14 @@ public enum SyntaxError: Error, Equatable, Sendable, Codable, CustomStringConver
     /// The system refused a thread to parse on.
     case noThread
 
+    /// Whether it is the text that is not parsed; else nothing is parsed here.
+    var isOfText: Bool {
+        switch self {
+        case .tooLarge, .notParsed: true
+        case .noLibrary, .noThread: false
+        }
+    }
+
     /// What happened and what to do.
     public var description: String {
         switch self {
