@@ -46,6 +46,8 @@ struct Session: BitwiseCopyable {
         static let localPath = Flags(rawValue: 2048)
         /// Messages of the extended protocol were sent since the last Sync.
         static let unsynced = Flags(rawValue: 4096)
+        /// The client reset the connection, and all that it had sent had reached the server.
+        static let wasReset = Flags(rawValue: 8192)
     }
 
     var phase = Phase.fresh
