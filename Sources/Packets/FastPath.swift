@@ -21,20 +21,49 @@ extension PacketDecoder {
         let ports = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 34, as: UInt32.self).bigEndian
         guard self.ports.containsEither(of: ports) else { return false }
         let numbers = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 38, as: UInt64.self).bigEndian
-        let control = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 46, as: UInt16.self).bigEndian
-        let headerLength = Int(control &>> 12) &* 4
+        // Header length and flags, window, checksum, urgent pointer.
+        let control = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 46, as: UInt64.self).bigEndian
+        let headerLength = Int(control &>> 60) &* 4
         let announced = totalLength &- 20 &- headerLength
         guard headerLength >= 20, announced >= 0 else { return false }
         (segment.key, segment.fromLower) = FlowKey.make(ipv4: addresses, ports: ports)
         segment.hash = segment.key.hash(hash)
         segment.sequence = UInt32(truncatingIfNeeded: numbers &>> 32)
         segment.acknowledgment = UInt32(truncatingIfNeeded: numbers)
-        segment.flags = TCPFlags(rawValue: UInt8(truncatingIfNeeded: control))
+        let flags = UInt8(truncatingIfNeeded: control &>> 48)
+        segment.flags = TCPFlags(rawValue: flags)
+        segment.window = UInt16(truncatingIfNeeded: control &>> 32)
+        segment.urgent = UInt16(truncatingIfNeeded: control)
         let payload = 34 &+ headerLength
         segment.payloadOffset = min(payload, frame.byteCount)
         segment.announced = Int32(truncatingIfNeeded: announced)
         segment.captured = Int32(truncatingIfNeeded: min(announced, max(0, frame.byteCount &- payload)))
         segment.isFromFragments = false
+        segment.hasTimestamp = false
+        if headerLength == 32, frame.byteCount >= 66,
+            unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 54, as: UInt32.self) == Self.timestampFirst
+        {
+            // In the place where all senders put it.
+            segment.timestamp = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 58, as: UInt32.self).bigEndian
+            segment.hasTimestamp = true
+        } else if headerLength > 20 || flags & 2 != 0 {
+            let end = min(payload, frame.byteCount)
+            readOptions(frame, 54..<end, isCut: end < payload, &segment)
+        }
+        segment.checksum = .unknown
+        // Of data, and of what begins and ends a connection.
+        if announced > 0 || flags & 7 != 0, self.ports.isDestination(of: ports), payload &+ announced <= frame.byteCount
+        {
+            segment.checksum = TCPChecksum.check(
+                frame,
+                34..<payload &+ announced,
+                addresses: (addresses &>> 32) &+ (addresses & 0xFFFF_FFFF)
+            )
+        }
         return true
     }
+
+    /// Two NOPs, the kind and length of the timestamp option (RFC 7323 appendix A), as they lie in memory.
+    @inline(__always)
+    private static var timestampFirst: UInt32 { UInt32(0x0101_080A).bigEndian }
 }

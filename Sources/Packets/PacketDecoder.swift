@@ -3,7 +3,8 @@ public import Domain
 
 /// Turns captured frames into TCP segments: link header, tunnels, IP, fragments, TCP.
 ///
-/// Checksums are not looked at: with offload they are wrong in every capture taken on the sending host.
+/// Checksums of what clients send are looked at, and decide nothing here: with offload they are wrong in every capture
+/// taken on the sending host.
 public struct PacketDecoder: ~Copyable {
     /// How many tunnels inside each other are followed.
     static let deepestTunnel = 4

@@ -36,6 +36,15 @@ public struct PortSet: Sendable {
             || contains(UInt16(truncatingIfNeeded: ports &>> 16))
     }
 
+    /// Whether a packet to the lower one of two ports goes to a port of the set, or the set stands for any.
+    ///
+    /// - Parameter ports: the source port in the upper half, the destination's in the lower.
+    @inline(__always)
+    func isDestination(of ports: UInt32) -> Bool {
+        if ports & 0xFFFF == only { return true }
+        return only == .max && (isEmpty || contains(UInt16(truncatingIfNeeded: ports)))
+    }
+
     /// Whether `port` is in the set.
     public func contains(_ port: UInt16) -> Bool {
         words[Int(port &>> 6)] & (1 &<< UInt64(port & 63)) != 0

@@ -130,6 +130,8 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
 
     mutating func isBlank(_ flow: FlowHandle) -> Bool { sessions.isBlank(flow) }
 
+    mutating func reset(_ flow: FlowHandle, at moment: Moment) { sessions.wasReset(flow) }
+
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &books)
         books.closed(flow, at: moment)

@@ -48,6 +48,8 @@ struct Session: BitwiseCopyable {
         static let unsynced = Flags(rawValue: 4096)
         /// Statements were sent that change the encoding, and what became of them is not known yet.
         static let expectsEncoding = Flags(rawValue: 8192)
+        /// The client reset the connection, and all that it had sent had reached the server.
+        static let wasReset = Flags(rawValue: 16384)
     }
 
     var phase = Phase.fresh

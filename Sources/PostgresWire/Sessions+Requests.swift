@@ -63,6 +63,9 @@ extension Sessions {
     }
 
     /// The session is over: what ran last may have run, what stood behind it did not.
+    ///
+    /// After a reset that came behind the request, it did run: the server reads what its kernel took before that
+    /// (`tcp_recvmsg` of Linux gives out received bytes before the error), and an idle one starts it at once.
     mutating func abandonRequests(
         _ session: Slot<Session>,
         isKnown: Bool,
@@ -74,7 +77,8 @@ extension Sessions {
             if isMetered(request), !flags.contains(.done) {
                 let mayHaveRun = isFirst || !isKnown || flags.contains(.inDoubt)
                 var event = event(session, request)
-                event.outcome = mayHaveRun ? .uncertain : .skipped
+                let hasRun = isFirst && session.value.flags.contains(.wasReset) && !flags.contains(.inDoubt)
+                event.outcome = hasRun ? .failed : mayHaveRun ? .uncertain : .skipped
                 if request.value.kind != .execute || flags.contains(.first) { sink.ended(event) }
                 isFirst = false
             }

@@ -166,6 +166,12 @@ public struct Sessions: ~Copyable {
         return .keep
     }
 
+    /// The client reset the connection after all that it had sent reached the server; ``closed(_:isKnown:at:into:)`` follows.
+    public mutating func wasReset(_ flow: FlowHandle) {
+        guard table.contains(flow), table.slot(flow).value.phase == .ready else { return }
+        table.slot(flow).value.flags.insert(.wasReset)
+    }
+
     /// The connection ended.
     ///
     /// `isKnown`: it was closed, not merely out of sight.

@@ -320,7 +320,8 @@ struct ReassemblyTrial: ~Copyable {
     /// The server, or the client's bytes, show that there is another connection on the ports of one.
     private mutating func accept(_ client: Endpoint, _ start: UInt32) {
         let isOpen = model.open[client] != nil
-        let isAnswered = Bool.random(using: &random)
+        // Where the server was seen, only its SYN-ACK ends a connection.
+        let isAnswered = model.open[client]?.server.next != nil || Bool.random(using: &random)
         let (server, bytes) = (UInt32.random(in: 0...(.max), using: &random), payload())
         if isAnswered {
             send(client, .server, [.syn, .ack], server, acknowledging: start &+ 1)
@@ -347,11 +348,10 @@ struct ReassemblyTrial: ~Copyable {
             // Late copies are nothing new.
             return send(client, .client, .ack, next &- 30, payload(1...30))
         }
-        let start = next &+ (1 << 28)
+        // Also from a little behind the old one's end.
+        let start = Bool.random(using: &random) ? next &+ (1 << 28) : next &- 50
         send(client, .client, .syn, start)
-        model.revive(client)
-        add(client, isMidstream: false) { $0.client.next = start &+ 1 }
-        if Bool.random(using: &random) { answer(client) }
+        accept(client, start)
     }
 
     // MARK: Relayed connections

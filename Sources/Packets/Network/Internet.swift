@@ -29,6 +29,18 @@ struct Datagram {
     var offset = 0
     /// Where the payload ends on the wire; the snap length may end the frame earlier.
     var end = 0
+
+    /// The sum of both addresses as 32-bit numbers, for checksums; an IPv4 address counts as itself.
+    var addressSum: UInt64 {
+        let isFour =
+            sourceHigh == 0 && destinationHigh == 0 && sourceLow &>> 32 == 0xFFFF
+            && destinationLow &>> 32 == 0xFFFF
+        let low = (sourceLow & 0xFFFF_FFFF) &+ (destinationLow & 0xFFFF_FFFF)
+        guard !isFour else { return low }
+        let middle = (sourceLow &>> 32) &+ (destinationLow &>> 32)
+        let high = (sourceHigh &>> 32) &+ (sourceHigh & 0xFFFF_FFFF)
+        return low &+ middle &+ high &+ (destinationHigh &>> 32) &+ (destinationHigh & 0xFFFF_FFFF)
+    }
 }
 
 extension PacketDecoder {

@@ -23,7 +23,48 @@ extension PacketDecoder {
         segment.payloadOffset = min(payload, frame.byteCount)
         segment.announced = Int32(clamping: datagram.end &- payload)
         segment.captured = min(segment.announced, Int32(clamping: max(0, frame.byteCount &- payload)))
+        segment.window = frame.bigEndian16(at: offset &+ 14)
+        segment.urgent = frame.bigEndian16(at: offset &+ 18)
         segment.isFromFragments = isReassembled
+        segment.hasTimestamp = false
+        let end = segment.payloadOffset
+        readOptions(frame, offset &+ 20..<max(offset &+ 20, end), isCut: end < payload, &segment)
+        segment.checksum = .unknown
+        let isWhole = datagram.end <= frame.byteCount
+        if isWhole, ports.isEmpty || ports.contains(destination),
+            segment.announced > 0 || segment.flags.rawValue & 7 != 0
+        {
+            let addresses = datagram.addressSum
+            segment.checksum = TCPChecksum.check(frame, offset..<datagram.end, addresses: addresses)
+        }
         return nil
+    }
+
+    /// The options that matter here: the timestamp, and in a SYN the shift of windows (RFC 9293 §3.2, RFC 7323).
+    ///
+    /// A SYN whose options were cut may have said anything.
+    @inline(never)
+    func readOptions(_ frame: RawSpan, _ range: Range<Int>, isCut: Bool, _ segment: inout Segment) {
+        let isSYN = segment.flags.contains(.syn)
+        if isSYN { segment.windowShift = isCut ? Segment.largestShift : 0 }
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let kind = frame.byte(at: offset)
+            if kind == 0 { return }
+            if kind == 1 {
+                offset &+= 1
+                continue
+            }
+            guard offset &+ 1 < range.upperBound else { return }
+            let length = Int(frame.byte(at: offset &+ 1))
+            guard length >= 2, offset &+ length <= range.upperBound else { return }
+            if kind == 8, length == 10 {
+                segment.timestamp = frame.bigEndian32(at: offset &+ 2)
+                segment.hasTimestamp = true
+            } else if kind == 3, length == 3, isSYN {
+                segment.windowShift = min(Segment.largestShift, frame.byte(at: offset &+ 2))
+            }
+            offset &+= length
+        }
     }
 }

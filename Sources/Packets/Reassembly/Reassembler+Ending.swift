@@ -11,6 +11,9 @@ struct ConcludedFlow: ~Copyable {
 
     deinit { assertionFailure("a flow was neither kept nor forgotten") }
 
+    /// The flow's handle, to go on with its connection.
+    consuming func reopened() -> FlowHandle { handOver() }
+
     /// The flow's handle, which somebody else answers for from now on.
     fileprivate consuming func handOver() -> FlowHandle {
         let flow = flow

@@ -17,7 +17,11 @@ extension Reassembler {
             return
         }
         guard !flows[flow].state.contains(.closed) else {
-            if segment.announced > 0 { counters.retransmitted += 1 }
+            if isAlive(flow, segment) {
+                reopen(flow, segment, payload, into: &sink)
+            } else if segment.announced > 0 {
+                counters.retransmitted += 1
+            }
             return
         }
         if !flows[flow].state.contains(.oriented) {
@@ -31,151 +35,30 @@ extension Reassembler {
                 return
             }
         } else {
-            acknowledge(flow, segment)
-            accept(flow, segment, payload, at: moment, into: &sink)
+            guard let doubt = judge(flow, segment) else { return }
+            accept(flow, segment, payload, doubt, at: moment, into: &sink)
         }
         settle(flow, at: moment, into: &sink)
     }
 
-    /// Whether `segment` belongs to the connection that a SYN on this flow's ports announced.
-    private func isAnswer(_ segment: Segment, to flow: FlowHandle) -> Bool {
-        guard flows[flow].state.contains(.hasCandidate), !segment.flags.contains(.rst) else { return false }
-        let fromClient = segment.fromLower == flows[flow].state.contains(.lowerIsClient)
-        return fromClient && segment.announced > 0 && segment.sequence == flows[flow].candidate &+ 1
-    }
-
-    /// A SYN; false when it was only remembered.
-    ///
-    /// A SYN inside a live connection ends that connection only once the server agreed (RFC 9293 §3.10.7.4: a receiver
-    /// answers it with a challenge).
-    private mutating func handshake(
-        _ flow: FlowHandle,
-        _ segment: Segment,
-        _ payload: RawSpan,
-        into sink: inout some StreamSink & ~Copyable
-    ) -> Bool {
-        let isFirst = segment.flags.contains(.ack)
-        let fromLower = segment.fromLower
-        let stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
-        let isClosed = flows[flow].state.contains(.closed)
-        if isFirst {
-            // SYN-ACK: of the candidate, of this connection, or a copy.
-            if flows[flow].state.contains(.hasCandidate), segment.acknowledgment == flows[flow].candidate &+ 1 {
-                let candidate = flows[flow].candidate
-                replace(flow, segment, payload, into: &sink)
-                synchronize(flow, lower: !fromLower, at: candidate &+ 1)
-                return false
-            }
-            guard !isClosed else { return false }
-            if !stream.state.contains(.synchronized) {
-                synchronize(flow, lower: fromLower, at: segment.sequence &+ 1)
-                let peer = fromLower ? flows[flow].fromUpper : flows[flow].fromLower
-                if !peer.state.contains(.synchronized), segment.flags.contains(.ack) {
-                    flows[flow].state.insert(.hasSYN)
-                }
-            }
-            return segment.announced > 0
+    /// What the receiver makes of a segment, after its acknowledgment and window were noted; `nil`: nothing at all.
+    private mutating func judge(_ flow: FlowHandle, _ segment: Segment) -> Doubt? {
+        // Every kernel drops a segment without any of these flags (RFC 9293 §3.10.7.4).
+        guard segment.flags.contains(.ack) || segment.flags.contains(.syn) else {
+            counters.refused += 1
+            return nil
         }
-        if !stream.state.contains(.synchronized), !isClosed {
-            synchronize(flow, lower: fromLower, at: segment.sequence &+ 1)
-            return segment.announced > 0
+        let isClient = segment.fromLower == flows[flow].state.contains(.lowerIsClient)
+        guard isClient else {
+            noteServer(flow, segment)
+            return Doubt.none
         }
-        if isClosed {
-            // A connection that is made anew on the same ports begins ahead of the old one's end (RFC 6528, RFC 6191); one
-            // that begins a little behind it is the old one again, whole, as a second tap saw it.
-            let behind = stream.next.distance(after: segment.sequence &+ 1)
-            let isCopy = stream.state.contains(.synchronized) && behind >= 0 && behind < Self.shortStream
-            if !isCopy { replace(flow, segment, payload, into: &sink) }
-            return false
-        }
-        let isCopy =
-            stream.next.distance(after: segment.sequence &+ 1) >= 0
-            && stream.next.distance(after: segment.sequence &+ 1) < Self.window && flows[flow].state.contains(.hasSYN)
-            && !flows[flow].state.contains(.hasCandidate) && stream.next == segment.sequence &+ 1
-        guard !isCopy else { return false }
-        flows[flow].candidate = segment.sequence
-        flows[flow].state.insert(.hasCandidate)
-        return false
-    }
-
-    private func synchronize(_ flow: FlowHandle, lower: Bool, at sequence: UInt32) {
-        if lower {
-            flows[flow].fromLower.next = sequence
-            flows[flow].fromLower.state.insert(.synchronized)
-        } else {
-            flows[flow].fromUpper.next = sequence
-            flows[flow].fromUpper.state.insert(.synchronized)
-        }
-    }
-
-    /// Whether a receiver would take this RST: at the next expected byte, or behind bytes still to come (RFC 5961
-    /// §3.2).
-    ///
-    /// Out-of-window resets are somebody's noise.
-    private func reset(_ flow: FlowHandle, _ segment: Segment) -> Bool {
-        let fromLower = segment.fromLower
-        let stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
-        let peer = fromLower ? flows[flow].fromUpper : flows[flow].fromLower
-        guard stream.state.contains(.synchronized) else {
-            // The answer to a SYN at a closed port has no sequence number of its own.
-            guard segment.flags.contains(.ack), peer.state.contains(.synchronized) else { return false }
-            guard segment.acknowledgment == peer.next else { return false }
-            finish(flow, lower: fromLower, at: stream.next, isReset: true)
-            if fromLower {
-                flows[flow].fromLower.state.insert(.synchronized)
-            } else {
-                flows[flow].fromUpper.state.insert(.synchronized)
-            }
-            return true
-        }
-        let distance = segment.sequence.distance(after: stream.next)
-        let isAfterEnd = stream.state.contains(.finished) && distance >= -1 && distance <= 0
-        guard distance == 0 || isAfterEnd || (distance > 0 && distance < 1 << 20 && isExpected(segment, stream)) else {
-            return false
-        }
-        finish(flow, lower: fromLower, at: distance < 0 ? stream.next : segment.sequence, isReset: true)
-        return true
-    }
-
-    /// Whether bytes up to an RST ahead of the stream are known to exist: held, or acknowledged.
-    private func isExpected(_ segment: Segment, _ stream: Stream) -> Bool {
-        if stream.state.contains(.hasAcknowledged), stream.acknowledged.distance(after: segment.sequence) >= 0 {
-            return true
-        }
-        var entry = stream.held
-        while entry >= 0 {
-            let end = held[entry].sequence &+ UInt32(bitPattern: held[entry].announced)
-            if end == segment.sequence { return true }
-            entry = held[entry].next
-        }
-        return false
-    }
-
-    private func finish(_ flow: FlowHandle, lower: Bool, at sequence: UInt32, isReset: Bool) {
-        let state: Stream.State = isReset ? [.hasEnd, .endIsReset] : [.hasEnd]
-        if lower {
-            flows[flow].fromLower.end = sequence
-            flows[flow].fromLower.state.formUnion(state)
-        } else {
-            flows[flow].fromUpper.end = sequence
-            flows[flow].fromUpper.state.formUnion(state)
-        }
-    }
-
-    /// Notes how far the sender has acknowledged the other side.
-    private func acknowledge(_ flow: FlowHandle, _ segment: Segment) {
-        guard segment.flags.contains(.ack) else { return }
-        let fromLower = segment.fromLower
-        var peer = fromLower ? flows[flow].fromUpper : flows[flow].fromLower
-        guard peer.state.contains(.synchronized) else { return }
-        let ahead = segment.acknowledgment.distance(after: peer.next)
-        guard ahead > 0, ahead < Self.window else { return }
-        if peer.state.contains(.hasAcknowledged), segment.acknowledgment.distance(after: peer.acknowledged) <= 0 {
-            return
-        }
-        peer.acknowledged = segment.acknowledgment
-        peer.state.insert(.hasAcknowledged)
-        if fromLower { flows[flow].fromUpper = peer } else { flows[flow].fromLower = peer }
+        if segment.flags.contains(.ack) { flows[flow].claimed = segment.acknowledgment }
+        let doubt = self.doubt(flow, segment)
+        // Where the server is never seen, it can vouch for nothing.
+        guard doubt != .checksum || flows[flow].server.state.contains(.synchronized) else { return nil }
+        if doubt == .none { noteClient(flow, segment) }
+        return doubt
     }
 
     /// Takes the payload and FIN of a segment: at once, later, or not at all.
@@ -183,6 +66,7 @@ extension Reassembler {
         _ flow: FlowHandle,
         _ segment: Segment,
         _ payload: RawSpan,
+        _ doubt: Doubt,
         at moment: Moment,
         into sink: inout some StreamSink & ~Copyable
     ) {
@@ -196,6 +80,11 @@ extension Reassembler {
             stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
         }
         let distance = sequence.distance(after: stream.next)
+        let after = sequence &+ UInt32(announced)
+        var segment = segment
+        if segment.flags.contains(.urg), fromLower == flows[flow].state.contains(.lowerIsClient) {
+            urge(flow, &segment, sequence, at: moment)
+        }
         if announced > 0 {
             if segment.captured < segment.announced { counters.truncated += 1 }
             if abs(distance) > Self.window {
@@ -204,20 +93,76 @@ extension Reassembler {
             } else if distance + announced <= 0 {
                 // Nothing new: a probe at next-1 (RFC 9293 §3.8.4) or a retransmission.
                 if announced == 1, distance == -1 { counters.keepAlives += 1 } else { counters.retransmitted += 1 }
+            } else if stream.state.contains(.finished) {
+                // Behind its FIN a stream has no bytes.
+                counters.outOfWindow += 1
             } else {
                 if distance > 0 { counters.outOfOrder += 1 }
-                if !flows[flow].state.contains(.dropped) {
-                    hold(flow, segment, sequence, payload, at: moment)
+                if flows[flow].state.contains(.dropped) {
+                    if doubt == .none { advanceDropped(flow, fromLower, to: after) }
                 } else {
-                    advanceDropped(flow, fromLower, to: sequence &+ UInt32(announced))
+                    // A FIN that waits inside bytes that come in order is passed over, as its number is a byte's.
+                    if doubt == .none, distance <= 0, stream.state.contains(.hasEnd),
+                        after.distance(after: stream.end) > 0
+                    {
+                        forgetEnd(flow, lower: fromLower)
+                    }
+                    hold(flow, segment, sequence, payload, doubt, at: moment)
                 }
             }
         }
-        if segment.flags.contains(.fin), abs(distance) <= Self.window {
-            let end = sequence &+ UInt32(announced)
-            if end.distance(after: stream.next) >= 0, !stream.state.contains(.finished) {
-                finish(flow, lower: fromLower, at: end, isReset: false)
-            }
+        if segment.flags.contains(.fin), abs(distance) <= Self.window { finish(flow, fromLower, at: after, doubt) }
+    }
+
+    /// Urgent data of a client: the byte that the pointer shows is no part of the stream that PostgreSQL reads (tcp(7), RFC 6093),
+    /// but where more of it comes before the server has read that byte, it is one.
+    ///
+    /// When that is, nobody can tell: the bytes of such segments are not known. No client of PostgreSQL sends any.
+    private mutating func urge(_ flow: FlowHandle, _ segment: inout Segment, _ sequence: UInt32, at moment: Moment) {
+        counters.conflicts += 1
+        segment.captured = 0
+        let isFirst = !flows[flow].state.contains(.urgent)
+        flows[flow].state.insert(.urgent)
+        // Linux counts from the byte behind it (tcp_stdurg is off).
+        let place = sequence &+ UInt32(max(1, segment.urgent) &- 1)
+        let distance = place.distance(after: flows[flow].client.next)
+        guard distance >= 0, distance < 1 << 16, !flows[flow].state.contains(.dropped) else { return }
+        let isInside = place.distance(after: sequence) < Int(segment.announced)
+        guard isFirst || !isInside else { return }
+        var byte = segment
+        byte.announced = 1
+        hold(flow, byte, place, RawSpan(), .none, at: moment, isSilent: isInside)
+    }
+
+    /// A FIN: nothing of its sender is behind it.
+    private mutating func finish(_ flow: FlowHandle, _ fromLower: Bool, at end: UInt32, _ doubt: Doubt) {
+        let stream = fromLower ? flows[flow].fromLower : flows[flow].fromUpper
+        guard !stream.state.contains(.finished), end.distance(after: stream.next) >= 0 else { return }
+        if stream.state.contains(.hasEnd) {
+            // The first one that comes in order counts; one that is sure, before one that is not.
+            let isSurer = doubt == .none && stream.state.contains(.endIsDoubtful)
+            guard isSurer || (doubt == .none && end.distance(after: stream.end) < 0) else { return }
+        }
+        finish(flow, lower: fromLower, at: end, doubt == .none ? .hasEnd : [.hasEnd, .endIsDoubtful])
+    }
+
+    func finish(_ flow: FlowHandle, lower: Bool, at sequence: UInt32, _ state: Stream.State) {
+        forgetEnd(flow, lower: lower)
+        if lower {
+            flows[flow].fromLower.end = sequence
+            flows[flow].fromLower.state.formUnion(state)
+        } else {
+            flows[flow].fromUpper.end = sequence
+            flows[flow].fromUpper.state.formUnion(state)
+        }
+    }
+
+    func forgetEnd(_ flow: FlowHandle, lower: Bool) {
+        let ending: Stream.State = [.hasEnd, .endIsReset, .endIsDoubtful, .finished]
+        if lower {
+            flows[flow].fromLower.state.subtract(ending)
+        } else {
+            flows[flow].fromUpper.state.subtract(ending)
         }
     }
 
@@ -226,8 +171,10 @@ extension Reassembler {
         if fromLower { flows[flow].fromLower.next = sequence } else { flows[flow].fromUpper.next = sequence }
     }
 
-    /// Segments far from the stream are noise, unless three in a row continue each other: then a large part of the
-    /// stream was not captured, and it goes on there.
+    /// Segments far from the stream are noise, unless three in a row continue each other.
+    ///
+    /// Then a large part of the stream was not captured, and it goes on there; that of a client only where the server
+    /// acknowledges it.
     private mutating func jump(
         _ flow: FlowHandle,
         _ fromLower: Bool,
@@ -241,10 +188,16 @@ extension Reassembler {
         stream.strayNext = sequence &+ UInt32(announced)
         if fromLower { flows[flow].fromLower = stream } else { flows[flow].fromUpper = stream }
         guard stream.strayCount >= 3 else { return false }
+        let isClient = fromLower == flows[flow].state.contains(.lowerIsClient)
+        if isClient, flows[flow].server.state.contains(.synchronized) {
+            guard flows[flow].state.contains(.hasFarAcknowledgment),
+                abs(flows[flow].farAcknowledgment.distance(after: stream.strayNext)) <= Self.window
+            else { return false }
+        }
         release(flow, lower: fromLower)
-        let side: Direction = fromLower == flows[flow].state.contains(.lowerIsClient) ? .client : .server
         counters.gaps += 1
-        advanceDropped(flow, fromLower, to: sequence)
+        synchronize(flow, lower: fromLower, at: sequence)
+        let side: Direction = isClient ? .client : .server
         if sink.gap(flow, from: side, count: Int(Int32.max), at: moment) == .drop { drop(flow) }
         return false
     }

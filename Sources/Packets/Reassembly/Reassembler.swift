@@ -21,9 +21,12 @@ public struct ReassemblyLimits: Sendable {
 
 /// Turns segments into ordered streams (RFC 9293), per connection and direction.
 ///
-/// In-order payload goes to the sink as it lies in the packet. Early payload is copied and held; of two copies the
-/// first seen wins, as with Linux receivers. Bytes that are acknowledged but do not come become a gap. Bytes that
-/// acknowledge bytes of the other side not yet seen wait for those, so that a reply never overtakes its request.
+/// In-order payload goes to the sink as it lies in the packet. Early payload is copied and held. Bytes that are
+/// acknowledged but do not come become a gap. Bytes that acknowledge bytes of the other side not yet seen wait for those,
+/// so that a reply never overtakes its request.
+///
+/// Of what a client sends, the server's kernel is the judge: what it may have refused (``Doubt``) waits until the server
+/// acknowledges it, and gives way to what the kernel is sure to take.
 public struct Reassembler: ~Copyable {
     /// No window is larger in practice; what lies farther off belongs to no connection we know.
     static let window = 1 << 24
@@ -113,16 +116,22 @@ public struct Reassembler: ~Copyable {
         let flow = slot.handle
         // The common case: the flow is in order, and so is the segment.
         let state = slot.value.state
-        if segment.value.flags.rawValue & 7 == 0, state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder {
+        if segment.value.flags.rawValue & TCPFlags.unusual == TCPFlags.ack.rawValue,
+            state.rawValue & Flow.State.inOrderMask == Flow.State.inOrder
+        {
             let fromLower = segment.value.fromLower
+            let isClient = fromLower == state.contains(.lowerIsClient)
             let isInOrder =
-                fromLower
-                ? Self.advance(&slot.value.fromLower, slot.value.fromUpper, segment)
-                : Self.advance(&slot.value.fromUpper, slot.value.fromLower, segment)
+                switch (fromLower, isClient) {
+                case (true, true): Self.ask(slot, &slot.value.fromLower, &slot.value.fromUpper, segment)
+                case (false, true): Self.ask(slot, &slot.value.fromUpper, &slot.value.fromLower, segment)
+                case (true, false): Self.answer(slot, &slot.value.fromUpper, &slot.value.fromLower, segment)
+                case (false, false): Self.answer(slot, &slot.value.fromLower, &slot.value.fromUpper, segment)
+                }
             if isInOrder {
                 if segment.value.announced == 0 { return }
                 slot.value.lastSeen = segment.value.time
-                let side: Direction = fromLower == state.contains(.lowerIsClient) ? .client : .server
+                let side: Direction = isClient ? .client : .server
                 let moment = Moment(time: segment.value.time, ordinal: segment.value.ordinal)
                 if sink.bytes(flow, from: side, payload, at: moment) == .drop { drop(flow) }
                 return
@@ -131,18 +140,60 @@ public struct Reassembler: ~Copyable {
         handle(flow, segment.value, payload, into: &sink)
     }
 
-    /// Moves `stream` on if `segment` is simply its next one, or carries nothing, and runs ahead of nothing.
+    /// Moves the client's stream on if `segment` is simply its next one, and the server's kernel is sure to take it.
+    ///
+    /// What it must meet is that of ``doubt(_:of:_:)``.
     @inline(__always)
-    private static func advance(_ stream: inout Stream, _ peer: Stream, _ segment: Slot<Segment>) -> Bool {
-        let isAhead =
-            segment.value.flags.contains(.ack) && peer.state.contains(.synchronized)
-            && Int32(bitPattern: segment.value.acknowledgment &- peer.next) > 0
-        guard !isAhead else { return false }
-        if segment.value.announced == 0 { return true }
-        guard segment.value.sequence == stream.next, segment.value.captured == segment.value.announced,
-            stream.state.contains(.synchronized)
+    private static func ask(
+        _ flow: Slot<Flow>,
+        _ client: inout Stream,
+        _ server: inout Stream,
+        _ segment: Slot<Segment>
+    ) -> Bool {
+        let acknowledgment = segment.value.acknowledgment
+        let hasServer = server.state.contains(.synchronized)
+        if hasServer {
+            let most = server.next &- server.acknowledged
+            guard acknowledgment &- server.acknowledged <= most else { return false }
+        }
+        let after = client.next &+ UInt32(bitPattern: segment.value.announced)
+        guard segment.value.sequence == client.next, segment.value.captured == segment.value.announced,
+            client.state.contains(.synchronized), Int32(bitPattern: flow.value.edge &- after) >= 0,
+            flow.value.trust.isUsual(segment.value.checksum)
         else { return false }
-        stream.next &+= UInt32(bitPattern: segment.value.announced)
+        if segment.value.hasTimestamp {
+            guard Int32(bitPattern: segment.value.timestamp &- flow.value.recent) >= 0 else { return false }
+            // As Linux: not of what comes behind bytes that it has yet to acknowledge.
+            if Int32(bitPattern: client.next &- client.acknowledged) <= 0 {
+                flow.value.recent = segment.value.timestamp
+            }
+        }
+        if hasServer { server.acknowledged = acknowledgment }
+        client.next = after
+        return true
+    }
+
+    /// Moves the server's stream on if `segment` is simply its next one, or carries nothing, and runs ahead of nothing.
+    @inline(__always)
+    private static func answer(
+        _ flow: Slot<Flow>,
+        _ client: inout Stream,
+        _ server: inout Stream,
+        _ segment: Slot<Segment>
+    ) -> Bool {
+        let acknowledgment = segment.value.acknowledgment
+        if client.state.contains(.synchronized) {
+            guard Int32(bitPattern: acknowledgment &- client.next) <= 0 else { return false }
+        }
+        if segment.value.announced != 0 {
+            guard segment.value.sequence == server.next, segment.value.captured == segment.value.announced,
+                server.state.contains(.synchronized)
+            else { return false }
+            server.next &+= UInt32(bitPattern: segment.value.announced)
+        }
+        client.noteAcknowledged(acknowledgment)
+        flow.value.spoken = client.next
+        flow.value.noteWindow(segment.value)
         return true
     }
 
@@ -157,8 +208,8 @@ public struct Reassembler: ~Copyable {
 extension Flow.State {
     /// Open, oriented, and nothing unusual.
     // Computed: a stored one would be initialized under a lock that every packet asks for.
-    static var inOrder: UInt8 { Flow.State([.open, .oriented]).rawValue }
-    static var inOrderMask: UInt8 {
+    static var inOrder: UInt16 { Flow.State([.open, .oriented]).rawValue }
+    static var inOrderMask: UInt16 {
         Flow.State([.open, .oriented, .closed, .waiting, .dropped, .hasCandidate]).rawValue
     }
 }

@@ -16,10 +16,18 @@ public struct ReassemblyCounters: Sendable, BitwiseCopyable {
     public var retransmitted: UInt64 = 0
     /// Segments that came before bytes that precede them.
     public var outOfOrder: UInt64 = 0
-    /// Segments whose bytes differed from bytes held for the same place; the first copy was kept.
+    /// Segments whose bytes differed from bytes held for the same place; those were kept that the receiver's kernel keeps,
+    /// none where that cannot be told.
     public var conflicts: UInt64 = 0
     /// Segments, SYNs and resets that no receiver would have accepted.
     public var outOfWindow: UInt64 = 0
+    /// Segments of clients with a wrong checksum where their others are right.
+    public var badChecksums: UInt64 = 0
+    /// Segments of clients without the ACK flag, with an old timestamp, or that acknowledge what was not sent or was
+    /// acknowledged long ago.
+    public var refused: UInt64 = 0
+    /// Connections that went on after their end was seen.
+    public var reopened: UInt64 = 0
     /// Keep-alive probes (RFC 9293 §3.8.4).
     public var keepAlives: UInt64 = 0
     /// Segments whose bytes found no room to wait in.
@@ -44,6 +52,9 @@ public struct ReassemblyCounters: Sendable, BitwiseCopyable {
         outOfOrder += other.outOfOrder
         conflicts += other.conflicts
         outOfWindow += other.outOfWindow
+        badChecksums += other.badChecksums
+        refused += other.refused
+        reopened += other.reopened
         keepAlives += other.keepAlives
         overBudget += other.overBudget
         evicted += other.evicted

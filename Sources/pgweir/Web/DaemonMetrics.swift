@@ -126,6 +126,13 @@ struct DaemonMetrics {
         text.counter("pgweir_tcp_out_of_order_segments", "Segments that came early.", tcp.outOfOrder)
         text.counter("pgweir_tcp_conflicting_segments", "Segments whose bytes differed from a copy.", tcp.conflicts)
         text.counter("pgweir_tcp_out_of_window_segments", "Segments that no receiver would accept.", tcp.outOfWindow)
+        text.counter(
+            "pgweir_tcp_bad_checksum_segments",
+            "Segments of clients with a wrong checksum where their others are right.",
+            tcp.badChecksums
+        )
+        text.counter("pgweir_tcp_refused_segments", "Segments that a server may drop for what they say.", tcp.refused)
+        text.counter("pgweir_tcp_reopened_flows", "Connections that went on after their end was seen.", tcp.reopened)
         text.counter("pgweir_tcp_over_budget_segments", "Segments that found no room to wait in.", tcp.overBudget)
         text.counter(
             "pgweir_tcp_forgotten_flows",

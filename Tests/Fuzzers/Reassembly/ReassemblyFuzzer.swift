@@ -67,6 +67,13 @@ private struct Bench: ~Copyable {
         segment.acknowledgment = UInt32(bytes[first + 3]) &+ (bytes[first] & 0x40 == 0 ? 0 : .max - 100)
         segment.announced = Int32(bytes[first + 4] & 63)
         segment.captured = min(segment.announced, Int32(bytes[first + 5] & 63))
+        segment.checksum = SegmentChecksum(rawValue: bytes[first + 4] >> 6) ?? .unknown
+        if bytes[first + 5] & 0x80 != 0 {
+            segment.flags.insert(.urg)
+            segment.urgent = UInt16(bytes[first + 3])
+        }
+        if bytes[first + 5] & 0x40 != 0 { (segment.hasTimestamp, segment.timestamp) = (true, UInt32(bytes[first + 6])) }
+        if bytes[first] & 0x10 != 0 { (segment.window, segment.windowShift) = (UInt16(bytes[first + 2]), 0) }
         (segment.time, segment.ordinal) = (Timestamp(nanoseconds: time), ordinal)
         announced += Int(segment.announced)
         slots[0] = segment
