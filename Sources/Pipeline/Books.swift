@@ -275,7 +275,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let path = pricing?.path(patterns.records[handle].scope.path)
         let isFirst = path.map { !$0.contains("pg_catalog") } ?? true
         patterns.records[handle].isWaiting = isFirst && Waiting.isWaiting(kind, pattern: pattern)
-        if let known = UtilityClass(kind, pattern: pattern) {
+        // What has a plan has no class, and is most of what a flood of new patterns consists of.
+        guard !kind.isPlannable else { return }
+        let leading = LeadingWords(pattern, LexicalTokens.scan(pattern))
+        if let known = UtilityClass(words: leading.words, hasOptions: leading.hasOptions) {
             patterns.records[handle].assumed = CostUnits(units: known.units).micro
         }
     }

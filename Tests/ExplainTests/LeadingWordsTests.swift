@@ -9,7 +9,8 @@ import Testing
 struct LeadingWordsTests {
     private static func leading(_ sql: String) -> UtilityClass? {
         let text = Array(sql.utf8)
-        return LeadingWords(text, LexicalTokens.scan(text)).utility
+        let leading = LeadingWords(text, LexicalTokens.scan(text))
+        return UtilityClass(words: leading.words, hasOptions: leading.hasOptions)
     }
 
     @Test(

@@ -15,7 +15,10 @@ final class LocalParser: StatementParser {
                 root = try Self.root(text, tokens)
             } catch {
                 // Newer syntax of what no planner is asked about has its price all the same.
-                guard error.isOfText, let utility = LeadingWords(text, tokens).utility else { throw error }
+                let leading = LeadingWords(text, tokens)
+                guard error.isOfText,
+                    let utility = UtilityClass(words: leading.words, hasOptions: leading.hasOptions)
+                else { throw error }
                 return .fixed(utility.rawValue)
             }
             guard let (kind, node) = root else { return .notOneStatement }
