@@ -17,7 +17,16 @@ struct LexicalSweepTests {
     private static let sharp: [[UInt8]] = ["1", "a", "$", "'", "e", ".", "-", "$a$", "\\", " "].map { Array($0.utf8) }
 
     /// The fewest that still border on each other in every way.
-    private static let sharpest: [[UInt8]] = ["1", "a", "$", "'", ".", "E", " "].map { Array($0.utf8) }
+    private static let sharpest: [[UInt8]] = ["1", "a", "$$", "'", ".", "E", "\\"].map { Array($0.utf8) }
+    /// What stands before a literal, and may change what it is.
+    private static let glue: [[UInt8]] =
+        [
+            "1.", "1", "a", "$", "$$", "e", ".", "$a$", "'", "-", "+", "\\", " ", "E", "U&", "\"", "--", "/*", "x",
+            "\n", "1e",
+        ].map { Array($0.utf8) } + [[0xC3]]
+    /// Literals and comments, to be filled.
+    private static let brackets = [("'", "'"), ("E'", "'"), ("$$", "$$"), ("/*", "*/"), ("--", "\n"), ("\"", "\"")]
+    private static let contents = ["", "a", "$$", "$a$", "\\", "\\'", "--", "/*", "*/", "\"", ";", "''", "1", "\n"]
 
     private static let isLong = Environment.value("PGWEIR_LONG") == "1"
 
@@ -97,9 +106,30 @@ struct LexicalSweepTests {
 
     @Test(arguments: [false, true])
     func `all combinations of what ends numbers and begins strings`(_ isSharpest: Bool) {
-        let length = isSharpest ? (Self.isLong ? 8 : 5) : Self.isLong ? 6 : 4
+        let length = isSharpest ? (Self.isLong ? 8 : 6) : Self.isLong ? 6 : 4
         var random = SplitMix64(seed: UInt64(length))
         #expect(Self.sweep(isSharpest ? Self.sharpest : Self.sharp, length: length, random: &random) == [])
+    }
+
+    /// Texts of one skeleton by construction: whatever stands before a literal, its contents change nothing.
+    @Test func `the contents of literals and comments matter to no skeleton`() {
+        var sweep = Sweep()
+        func fill(_ glue: [UInt8]) {
+            for (opening, closing) in Self.brackets {
+                for content in Self.contents { sweep.take(glue + Array((opening + content + closing).utf8)) }
+            }
+        }
+        let (all, few) = (Self.glue, Self.isLong ? Self.glue[...] : Self.glue[..<6])
+        for first in all {
+            fill(first)
+            for second in Self.isLong ? all[...] : all[..<10] { fill(first + second) }
+        }
+        for first in few { for second in few { for third in few { fill(first + second + third) } } }
+        var random = SplitMix64(seed: 9)
+        for _ in 0..<(Self.isLong ? 100_000 : 100) {
+            fill((0..<Int.random(in: 3...7, using: &random)).flatMap { _ in all.randomElement(using: &random) ?? [] })
+        }
+        #expect(sweep.faults == [])
     }
 
     @Test(arguments: [false, true])
