@@ -29,6 +29,12 @@ struct Request: BitwiseCopyable {
         /// A Describe that stands by itself; one of what was parsed or bound just before cannot fail.
         static let describe = Stages(rawValue: 4)
         static let execute = Stages(rawValue: 8)
+
+        /// This one stage and those before it.
+        var upTo: UInt8 {
+            @inline(__always)
+            get { rawValue &<< 1 &- 1 }
+        }
     }
 
     struct Flags: OptionSet, BitwiseCopyable {
@@ -171,5 +177,15 @@ struct Portal: BitwiseCopyable {
         static let settled = State(rawValue: 16)
         /// An Execute was answered.
         static let ran = State(rawValue: 32)
+    }
+}
+
+extension StatementKind {
+    /// Whether running it does nothing to names, to the search_path or to portals, and it stands for itself.
+    var isPlain: Bool {
+        switch self {
+        case .with, .prepare, .execute, .deallocate, .deallocateAll, .discardAll, .commit, .rollback, .set: false
+        default: true
+        }
     }
 }

@@ -58,6 +58,8 @@ struct Session: BitwiseCopyable {
         static let assumedStart = Flags(rawValue: 1 << 17)
         /// A PROXY protocol header was read.
         static let proxied = Flags(rawValue: 1 << 18)
+        /// The unnamed statement, or the unnamed portal, is there.
+        static let unnamed = Flags(rawValue: 1 << 20)
         /// A summary is among the requests.
         static let summarizes = Flags(rawValue: 1 << 19)
     }

@@ -10,9 +10,6 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         counters.messages &+= 1
-        if session.value.phase == .authenticating {
-            guard loginAnswer(session, type, body, &sink) else { return }
-        }
         switch type {
         case 0x5A: readyForQuery(session, body, &sink)
         case 0x43: commandComplete(session, body, &sink)
@@ -25,6 +22,7 @@ extension Sessions {
         case 0x56: functionResult(session, &sink)
         case 0x47: ignoreSyncs(session)
         case 0x53: parameterStatus(session, body, &sink)
+        case 0x52: authentication(session, body)
         default: break
         }
     }
@@ -36,9 +34,9 @@ extension Sessions {
         _ stage: Request.Stages,
         _ sink: inout some SessionSink & ~Copyable
     ) -> Slot<Request>? {
-        guard let request = front(session) else { return nil }
-        if request.value.kind == .extended, request.value.stages.isSuperset(of: stage),
-            request.value.stages.rawValue & (stage.rawValue &- 1) == 0
+        // Only requests of the extended protocol have stages. The lowest one left is answered next.
+        if let request = linked(session.value.firstRequest),
+            request.value.stages.rawValue & stage.upTo == stage.rawValue
         {
             return request
         }
@@ -78,6 +76,7 @@ extension Sessions {
     }
 
     /// A Parse is proven: the name stands for its statement.
+    @inline(__always)
     mutating func parsed(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
@@ -85,7 +84,13 @@ extension Sessions {
     ) {
         request.value.stages.remove(.parse)
         settlePath(session, request, &sink)
-        setStatement(session, request.value.statementName, request.value.statement)
+        if request.value.statementName == 0 {
+            session.value.generation &+= 1
+            session.value.flags.insert(.unnamed)
+            session.value.unnamedStatement = request.value.statement
+        } else {
+            setStatement(session, request.value.statementName, request.value.statement)
+        }
     }
 
     private mutating func bindComplete(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
@@ -95,6 +100,7 @@ extension Sessions {
     }
 
     /// A Bind is proven: its portal is there, in the place of one of that name.
+    @inline(__always)
     mutating func bound(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
@@ -110,10 +116,11 @@ extension Sessions {
             if !state.isDisjoint(with: [.suspended, .completed]) {
                 endPortal(session, session.value.unnamedPortal, .finished, &sink)
             }
-            session.value.unnamedPortal.bind(request.value)
+            session.value.flags.insert(.unnamed)
+            session.value.unnamedPortal.bind(request)
         } else if let entry = namedPortal(session, name) {
             endPortal(session, entry.value.portal, .finished, &sink)
-            entry.value.portal.bind(request.value)
+            entry.value.portal.bind(request)
         }
     }
 

@@ -9,19 +9,20 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let tag = CommandTag(body)
-        if let request = awaiting(session, .execute, &sink) {
-            return completeExecute(session, request, tag, &sink)
-        }
-        guard let request = front(session) else {
+        guard let first = front(session) else {
             if tag.isRollback { session.value.flags.insert(.rolledBack) }
             return answerWithoutRequest(session, &sink)
         }
-        switch request.value.kind {
-        case .statement where !request.value.flags.contains(.done): completeStatement(session, request, tag, &sink)
+        switch first.value.kind {
+        case .statement where !first.value.flags.contains(.done): completeStatement(session, first, tag, &sink)
+        case .extended:
+            guard let request = awaiting(session, .execute, &sink) else { return answerWithoutRequest(session, &sink) }
+            completeExecute(session, request, tag, &sink)
         case .summary:
-            endOne(session, request, .completed, rows: tag.rows, code: 0, &sink)
+            endOne(session, first, .completed, rows: tag.rows, code: 0, &sink)
             noteCompletion(session)
-        default: answerWithoutRequest(session, &sink)
+        // A walsender's command may end twice.
+        default: if !first.value.flags.contains(.unmetered) { answerWithoutRequest(session, &sink) }
         }
     }
 
@@ -34,6 +35,7 @@ extension Sessions {
         sink.missed(session.value.principal, count: 0, at: now.time)
     }
 
+    @inline(__always)
     private mutating func completeStatement(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
@@ -41,8 +43,11 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
-        if flags.contains(.beginsQuery) { dropUnnamedStatement(session) }
-        replaceUnnamedPortal(session, .finished, &sink)
+        if session.value.flags.contains(.unnamed) {
+            if flags.contains(.beginsQuery) { dropUnnamedStatement(session) }
+            replaceUnnamedPortal(session, .finished, &sink)
+            session.value.flags.remove(.unnamed)
+        }
         settlePath(session, request, &sink)
         if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         if !flags.contains(.unmetered) {
@@ -52,7 +57,9 @@ extension Sessions {
             sink.ended(event)
         }
         noteCompletion(session)
-        apply(session, request.value.statement, tag, &sink)
+        if !request.value.statement.kind.isPlain || tag.isRollback {
+            apply(session, request.value.statement, tag, &sink)
+        }
         finish(session, request)
     }
 
@@ -89,6 +96,7 @@ extension Sessions {
     }
 
     /// What a statement did to its session, now that it ran.
+    @inline(never)
     mutating func apply(
         _ session: Slot<Session>,
         _ statement: Prepared,
@@ -96,7 +104,6 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         switch statement.kind {
-        case .select, .insert, .update, .delete: return
         case .prepare:
             let effect = statement.effect
             guard effect.name != 0 else { return }
@@ -119,6 +126,7 @@ extension Sessions {
         }
     }
 
+    @inline(__always)
     private mutating func completeExecute(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
@@ -146,7 +154,9 @@ extension Sessions {
             setPortal(session, name, done)
         }
         noteCompletion(session)
-        apply(session, request.value.statement, tag, &sink)
+        if !request.value.statement.kind.isPlain || tag.isRollback {
+            apply(session, request.value.statement, tag, &sink)
+        }
         finish(session, request)
     }
 
@@ -199,6 +209,7 @@ extension Sessions {
         request.value.flags.remove(.charged)
     }
 
+    @inline(__always)
     mutating func mark(_ session: Slot<Session>, _ name: UInt64, _ state: Portal.State) {
         if name == 0 {
             session.value.unnamedPortal.state.formUnion(state)
@@ -233,7 +244,9 @@ extension Sessions {
         let isFirst = beginsStatement(session, request, &sink)
         if isFirst, !request.value.flags.contains(.inDoubt) { sink.acknowledged(.portal, session.value.principal) }
         if var portal = portal(session, request.value.portalName) {
-            if isFirst { (portal.price, portal.started) = (request.value.price, request.value.sent) }
+            if isFirst {
+                (portal.price, portal.started, portal.elapsed) = (request.value.price, request.value.sent, 0)
+            }
             portal.elapsed &+= duration(session, since: request.value.sent)
             portal.rowLimit = request.value.rowLimit
             portal.state.insert(.ran)

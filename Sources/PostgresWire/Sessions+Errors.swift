@@ -13,6 +13,8 @@ extension Sessions {
         let isLogin =
             session.value.phase != .ready && !(session.value.flags.contains(.doubtful) && front(session) != nil)
         guard !isLogin else {
+            // What only looked like a StartupMessage must not hide what follows.
+            if session.value.flags.contains(.assumedStart), !fields.isFatal { return joinInside(session, &sink) }
             counters.authFailed &+= 1
             abandonRequests(session, mayHaveRun: false, &sink)
             session.value.phase = .opaque

@@ -31,7 +31,7 @@ extension Sessions {
             execute(session, body, length, &sink)
         case 0x44:
             session.value.flags.insert(.unsynced)
-            describe(session, body, &sink)
+            if !describesBound(session, body) { describe(session, body, &sink) }
         case 0x53: sync(session)
         case 0x43:
             session.value.flags.insert(.unsynced)
@@ -88,7 +88,7 @@ extension Sessions {
         if textEnd != nil || !reader(session, .client).value.isHoled {
             let escapes = session.value.flags.contains(.backslashEscapes)
             if let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) {
-                request.value.statement = prepared(session, sketch, text, &sink)
+                prepare(session, sketch, text, request, &sink)
                 if let textEnd, textEnd &+ 3 < body.byteCount {
                     noteTypes(
                         body.extracting(textEnd &+ 1..<body.byteCount),
@@ -148,6 +148,16 @@ extension Sessions {
         }
     }
 
+    /// Whether a Describe is that of the unnamed portal that was bound just before: it cannot fail.
+    @inline(__always)
+    private mutating func describesBound(_ session: Slot<Session>, _ body: RawSpan) -> Bool {
+        guard body.byteCount == 2, body.byte(at: 0) == 0x50, let last = linked(session.value.lastRequest) else {
+            return false
+        }
+        return last.value.flags.isSuperset(of: .binds) && last.value.flags.isDisjoint(with: [.executes, .endsQuery])
+            && last.value.portalName == 0
+    }
+
     private mutating func describe(
         _ session: Slot<Session>,
         _ body: RawSpan,
@@ -157,7 +167,7 @@ extension Sessions {
             counters.note(.malformedMessage)
             return
         }
-        let name = nameKey(body.extracting(1..<end))
+        let name = end == 1 ? 0 : nameKey(body.extracting(1..<end))
         let isPortal = body.byte(at: 0) == 0x50
         if let last = open(session), !last.value.flags.contains(.executes),
             isPortal

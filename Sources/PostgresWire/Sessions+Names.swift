@@ -48,6 +48,7 @@ extension Sessions {
     mutating func setStatement(_ session: Slot<Session>, _ name: UInt64, _ statement: Prepared) {
         session.value.generation &+= 1
         if name == 0 {
+            session.value.flags.insert(.unnamed)
             session.value.unnamedStatement = statement
             return
         }
@@ -106,6 +107,7 @@ extension Sessions {
 
     mutating func setPortal(_ session: Slot<Session>, _ name: UInt64, _ portal: Portal) {
         if name == 0 {
+            session.value.flags.insert(.unnamed)
             session.value.unnamedPortal = portal
         } else if let entry = namedPortal(session, name) {
             entry.value.portal = portal
@@ -196,15 +198,11 @@ enum PortalEnd {
 }
 
 extension Portal {
-    /// Begins anew with what a Bind names.
+    /// Begins anew with what a Bind names; what belongs to a suspended portal is set when it is suspended.
     @inline(__always)
-    mutating func bind(_ request: Request) {
-        statement = request.statement
-        state = request.flags.contains(.executes) ? [.exists, .charged] : .exists
-        rowLimit = 0
-        bytes = request.bytes
-        price = 0
-        started = .epoch
-        elapsed = 0
+    mutating func bind(_ request: Slot<Request>) {
+        statement = request.value.statement
+        state = request.value.flags.contains(.executes) ? [.exists, .charged] : .exists
+        bytes = request.value.bytes
     }
 }

@@ -78,13 +78,31 @@ extension Sessions {
             return
         }
         request.value.path = session.value.path
-        request.value.generation = session.value.generation
-        request.value.statement = prepared(session, sketch, text, &sink)
+        prepare(session, sketch, text, request, &sink)
         charge(session, request, &sink)
     }
 
     /// What a statement is, and what running it does.
-    mutating func prepared(
+    @inline(__always)
+    mutating func prepare(
+        _ session: Slot<Session>,
+        _ sketch: StatementSketch,
+        _ text: RawSpan,
+        _ request: Slot<Request>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if sketch.kind.isPlain, text.byte(at: sketch.range.lowerBound) | 0x20 != 0x77 {
+            request.value.statement.kind = sketch.kind
+            let (payer, path) = (session.value.principal, session.value.path)
+            request.value.statement.pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
+        } else {
+            request.value.statement = prepared(session, sketch, text, &sink)
+        }
+    }
+
+    /// The same of a statement that may do something to its session, or begins with WITH.
+    @inline(never)
+    private mutating func prepared(
         _ session: Slot<Session>,
         _ sketch: StatementSketch,
         _ text: RawSpan,
@@ -94,9 +112,7 @@ extension Sessions {
         var result = Prepared()
         result.kind = sketch.kind
         switch sketch.kind {
-        case .select, .insert, .update, .delete:
-            if Self.modifies(sketch, text) { result.effect.flags = .modifies }
-        case .with:
+        case .select, .values, .table, .with:
             if Self.modifies(sketch, text) { result.effect.flags = .modifies }
         case .execute:
             result.effect.name = identifierKey(text.extracting(sketch.name))

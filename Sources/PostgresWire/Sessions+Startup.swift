@@ -69,26 +69,11 @@ extension Sessions {
         return code &>> 16 == 3 && StartupParameters.find("user", in: bytes) != nil
     }
 
-    /// What the server says while a login is under way; false: it needs no further look.
-    ///
-    /// The names of a StartupMessage are believed when AuthenticationOk follows. One that was not the first of its
-    /// connection within sight may be bytes of a parameter: then the server's first word must be about a login.
-    mutating func loginAnswer(
-        _ session: Slot<Session>,
-        _ type: UInt8,
-        _ body: RawSpan,
-        _ sink: inout some SessionSink & ~Copyable
-    ) -> Bool {
-        if type == 0x52 {
-            if body.byteCount >= 4, body.bigEndian32(at: 0) == 0 { session.value.flags.insert(.authenticated) }
-            session.value.flags.remove(.assumedStart)
-            return false
-        }
-        let isRefusal = type == 0x45 && ErrorFields(body).isFatal
-        let isNegotiation = type == 0x76 || type == 0x4E
-        guard session.value.flags.contains(.assumedStart), !isRefusal, !isNegotiation else { return true }
-        joinInside(session, &sink)
-        return true
+    /// The names of a StartupMessage are believed when AuthenticationOk follows.
+    mutating func authentication(_ session: Slot<Session>, _ body: RawSpan) {
+        guard session.value.phase == .authenticating, body.byteCount >= 4 else { return }
+        session.value.flags.remove(.assumedStart)
+        if body.bigEndian32(at: 0) == 0 { session.value.flags.insert(.authenticated) }
     }
 
     /// A session that is read already began before the capture, or nobody knows whose it is.

@@ -24,6 +24,7 @@ class Statement:
 
     def __init__(self, sql, pattern, effect=None, parameters=0, copies=None):
         self.sql, self.pattern, self.effect, self.parameters, self.copies = sql, pattern, effect, parameters, copies
+        self.is_utility = sql.split(" ")[0] not in ("select", "insert", "update", "delete", "with", "selec")
 
 
 def quoted(name):
@@ -145,17 +146,22 @@ class Generator:
         portal = self.random.choice(PORTALS) if self.chance(0.25) else ""
         rows = self.random.randint(1, 3) if self.chance(0.2) else 0
         kind = self.random.random()
+        statement = self.statement(True)
+        if name and statement.is_utility:
+            # SQL's EXECUTE of a DEALLOCATE ALL or the like ends the server.
+            name = "utility"
         if kind < 0.5:
-            items = self.unit(self.statement(True), name, portal, rows)
+            items = self.unit(statement, name, portal, rows)
             if self.chance(0.4):
                 items.insert(2, describe("P", portal))
             if self.chance(0.2):
                 items.insert(1, describe("S", name))
             return items
         if kind < 0.62:
-            return [parse(name, self.statement(True))]
+            return [parse(name, statement)]
         if kind < 0.74:
-            return [bind(portal, name, self.random.randrange(2)), execute(portal, rows)]
+            known = name if self.chance(0.8) else "utility"
+            return [bind(portal, known, self.random.randrange(2)), execute(portal, rows)]
         if kind < 0.82:
             return [execute(portal, rows)]
         if kind < 0.88:
@@ -235,7 +241,7 @@ class Session:
         self.groups = 0
         self.is_done = 0
         self.refused = self.last = None
-        self.unanswered = 0
+        self.unanswered = self.data = 0
         # As the server's log counts: Query messages done, portals begun, errors by SQLSTATE.
         self.counts = collections.Counter()
         body = struct.pack("!i", 196608) + text("user") + text(user) + text("database") + text("postgres") + b"\0"
@@ -321,6 +327,7 @@ class Session:
     def take(self, kind, body):
         if kind in b"NAS":
             return None
+        self.data = self.data + 1 if kind in b"D" else self.data if kind in b"CIs" else 0
         self.settle()
         if not self.pending:
             raise AssertionError(f"an answer {kind} without a request")
@@ -375,7 +382,7 @@ class Session:
         return statement.pattern
 
     def executed(self, kind, body, details):
-        _, name, limit = details
+        _, name, _ = details
         portal = self.portals.get(name)
         if portal is None:  # a cursor
             portal = self.portals[name] = Portal(None)
@@ -383,7 +390,7 @@ class Session:
             return
         # The log calls it a fetch only once rows have come.
         self.counts["portals"] += portal.rows == 0
-        portal.rows += limit if kind == b"s" else rows_of(body)
+        portal.rows += self.data
         if kind == b"s":
             portal.is_open = True
             portal.runs += 1

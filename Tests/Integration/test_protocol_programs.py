@@ -34,7 +34,7 @@ create function raise(code text) returns int language plpgsql as $$ begin raise 
 def site(postgres, tmp_path):
     def make(version):
         server = postgres(version, settings={"log_min_duration_statement": "0", "logging_collector": "on", "log_destination": "jsonlog",
-                                             "log_directory": "jsonlog", "log_rotation_size": "0"})
+                                             "log_directory": "jsonlog", "log_rotation_size": "0", "max_connections": "500"})
         server.ask(PREPARED + "".join(f"create role {user} login;" for user in USERS))
         return server
     return make
@@ -83,8 +83,15 @@ def run_programs(server, count, seed):
         thread.start()
     for thread in threads:
         thread.join()
-    assert not errors, errors
+    assert not errors, errors + crashes(server)
     return sessions
+
+
+def crashes(server):
+    """What the log says of a server process that ended by a signal, and what it ran."""
+    folder = os.path.join(server.data, "jsonlog")
+    return [line for name in sorted(os.listdir(folder)) if name.endswith(".json")
+            for line in open(os.path.join(folder, name), encoding="utf-8", errors="replace") if "terminated by signal" in line]
 
 
 def logged(server):
