@@ -88,13 +88,13 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let isRefused = request.value.stages != .execute
-        if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         if request.value.stages.contains(.bind), !request.value.flags.contains(.parses),
             request.value.generation != session.value.generation
         {
             let known = statement(session, request.value.statementName)
             set(session, request, known ?? Prepared(), &sink)
         }
+        if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         if request.value.stages.contains(.bind), !request.value.stages.contains(.parse), request.value.portalName == 0,
             fields.isBehindPortal
         {

@@ -31,7 +31,7 @@ extension Sessions {
             execute(session, body, length, &sink)
         case 0x44:
             session.value.flags.insert(.unsynced)
-            if !describesBound(session, body) { describe(session, body, &sink) }
+            describe(session, body, &sink)
         case 0x53: sync(session)
         case 0x43:
             session.value.flags.insert(.unsynced)
@@ -148,21 +148,18 @@ extension Sessions {
         }
     }
 
-    /// Whether a Describe is that of the unnamed portal that was bound just before: it cannot fail.
-    @inline(__always)
-    private mutating func describesBound(_ session: Slot<Session>, _ body: RawSpan) -> Bool {
-        guard body.byteCount == 2, body.byte(at: 0) == 0x50, let last = linked(session.value.lastRequest) else {
-            return false
-        }
-        return last.value.flags.isSuperset(of: .binds) && last.value.flags.isDisjoint(with: [.executes, .endsQuery])
-            && last.value.portalName == 0
-    }
-
     private mutating func describe(
         _ session: Slot<Session>,
         _ body: RawSpan,
         _ sink: inout some SessionSink & ~Copyable
     ) {
+        let last = linked(session.value.lastRequest)
+        // Mostly it is of the unnamed portal that was bound just before.
+        if body.byteCount == 2, body.byte(at: 0) == 0x50, let last, last.value.flags.contains(.binds),
+            last.value.flags.isDisjoint(with: [.executes, .endsQuery]), last.value.portalName == 0
+        {
+            return
+        }
         guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
             counters.note(.malformedMessage)
             return

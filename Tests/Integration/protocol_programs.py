@@ -242,6 +242,7 @@ class Session:
         self.is_done = 0
         self.refused = self.last = None
         self.unanswered = self.data = 0
+        self.refusals = collections.Counter()
         # As the server's log counts: Query messages done, portals begun, errors by SQLSTATE.
         self.counts = collections.Counter()
         body = struct.pack("!i", 196608) + text("user") + text(user) + text("database") + text("postgres") + b"\0"
@@ -476,6 +477,9 @@ class Session:
             elif portal.is_open:
                 portal.is_open = False
                 self.end("extended", "broken", self.pattern(portal.statement), code, 0)
+            else:
+                # Of a portal that is done, or was replaced by a Query that failed: nothing runs either way.
+                self.refusals[code] += 1
         else:
             self.end("extended", "failed", ANY, code, 0)
         self.portals.pop("", None) if not (self.portals.get("") and self.portals[""].is_open) else self.close("")

@@ -154,6 +154,9 @@ def differences(session, lines):
             missing.append(expected)
         else:
             left.remove(found)
+    for code, count in session.refusals.items():
+        refused = [line for line in left if (line["pgweir.outcome"], line["db.response.status_code"]) == ("failed", code)]
+        left = [line for line in left if not any(line is one for one in refused[:count])]
     more = [(line["pgweir.protocol"], line["pgweir.outcome"], line["db.query.text"], line["db.response.status_code"],
              line["db.response.returned_rows"]) for line in left]
     uncertain = sum(line["pgweir.outcome"] == "uncertain" for line in lines)
@@ -229,9 +232,9 @@ def damage(pgweir, path, port, sessions, chance, folder):
             file.write(head + b"".join(kept))
         report = json.loads(run([pgweir, "replay", damaged, "--port", str(port), "--format", "json"]).stdout)
         for user in (one for one in report["users"] if one["user"] in USERS):
-            most = 1000 * (ran[user["user"]] + refused[user["user"]] + 1000)
+            most = 1000 * (ran[user["user"]] + refused[user["user"]])
             assert user["cost_units_low"] <= most, (name, user)
             assert user["completed"] <= ran[user["user"]], (name, user)
         if name.endswith("lost"):
             high = sum(one["cost_units"] for one in [*report["users"], report["unattributed"]])
-            assert high >= 1000 * sum(ran.values()) * 0.98, (name, high, sum(ran.values()))
+            assert high >= 1000 * sum(ran.values()), (name, high, sum(ran.values()))
