@@ -434,11 +434,48 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let record = patterns.records[pattern]
         var scope = scope(of: principal)
         (scope.path, scope.limit, scope.offset) = (record.scope.path, record.scope.limit, record.scope.offset)
-        if let known = patterns.find(record.fingerprint, scope.code) { return known }
+        return patterns.find(record.fingerprint, scope.code) ?? copyPattern(pattern, scope, for: principal)
+    }
+
+    mutating func repriced(
+        _ principal: PrincipalHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        as pattern: PatternHandle
+    ) -> Int64 {
+        let record = patterns.records.slot(pattern)
+        let isPriced = record.value.priceExpires > time.nanoseconds
+        let right = isPriced ? record.value.price : findPrice(record, at: time)
+        let payer = principals.slot(principal)
+        if payer.value.account.charge(right &- price, at: time) { woke(principal) }
+        payer.value.counts.cost &+= right &- price
+        return right
+    }
+
+    mutating func pattern(
+        _ pattern: PatternHandle,
+        for principal: PrincipalHandle,
+        under path: UInt16
+    ) -> PatternHandle {
+        guard isPricing, pattern > 0, !patterns.records[pattern].isOther else { return pattern }
+        let record = patterns.records[pattern]
+        var scope = record.scope
+        scope.path = path
+        return patterns.find(record.fingerprint, scope.code) ?? copyPattern(pattern, scope, for: principal)
+    }
+
+    /// The same pattern in another scope.
+    private mutating func copyPattern(
+        _ pattern: PatternHandle,
+        _ scope: PatternScope,
+        for principal: PrincipalHandle
+    ) -> PatternHandle {
+        let record = patterns.records[pattern]
         let text = patterns.texts[Int(pattern)]
         let handle = addPattern(record.fingerprint, scope, text, firstSeen: record.firstSeen, for: principal)
         if takesSample(handle), var sample = samples[pattern] {
             sample.user = principals[principal].user
+            sample.searchPath = pricing?.path(scope.path)
             samples.keep(sample, of: handle, for: principals[principal].owner)
         }
         return handle
@@ -458,6 +495,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.durations.record(event.duration)
             if isPricing { learn(event, pattern, of: payer.value.owner) }
             prove(event, payer, pattern)
+        case .failed where event.isRefused:
+            return endRefused(event, payer, pattern)
         case .failed:
             payer.value.counts.failed &+= 1
             pattern.value.errors &+= 1
@@ -480,6 +519,32 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if Recorder.isActive { record(event) }
     }
 
+    /// What the server refused did not run: it costs the time that refusing took, and no more than running it would have.
+    @inline(never)
+    private mutating func endRefused(
+        _ event: StatementEvent,
+        _ payer: Slot<Principal>,
+        _ pattern: Slot<PatternRecord>
+    ) {
+        var refused = event
+        let (time, isTooMuch) = max(0, event.duration).multipliedReportingOverflow(by: Self.microUnitsPerNanosecond)
+        if !isTooMuch { refused.price = min(event.price, time) }
+        if payer.value.account.charge(refused.price &- event.price, at: event.started) { woke(event.principal) }
+        payer.value.counts.cost &+= refused.price &- event.price
+        payer.value.counts.failed &+= 1
+        payer.value.counts.costLow &+= refused.price
+        if payer.value.account.settle(refused.price, at: event.started) { woke(event.principal) }
+        pattern.value.errors &+= 1
+        pattern.value.cost &+= refused.price
+        pattern.value.costLow &+= refused.price
+        if isWatched { watch(refused, refused.price) }
+        byProtocol[Int(event.wire.rawValue)] &+= 1
+        if Recorder.isActive { record(refused) }
+    }
+
+    /// 30 units a millisecond, see ``LearnedCost/unitsPerMillisecond``.
+    private static var microUnitsPerNanosecond: Int64 { 30 }
+
     /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)
     private mutating func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
@@ -495,7 +560,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             price = price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
         }
         if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
-        if event.outcome == .failed { price = min(price, BusyTime.ceilingOfFailed(event.duration)) }
+        // Without an error's code nobody saw the end, nor how long it took.
+        if event.outcome == .failed, event.errorCode != 0 { price = min(price, BusyTime.ceilingOfFailed(event.duration)) }
         if event.duration >= BusyTime.shortest { noteLong(event, payer, pattern, &price) }
         if price != event.price {
             if payer.value.account.charge(price &- event.price, at: event.started) { woke(event.principal) }

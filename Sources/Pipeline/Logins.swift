@@ -29,6 +29,12 @@ extension Books where Recorder: ~Copyable {
         return known.principal
     }
 
+    mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) {
+        // Where nodes divide what they book by client, the packets' own word counts.
+        guard !isDivided, flows.contains(flow) else { return }
+        flows[flow].client = client
+    }
+
     mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 {
         guard flows.contains(flow) else { return 0 }
         let note = flows[flow]
@@ -51,7 +57,7 @@ extension Books where Recorder: ~Copyable {
         else { return principal }
         let own = flows[flow].client
         flows[flow].client = client
-        let (userBytes, databaseBytes) = (Array(user.utf8), Array(database.utf8))
+        let (userBytes, databaseBytes) = (user.accountNameBytes, database.accountNameBytes)
         let login = Login(user: userBytes.rawSpan, database: databaseBytes.rawSpan, application: application)
         let served = attribute(flow, login, at: moment)
         guard served != 0 else {
@@ -138,7 +144,7 @@ extension Books where Recorder: ~Copyable {
     private mutating func name(_ bytes: RawSpan) -> String {
         let key = hash.hash(bytes)
         if let known = names[key] { return known }
-        let text = String(decoding: (0..<bytes.byteCount).map { bytes.byte(at: $0) }, as: UTF8.self)
+        let text = String(accountName: bytes)
         // It only saves room: those in use live on.
         if names.count >= Self.mostNames { names.removeAll() }
         names[key] = text

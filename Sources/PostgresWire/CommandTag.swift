@@ -49,9 +49,12 @@ struct ErrorFields {
     var code: UInt64 = 0
     /// FATAL or PANIC: the session ends.
     var isFatal = false
+    /// All of it is there, and tells nothing of a context, of a query inside, or of another place than the scanner and the grammar.
+    private var mayBeGrammars = false
 
     init(_ body: RawSpan) {
         var offset = 0
+        var isElsewhere = false
         while offset < body.byteCount, body.byte(at: offset) != 0 {
             let end = body.firstOffset(of: 0, from: offset + 1) ?? body.byteCount
             switch body.byte(at: offset) {
@@ -60,12 +63,43 @@ struct ErrorFields {
             case 0x56:  // V: the severity, never translated
                 let first = end > offset + 1 ? body.byte(at: offset + 1) : 0
                 isFatal = first == 0x46 || first == 0x50
+            case 0x57, 0x70, 0x71:  // W, p, q
+                isElsewhere = true
+            case 0x46:  // F: the source file
+                let file = body.extracting(offset + 1..<max(offset + 1, end))
+                if !Self.ends(file, "scan.l"), !Self.ends(file, "gram.y"), !Self.ends(file, "parser.c") {
+                    isElsewhere = true
+                }
             default: break
             }
             offset = end + 1
         }
+        mayBeGrammars = offset < body.byteCount && !isElsewhere
     }
 
-    /// `42601`: the text did not parse, so nothing of it ran.
-    static let syntaxError: UInt64 = 0x34_3236_3031
+    private static func ends(_ bytes: RawSpan, _ suffix: StaticString) -> Bool {
+        let start = bytes.byteCount - suffix.utf8CodeUnitCount
+        guard start >= 0 else { return false }
+        return (0..<suffix.utf8CodeUnitCount).allSatisfy { unsafe bytes.byte(at: start + $0) == suffix.utf8Start[$0] }
+    }
+
+    /// The text of a Query message did not parse, so nothing of it ran: `42601` of the scanner or the grammar.
+    ///
+    /// A function may raise that code too, also by a text of its own; then there is a context.
+    var isSyntaxError: Bool { code == 0x34_3236_3031 && mayBeGrammars }
+
+    /// Of a Bind that failed: the new portal had taken the place of the one before (exec_bind_message, in PostgreSQL's postgres.c).
+    ///
+    /// Before that it looks for the statement (`26000`), counts the parameters (`08P01`), and refuses what comes in a failed
+    /// transaction (`25P02`).
+    var isBehindPortal: Bool { code != 0x32_3630_3030 && code != 0x30_3850_3031 && code != 0x32_3550_3032 }
+
+    /// A server that waits for a message ends the session with it: `57P01` admin_shutdown, `57P05` idle_session_timeout,
+    /// `25P03` idle_in_transaction_session_timeout, `25P04` transaction_timeout.
+    var isOfIdleServer: Bool {
+        code == 0x35_3750_3031 || code == 0x35_3750_3035 || code == 0x32_3550_3033 || code == 0x32_3550_3034
+    }
+
+    /// Of these, those that may end one that runs something, too.
+    var mayBeOfBusyServer: Bool { code == 0x35_3750_3031 || code == 0x32_3550_3034 }
 }

@@ -19,7 +19,7 @@ struct Session: BitwiseCopyable {
     }
 
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt16
+        let rawValue: UInt32
         /// Began before the capture.
         static let midstream = Flags(rawValue: 1)
         /// A walsender.
@@ -46,10 +46,26 @@ struct Session: BitwiseCopyable {
         static let localPath = Flags(rawValue: 2048)
         /// Messages of the extended protocol were sent since the last Sync.
         static let unsynced = Flags(rawValue: 4096)
+        /// A Describe that stands by itself is among the requests.
+        static let describes = Flags(rawValue: 8192)
+        /// RowDescription came since the last answer's end: the server runs something.
+        static let answering = Flags(rawValue: 16384)
+        /// FATAL came: the server reads no more.
+        static let ended = Flags(rawValue: 32768)
+        /// AuthenticationOk came.
+        static let authenticated = Flags(rawValue: 1 << 16)
+        /// What looks like a StartupMessage was not preceded by the connection's first packet.
+        static let assumedStart = Flags(rawValue: 1 << 17)
+        /// A PROXY protocol header was read.
+        static let proxied = Flags(rawValue: 1 << 18)
+        /// The unnamed statement, or the unnamed portal, is there.
+        static let unnamed = Flags(rawValue: 1 << 20)
+        /// A summary is among the requests.
+        static let summarizes = Flags(rawValue: 1 << 19)
         /// Statements were sent that change the encoding, and what became of them is not known yet.
-        static let expectsEncoding = Flags(rawValue: 8192)
+        static let expectsEncoding = Flags(rawValue: 1 << 21)
         /// The client reset the connection, and all that it had sent had reached the server.
-        static let wasReset = Flags(rawValue: 16384)
+        static let wasReset = Flags(rawValue: 1 << 22)
     }
 
     var phase = Phase.fresh
@@ -70,17 +86,13 @@ struct Session: BitwiseCopyable {
     var portals: Int32 = -1
     /// Names in both.
     var nameCount: Int32 = 0
-    /// Binds sent, and answered.
-    var portalSerial: UInt32 = 0
-    var boundSerial: UInt32 = 0
-    /// Parses sent, and answered.
-    var parseSerial: UInt32 = 0
-    var parsedSerial: UInt32 = 0
-    var unnamedStatement: PatternHandle = 0
-    var unnamedStatementKind = StatementKind.unknown
+    /// Grows whenever a name comes to stand for something else.
+    var generation: UInt32 = 0
+    var unnamedStatement = Prepared()
     var unnamedPortal = Portal()
-    /// The search_path as the sink numbers it: now, outside the transaction, and that of the login.
+    /// The search_path as the sink numbers it: for what is sent next, as proven, outside the transaction, and that of the login.
     var path: UInt16 = 0
+    var provenPath: UInt16 = 0
     var pathOutside: UInt16 = 0
     var pathOfLogin: UInt16 = 0
     /// The end of the last statement's answer.

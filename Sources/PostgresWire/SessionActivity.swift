@@ -32,7 +32,7 @@ extension Sessions {
             transaction: session.value.transaction,
             requests: session.value.requestCount,
             principal: session.value.principal,
-            pattern: isActive ? request?.value.pattern ?? 0 : 0
+            pattern: isActive ? request?.value.statement.pattern ?? 0 : 0
         )
     }
 }

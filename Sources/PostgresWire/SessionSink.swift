@@ -20,9 +20,9 @@ public enum StatementProtocol: UInt8, Sendable, BitwiseCopyable, CaseIterable {
 public enum StatementOutcome: UInt8, Sendable, BitwiseCopyable {
     /// The server said so.
     case completed
-    /// The server reported an error in it.
+    /// The server reported an error in it, or refused it.
     case failed
-    /// The server never started it: it failed in parsing, was skipped up to a Sync, or stood behind an error.
+    /// The server never started it: it was skipped up to a Sync, stood behind an error, or came after the session's end.
     case skipped
     /// Packets with the answer are missing, or the session or the capture ended first.
     case uncertain
@@ -52,12 +52,14 @@ public struct StatementEvent: BitwiseCopyable, Sendable {
     public var duration: Int64 = 0
     /// Rows as the command tag counts them.
     public var rows: UInt64 = 0
-    /// Bytes of the request's messages.
+    /// Bytes of the request's messages: Query, FunctionCall, or Parse, Bind and Execute.
     public var bytesSent: UInt32 = 0
     /// Bytes of the answer.
     public var bytesReceived: UInt64 = 0
     /// The five characters of the error code, one byte each from the most significant of the low 40 bits; 0: none.
     public var errorCode: UInt64 = 0
+    /// The server refused it before it began to run: in Parse or Bind, or because its text is no SQL.
+    public var isRefused = false
 
     /// An empty event.
     public init() {}
@@ -122,6 +124,21 @@ public protocol SessionSink: ~Copyable {
         sentAt time: Timestamp,
         to principal: PrincipalHandle
     ) -> PatternHandle
+    /// A statement that was sent turns out to be of another pattern than was thought; returns its price, in micro-units.
+    mutating func repriced(
+        _ principal: PrincipalHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        as pattern: PatternHandle
+    ) -> Int64
+    /// The same pattern where names mean what they do under this search_path.
+    mutating func pattern(
+        _ pattern: PatternHandle,
+        for principal: PrincipalHandle,
+        under path: UInt16
+    ) -> PatternHandle
+    /// A PROXY protocol header in front of the session names this client: for show only, nobody has proven it.
+    mutating func proxied(_ flow: FlowHandle, _ client: Endpoint)
     /// A statement ended.
     mutating func ended(_ event: StatementEvent)
     /// A completed statement was lost with its session before its portal ended: it ran and is paid for, but
@@ -152,6 +169,21 @@ public protocol SessionSink: ~Copyable {
 }
 
 extension SessionSink where Self: ~Copyable {
+    /// All have one price.
+    public mutating func repriced(
+        _ principal: PrincipalHandle,
+        _ price: Int64,
+        sentAt time: Timestamp,
+        as pattern: PatternHandle
+    ) -> Int64 { price }
+    /// Names mean the same everywhere.
+    public mutating func pattern(
+        _ pattern: PatternHandle,
+        for principal: PrincipalHandle,
+        under path: UInt16
+    ) -> PatternHandle { pattern }
+    /// It does not matter.
+    public mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) {}
     /// All connections are one.
     public mutating func route(of flow: FlowHandle, _ principal: PrincipalHandle) -> UInt64 { 0 }
     /// The same one pays.

@@ -86,6 +86,7 @@ extension Sessions {
             // RowDescription, ParameterDescription, NoData, CopyData.
             if isRow || (side == .server && (type == 0x54 || type == 0x74 || type == 0x6E || type == 0x64)) {
                 counters.messages &+= 1
+                if !isRow, type != 0x64 { describedBy(session, type) }
                 if end > count { reader.value.skip = UInt32(end &- count) }
                 offset = end
                 continue
@@ -101,6 +102,13 @@ extension Sessions {
             if side == .server, session.value.phase == .opaque { return }
             offset = end
         }
+    }
+
+    /// What is about to come was described.
+    @inline(__always)
+    private mutating func describedBy(_ session: Slot<Session>, _ type: UInt8) {
+        if type == 0x54 { session.value.flags.insert(.answering) }
+        if session.value.flags.contains(.describes), type != 0x74 { described(session) }
     }
 
     @inline(__always)

@@ -14,32 +14,34 @@ extension Sessions {
         counters.messages &+= 1
         if type == 0x70 { return }  // passwords and SASL answers
         session.value.flags.remove(.idle)
-        if session.value.flags.contains(.skipping), type != 0x53 {
-            skip(session, type, body, length, &sink)
+        if !session.value.flags.isDisjoint(with: [.skipping, .ended]), isIgnored(session, type) {
+            skip(session, type, length, &sink)
             return
         }
         switch type {
         case 0x51: query(session, body, length, &sink)
         case 0x50:
             session.value.flags.insert(.unsynced)
-            parse(session, body, &sink)
+            parse(session, body, length, &sink)
         case 0x42:
             session.value.flags.insert(.unsynced)
-            bind(session, body, &sink)
+            bind(session, body, length, &sink)
         case 0x45:
             session.value.flags.insert(.unsynced)
             execute(session, body, length, &sink)
-        case 0x44: session.value.flags.insert(.unsynced)
+        case 0x44:
+            session.value.flags.insert(.unsynced)
+            describe(session, body, &sink)
         case 0x53: sync(session)
         case 0x43:
             session.value.flags.insert(.unsynced)
-            close(session, body)
+            close(session, body, &sink)
         case 0x46: functionCall(session, body, length, &sink)
         case 0x63, 0x66:
             if session.value.flags.contains(.copyIn) {
                 session.value.flags.remove(.copyIn)
             } else {
-                _ = push(session, .copyEnd, sent: now.time)
+                _ = push(session, .copyEnd)
             }
         default: break
         }
@@ -48,205 +50,73 @@ extension Sessions {
     private mutating func sync(_ session: Slot<Session>) {
         if session.value.flags.contains(.copyIn) { return }
         session.value.flags.subtract([.skipping, .unsynced])
-        if let last = linked(session.value.lastRequest), last.value.kind == .execute,
-            !last.value.flags.contains(.endsQuery)
-        {
-            last.value.flags.insert(.endsQuery)
-            last.value.syncSerial = session.value.portalSerial
-            return
-        }
-        guard let request = push(session, .sync, sent: now.time) else { return }
-        request.value.flags = .endsQuery
-        request.value.syncSerial = session.value.portalSerial
-    }
-
-    /// A Query message: all its statements are sent at once; each is answered by itself.
-    private mutating func query(
-        _ session: Slot<Session>,
-        _ body: RawSpan,
-        _ length: UInt32,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        let end = body.firstOffset(of: 0, from: 0) ?? body.byteCount
-        let isCut = reader(session, .client).value.isHoled
-        if UInt32(body.byteCount) < length, !isCut { counters.note(.textCut) }
-        let text = body.extracting(0..<end)
-        if session.value.encoding != .plain, let readable = readable(session, text) {
-            let isCut = isCut || readable.isMissing
-            statements(session, readable.block.bytes(0..<readable.count), isCut: isCut, length, &sink)
-            pool.give(readable.block)
-        } else {
-            statements(session, text, isCut: isCut, length, &sink)
-        }
-    }
-
-    /// The statements of a Query message whose text is `text`, unless bytes of it are missing.
-    private mutating func statements(
-        _ session: Slot<Session>,
-        _ text: RawSpan,
-        isCut: Bool,
-        _ length: UInt32,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        let escapes = session.value.flags.contains(.backslashEscapes)
-        var last: Slot<Request>?
-        var start = 0
-        while !isCut, let sketch = sink.sketch(text, from: start, backslashEscapes: escapes) {
-            start = max(start &+ 1, sketch.range.upperBound)
-            guard let request = push(session, .statement, sent: now.time) else { break }
-            request.value.statementKind = sketch.kind
-            if last == nil {
-                request.value.flags = .beginsQuery
-                request.value.bytes = length &+ 1
-                request.value.serial = session.value.parseSerial
-                request.value.syncSerial = session.value.portalSerial
-            }
-            last = request
-            let isWalsender =
-                session.value.flags.contains(.replication) && (sketch.kind == .replication || sketch.kind == .show)
-            let isPoolers = sketch.kind == .set && takePoolersWord(session, text, sketch.range, &sink)
-            if isWalsender || isPoolers {
-                request.value.flags.insert(.unmetered)
-            } else {
-                resolve(session, sketch, text, request, &sink)
-                let pattern = request.value.pattern
-                request.value.price = sink.started(session.value.principal, pattern, at: now.time)
-                follow(session, text, sketch, &sink)
-            }
-        }
-        if let last {
-            last.value.flags.insert(.endsQuery)
-            return
-        }
-        // Nothing but white space, or a text that was not seen.
-        guard let request = push(session, .statement, sent: now.time) else { return }
-        request.value.bytes = length &+ 1
-        if isCut {
-            request.value.flags = [.beginsQuery, .endsQuery, .inDoubt]
-            request.value.price = sink.started(session.value.principal, 0, at: now.time)
-        } else {
-            request.value.flags = [.beginsQuery, .endsQuery, .unmetered]
-            request.value.statementKind = .empty
-        }
-    }
-
-    /// What a statement changes of what later ones mean.
-    @inline(__always)
-    private mutating func follow(
-        _ session: Slot<Session>,
-        _ text: RawSpan,
-        _ sketch: StatementSketch,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        switch sketch.kind {
-        case .set:
-            followSet(session, text, sketch.range, &sink)
-            followEncoding(session, text, sketch)
-        case .discardAll, .rollback, .commit, .savepoint: followEncoding(session, text, sketch)
-        default: break
-        }
-    }
-
-    /// The pattern of one statement of a Query message, and what it does to names.
-    private mutating func resolve(
-        _ session: Slot<Session>,
-        _ sketch: StatementSketch,
-        _ text: RawSpan,
-        _ request: Slot<Request>,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        let principal = session.value.principal
-        switch sketch.kind {
-        case .execute:
-            request.value.name = identifierKey(text.extracting(sketch.name))
-            if let known = statement(session, request.value.name) {
-                // It counts as an execution of what was prepared.
-                request.value.pattern = known.pattern
-                request.value.statementKind = known.kind
+        if let last = linked(session.value.lastRequest) {
+            if last.value.kind == .extended, !last.value.flags.contains(.endsQuery) {
+                last.value.flags.insert(.endsQuery)
                 return
             }
-        case .prepare where sketch.body > 0:
-            request.value.name = identifierKey(text.extracting(sketch.name))
-            let body = text.extracting(0..<sketch.range.upperBound)
-            let escapes = session.value.flags.contains(.backslashEscapes)
-            if let inner = sink.sketch(body, from: sketch.body, backslashEscapes: escapes) {
-                let pattern = sink.pattern(inner, of: text, for: principal, under: session.value.path, at: now)
-                remember(session, request)
-                setStatement(session, request.value.name, pattern, inner.kind)
+            if last.value.kind == .sync, last.value.ends < .max {
+                last.value.ends &+= 1
+                return
             }
-        case .deallocate:
-            request.value.name = identifierKey(text.extracting(sketch.name))
-            remember(session, request)
-            removeStatement(session, request.value.name)
-        default:
-            break
         }
-        request.value.pattern = sink.pattern(sketch, of: text, for: principal, under: session.value.path, at: now)
-    }
-
-    /// Notes what a name stands for now, so that it can be restored.
-    private mutating func remember(_ session: Slot<Session>, _ request: Slot<Request>) {
-        guard let known = statement(session, request.value.name) else { return }
-        request.value.flags.insert(.hadName)
-        request.value.previousPattern = known.pattern
-        request.value.previousKind = known.kind
+        guard let request = push(session, .sync) else { return summarize(session, ends: 1) }
+        request.value.flags = .endsQuery
+        request.value.ends = 1
     }
 
     private mutating func parse(
         _ session: Slot<Session>,
         _ body: RawSpan,
+        _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        session.value.parseSerial &+= 1
         guard let nameEnd = body.firstOffset(of: 0, from: 0) else {
             counters.note(.malformedMessage)
             return
         }
-        let name = nameKey(body.extracting(0..<nameEnd))
         let textEnd = body.firstOffset(of: 0, from: nameEnd &+ 1)
         let text = body.extracting(nameEnd &+ 1..<(textEnd ?? body.byteCount))
-        var pattern: PatternHandle = 0
-        var kind = StatementKind.unknown
+        guard let request = push(session, .extended) else {
+            return summarize(session, statements: 0, bytes: length, &sink)
+        }
+        request.value.flags = .parses
+        request.value.stages = .parse
+        request.value.bytes = length &+ 1
+        request.value.statementName = nameKey(body.extracting(0..<nameEnd))
+        request.value.path = session.value.path
         if textEnd != nil || !reader(session, .client).value.isHoled {
-            let types = body.extracting(min(textEnd ?? body.byteCount, body.byteCount &- 1) &+ 1..<body.byteCount)
             if session.value.encoding != .plain, let readable = readable(session, text) {
                 if !readable.isMissing {
-                    (pattern, kind) = parsed(session, readable.block.bytes(0..<readable.count), types, &sink)
+                    prepare(session, readable.block.bytes(0..<readable.count), isWhole: textEnd != nil, request, &sink)
                 }
                 pool.give(readable.block)
             } else {
-                (pattern, kind) = parsed(session, text, types, &sink)
+                prepare(session, text, isWhole: textEnd != nil, request, &sink)
+            }
+            if let textEnd, textEnd &+ 3 < body.byteCount, request.value.statement.pattern > 0 {
+                let types = body.extracting(textEnd &+ 1..<body.byteCount)
+                noteTypes(types, of: request.value.statement.pattern, &sink)
             }
         }
-        if name != 0 {
-            share(session, body.extracting(0..<nameEnd), pattern, kind, &sink)
-            guard let request = push(session, .parse, sent: now.time) else { return }
-            request.value.name = name
-            request.value.serial = session.value.parseSerial
-            remember(session, request)
-        }
-        setStatement(session, name, pattern, kind)
+        if nameEnd > 0 { share(session, body.extracting(0..<nameEnd), request.value.statement, &sink) }
     }
 
-    /// The pattern of the text of a Parse message.
+    /// What the text of a Parse message is.
     @inline(__always)
-    private mutating func parsed(
+    private mutating func prepare(
         _ session: Slot<Session>,
         _ text: RawSpan,
-        _ types: RawSpan,
+        isWhole: Bool,
+        _ request: Slot<Request>,
         _ sink: inout some SessionSink & ~Copyable
-    ) -> (pattern: PatternHandle, kind: StatementKind) {
+    ) {
         let escapes = session.value.flags.contains(.backslashEscapes)
-        guard let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) else { return (0, .empty) }
-        if sketch.kind == .execute, let known = statement(session, identifierKey(text.extracting(sketch.name))) {
-            return known
+        if let sketch = sink.sketch(text, from: 0, backslashEscapes: escapes) {
+            prepare(session, sketch, text, request, &sink)
+        } else if isWhole {
+            request.value.statement.kind = .empty
         }
-        let (payer, path) = (session.value.principal, session.value.path)
-        let pattern = sink.pattern(sketch, of: text, for: payer, under: path, at: now)
-        // Mostly it is executed next.
-        follow(session, text, sketch, &sink)
-        if types.byteCount > 2 { noteTypes(types, of: pattern, &sink) }
-        return (pattern, sketch.kind)
     }
 
     /// The types that a Parse message gives to parameters.
@@ -259,9 +129,9 @@ extension Sessions {
     private mutating func bind(
         _ session: Slot<Session>,
         _ body: RawSpan,
+        _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        session.value.portalSerial &+= 1
         guard let portalEnd = body.firstOffset(of: 0, from: 0),
             let nameEnd = body.firstOffset(of: 0, from: portalEnd &+ 1)
         else {
@@ -269,18 +139,73 @@ extension Sessions {
             return
         }
         let statementName = body.extracting(portalEnd &+ 1..<nameEnd)
-        let known =
-            statement(session, nameKey(statementName)) ?? sharedStatement(session, statementName, &sink)
-        let name = nameKey(body.extracting(0..<portalEnd))
-        // A suspended portal of this name is dropped, and with it its statement is done.
-        if let old = self.portal(session, name) { endPortal(session, old, finished: true, &sink) }
-        // In place: a portal that is put together elsewhere and copied costs the processor a wait.
-        let serial = session.value.portalSerial
-        if name == 0 {
-            session.value.unnamedPortal.bind(known, serial)
-        } else {
-            namedPortal(session, name)?.value.portal.bind(known, serial)
+        let name = nameKey(statementName)
+        let portalName = nameKey(body.extracting(0..<portalEnd))
+        if let last = open(session), last.value.flags.isDisjoint(with: [.binds, .executes]),
+            last.value.flags.contains(.parses), last.value.statementName == name
+        {
+            last.value.flags.insert(.binds)
+            last.value.stages.insert(.bind)
+            last.value.portalName = portalName
+            last.value.bytes &+= length &+ 1
+            return
         }
+        guard let request = push(session, .extended) else {
+            return summarize(session, statements: 0, bytes: length, &sink)
+        }
+        request.value.flags = .binds
+        request.value.stages = .bind
+        request.value.statementName = name
+        request.value.portalName = portalName
+        request.value.bytes = length &+ 1
+        request.value.generation = session.value.generation
+        if let known = statement(session, name) ?? sharedStatement(session, statementName, &sink) {
+            request.value.statement = known
+        }
+    }
+
+    private mutating func describe(
+        _ session: Slot<Session>,
+        _ body: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        let last = linked(session.value.lastRequest)
+        // Mostly it is of the unnamed portal that was bound just before.
+        if body.byteCount == 2, body.byte(at: 0) == 0x50, let last, last.value.flags.contains(.binds),
+            last.value.flags.isDisjoint(with: [.executes, .endsQuery]), last.value.portalName == 0
+        {
+            return
+        }
+        guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
+            counters.note(.malformedMessage)
+            return
+        }
+        let name = end == 1 ? 0 : nameKey(body.extracting(1..<end))
+        let isPortal = body.byte(at: 0) == 0x50
+        if let last = open(session), !last.value.flags.contains(.executes),
+            isPortal
+                ? last.value.flags.contains(.binds) && last.value.portalName == name
+                : last.value.flags.contains(.parses) && last.value.statementName == name
+        {
+            return
+        }
+        guard let request = push(session, .extended) else {
+            return summarize(session, statements: 0, bytes: 0, &sink)
+        }
+        request.value.stages = .describe
+        session.value.flags.insert(.describes)
+        if let known = isPortal ? portal(session, name)?.statement : statement(session, name) {
+            request.value.statement = known
+        }
+    }
+
+    /// The request at the end of the queue, if it is one of the extended protocol that may go on.
+    @inline(__always)
+    private mutating func open(_ session: Slot<Session>) -> Slot<Request>? {
+        guard let last = linked(session.value.lastRequest), last.value.kind == .extended,
+            !last.value.flags.contains(.endsQuery)
+        else { return nil }
+        return last
     }
 
     private mutating func execute(
@@ -289,69 +214,89 @@ extension Sessions {
         _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let request = push(session, .execute, sent: now.time) else { return }
-        request.value.bytes = length &+ 1
         guard let nameEnd = body.firstOffset(of: 0, from: 0) else {
             counters.note(.malformedMessage)
-            request.value.flags = .unmetered
             return
         }
         let name = nameKey(body.extracting(0..<nameEnd))
-        request.value.name = name
         let rowLimit = nameEnd &+ 5 <= body.byteCount ? body.bigEndian32(at: nameEnd &+ 1) : 0
+        if let last = open(session), last.value.flags.contains(.binds), !last.value.flags.contains(.executes),
+            last.value.portalName == name
+        {
+            last.value.flags.insert(.executes)
+            last.value.stages.insert(.execute)
+            last.value.bytes &+= length &+ 1
+            last.value.rowLimit = rowLimit
+            last.value.sent = now.time
+            charge(session, last, &sink)
+            return
+        }
+        guard let request = push(session, .extended) else {
+            return summarize(session, statements: 1, bytes: length, &sink)
+        }
+        request.value.flags = .executes
+        request.value.stages = .execute
+        request.value.portalName = name
         request.value.rowLimit = rowLimit
+        request.value.bytes = length &+ 1
+        // Whether it begins its portal's statement or goes on with it is certain only where nothing is under way.
         if name == 0 {
-            run(&session.value.unnamedPortal, session, request, rowLimit, &sink)
-        } else if let entry = namedPortal(session, name) {
-            run(&entry.value.portal, session, request, rowLimit, &sink)
-        } else {
-            var portal = Portal()
-            run(&portal, session, request, rowLimit, &sink)
+            firstRun(session, request, &session.value.unnamedPortal, &sink)
+        } else if let entry = names.find(session.handle, name, isPortal: true) {
+            firstRun(session, request, &names.slot(entry).value.portal, &sink)
+        } else if session.value.requestCount == 1 {
+            // A cursor that SQL declared, or a Bind that was not seen.
+            charge(session, request, &sink)
         }
     }
 
-    /// A portal is executed, perhaps not for the first time.
-    @inline(__always)
-    private mutating func run(
-        _ portal: inout Portal,
+    /// An Execute of a portal that was bound before.
+    private mutating func firstRun(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
-        _ rowLimit: UInt32,
+        _ portal: inout Portal,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        // A cursor that SQL declared, or a Bind that was not seen.
-        if !portal.state.contains(.exists) { portal.bind(nil, session.value.portalSerial) }
-        request.value.pattern = portal.pattern
-        request.value.statementKind = portal.kind
-        request.value.serial = portal.serial
-        if !portal.state.contains(.executed) {
-            request.value.flags = .first
-            if portal.kind == .empty {
-                request.value.flags.insert(.unmetered)
-            } else {
-                request.value.price = sink.started(session.value.principal, portal.pattern, at: now.time)
-            }
-            portal.state.insert(.executed)
-            portal.price = request.value.price
-            portal.started = now.time
+        request.value.statement = portal.statement
+        if portal.state.contains(.exists) {
+            guard portal.state.isDisjoint(with: [.charged, .ran]) else { return }
+            request.value.bytes &+= portal.bytes
+            portal.state.insert(.charged)
+        } else if session.value.requestCount > 1 {
+            return
         }
-        portal.rowLimit = rowLimit
+        charge(session, request, &sink)
     }
 
-    private mutating func close(_ session: Slot<Session>, _ body: RawSpan) {
-        guard let request = push(session, .close, sent: now.time) else { return }
+    /// A statement is on its way: it is paid for until its answer says otherwise.
+    @inline(__always)
+    mutating func charge(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if request.value.statement.kind == .empty {
+            request.value.flags.insert(.unmetered)
+            return
+        }
+        request.value.flags.insert(.charged)
+        request.value.price = sink.started(session.value.principal, request.value.statement.pattern, at: now.time)
+    }
+
+    private mutating func close(
+        _ session: Slot<Session>,
+        _ body: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
             counters.note(.malformedMessage)
             return
         }
-        request.value.name = nameKey(body.extracting(1..<end))
-        if body.byte(at: 0) == 0x53 {
-            remember(session, request)
-            removeStatement(session, request.value.name)
-        } else {
-            // A portal is closed when the server says so: it may be suspended, and then its statement is done.
-            request.value.statementKind = .closeCursor
+        guard let request = push(session, .close) else {
+            return summarize(session, statements: 0, bytes: 0, &sink)
         }
+        request.value.statementName = nameKey(body.extracting(1..<end))
+        if body.byte(at: 0) != 0x53 { request.value.flags = .isPortal }
     }
 
     private mutating func functionCall(
@@ -360,20 +305,27 @@ extension Sessions {
         _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        guard let request = push(session, .functionCall, sent: now.time) else { return }
+        guard let request = push(session, .functionCall) else {
+            summarize(session, statements: 1, bytes: length, &sink)
+            return summarize(session, ends: 1)
+        }
         request.value.flags = .endsQuery
         request.value.bytes = length &+ 1
         let oid = body.byteCount >= 4 ? body.bigEndian32(at: 0) : 0
-        let pattern = sink.functionPattern(oid, for: session.value.principal, at: now)
-        request.value.pattern = pattern
-        request.value.price = sink.started(session.value.principal, pattern, at: now.time)
+        request.value.statement.pattern = sink.functionPattern(oid, for: session.value.principal, at: now)
+        charge(session, request, &sink)
     }
 
-    /// A message that the server ignores, because an error came before it and no Sync yet.
+    /// Whether the server reads this message and does nothing, because an error came before it and no Sync yet, or does not
+    /// read it at all.
+    private mutating func isIgnored(_ session: Slot<Session>, _ type: UInt8) -> Bool {
+        type != 0x53 || session.value.flags.contains(.ended)
+    }
+
+    /// A message that the server ignores.
     private mutating func skip(
         _ session: Slot<Session>,
         _ type: UInt8,
-        _ body: RawSpan,
         _ length: UInt32,
         _ sink: inout some SessionSink & ~Copyable
     ) {

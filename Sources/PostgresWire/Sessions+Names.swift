@@ -11,7 +11,8 @@ extension Sessions {
         return key == 0 ? 1 : key
     }
 
-    /// The key of an SQL identifier: folded unless it is quoted (PostgreSQL documentation, 4.1.1).
+    /// The key of an SQL identifier: folded unless it is quoted (PostgreSQL documentation, 4.1.1), and cut at 63 bytes but in no
+    /// character (`truncate_identifier`; of encodings only UTF-8 is known here).
     mutating func identifierKey(_ text: RawSpan) -> UInt64 {
         var folded = [63 of UInt8](repeating: 0)
         var count = 0
@@ -26,28 +27,29 @@ extension Sessions {
             count += 1
             offset += 1
         }
+        if offset < end, Self.isContinuation(text.byte(at: offset)) {
+            while count > 1, Self.isContinuation(folded[count - 1]) { count -= 1 }
+            count -= 1
+        }
         let span = folded.span
         let bytes = unsafe span.bytes
         return nameKey(bytes.extracting(0..<count))
     }
 
-    mutating func statement(_ session: Slot<Session>, _ name: UInt64) -> (pattern: PatternHandle, kind: StatementKind)?
-    {
-        if name == 0 { return (session.value.unnamedStatement, session.value.unnamedStatementKind) }
+    private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
+
+    /// What a name stands for, by what the server has answered so far.
+    mutating func statement(_ session: Slot<Session>, _ name: UInt64) -> Prepared? {
+        if name == 0 { return session.value.unnamedStatement }
         guard let entry = names.find(session.handle, name, isPortal: false) else { return nil }
-        let portal = names[entry].portal
-        return (portal.pattern, portal.kind)
+        return names.slot(entry).value.portal.statement
     }
 
-    mutating func setStatement(
-        _ session: Slot<Session>,
-        _ name: UInt64,
-        _ pattern: PatternHandle,
-        _ kind: StatementKind
-    ) {
+    mutating func setStatement(_ session: Slot<Session>, _ name: UInt64, _ statement: Prepared) {
+        session.value.generation &+= 1
         if name == 0 {
-            session.value.unnamedStatement = pattern
-            session.value.unnamedStatementKind = kind
+            session.value.flags.insert(.unnamed)
+            session.value.unnamedStatement = statement
             return
         }
         var head = session.value.statements
@@ -57,8 +59,7 @@ extension Sessions {
             return
         }
         session.value.statements = head
-        names[entry].portal.pattern = pattern
-        names[entry].portal.kind = kind
+        names.slot(entry).value.portal.statement = statement
     }
 
     private mutating func addName(
@@ -80,9 +81,9 @@ extension Sessions {
     }
 
     mutating func removeStatement(_ session: Slot<Session>, _ name: UInt64) {
+        session.value.generation &+= 1
         guard name != 0 else {
-            session.value.unnamedStatement = 0
-            session.value.unnamedStatementKind = .unknown
+            session.value.unnamedStatement = Prepared()
             return
         }
         guard let entry = names.find(session.handle, name, isPortal: false) else { return }
@@ -91,12 +92,11 @@ extension Sessions {
         session.value.statements = head
     }
 
-    mutating func forgetStatements(_ session: Slot<Session>) {
+    mutating func forgetNamedStatements(_ session: Slot<Session>) {
+        session.value.generation &+= 1
         var head = session.value.statements
         while head >= 0 { removeName(session, head, &head) }
         session.value.statements = -1
-        session.value.unnamedStatement = 0
-        session.value.unnamedStatementKind = .unknown
     }
 
     mutating func portal(_ session: Slot<Session>, _ name: UInt64) -> Portal? {
@@ -107,6 +107,7 @@ extension Sessions {
 
     mutating func setPortal(_ session: Slot<Session>, _ name: UInt64, _ portal: Portal) {
         if name == 0 {
+            session.value.flags.insert(.unnamed)
             session.value.unnamedPortal = portal
         } else if let entry = namedPortal(session, name) {
             entry.value.portal = portal
@@ -137,51 +138,44 @@ extension Sessions {
     }
 
     /// The transaction is over, and with it every portal.
-    ///
-    /// A portal that was suspended is done when it commits.
     mutating func endPortals(
         _ session: Slot<Session>,
-        finished: Bool,
+        _ end: PortalEnd,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         if session.value.unnamedPortal.state.contains(.exists) {
-            endPortal(session, session.value.unnamedPortal, finished: finished, &sink)
+            endPortal(session, session.value.unnamedPortal, end, &sink)
             session.value.unnamedPortal = Portal()
         }
         var head = session.value.portals
         while head >= 0 {
-            endPortal(session, names[head].portal, finished: finished, &sink)
+            endPortal(session, names[head].portal, end, &sink)
             removeName(session, head, &head)
         }
         session.value.portals = -1
     }
 
-    /// The session is gone, and with it portals that were completed but not ended.
-    mutating func loseCompletedPortals(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
-        let principal = session.value.principal
-        let unnamed = session.value.unnamedPortal
-        if unnamed.state.contains(.completed) { sink.vanished(principal, unnamed.pattern, unnamed.kind) }
-        var entry = session.value.portals
-        while entry >= 0 {
-            let portal = names[entry].portal
-            if portal.state.contains(.completed) { sink.vanished(principal, portal.pattern, portal.kind) }
-            entry = names[entry].next
-        }
-    }
-
-    /// Reports the statement of a portal that ends while it is suspended.
+    /// Reports what the end of a portal makes of its statement.
     mutating func endPortal(
         _ session: Slot<Session>,
         _ portal: Portal,
-        finished: Bool,
+        _ end: PortalEnd,
         _ sink: inout some SessionSink & ~Copyable
     ) {
+        if portal.state.contains(.completed) {
+            // PostgreSQL counts a query when its portal ends, unless that is by an error.
+            if end == .aborted, portal.statement.isSelect {
+                sink.vanished(session.value.principal, portal.statement.pattern, portal.statement.kind)
+            }
+            return
+        }
         guard portal.state.contains(.suspended) else { return }
+        let finished = end == .finished
         var event = StatementEvent()
         event.flow = session.handle
         event.principal = session.value.principal
-        event.pattern = portal.pattern
-        event.kind = portal.kind
+        event.pattern = portal.statement.pattern
+        event.kind = portal.statement.kind
         event.wire = .extended
         event.price = portal.price
         event.outcome = finished ? .completed : .failed
@@ -190,5 +184,25 @@ extension Sessions {
         event.duration = portal.elapsed
         event.rows = finished ? UInt64(portal.rowLimit) : 0
         sink.ended(event)
+    }
+}
+
+/// How a portal ends.
+enum PortalEnd {
+    /// It was closed or replaced, or its transaction was committed.
+    case finished
+    /// Its transaction or session ended otherwise.
+    case aborted
+    /// It is out of sight.
+    case lost
+}
+
+extension Portal {
+    /// Begins anew with what a Bind names; what belongs to a suspended portal is set when it is suspended.
+    @inline(__always)
+    mutating func bind(_ request: Slot<Request>) {
+        statement = request.value.statement
+        state = request.value.flags.contains(.executes) ? [.exists, .charged] : .exists
+        bytes = request.value.bytes
     }
 }

@@ -25,11 +25,11 @@ extension Sessions {
     mutating func share(
         _ session: Slot<Session>,
         _ name: RawSpan,
-        _ pattern: PatternHandle,
-        _ kind: StatementKind,
+        _ statement: Prepared,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard Self.isPoolerName(name) else { return }
+        let (pattern, kind) = (statement.pattern, statement.kind)
         let key = sharedKey(session, name, &sink)
         if let known = shared[key] {
             // Two processes behind one address: then the name tells nothing.
@@ -45,9 +45,11 @@ extension Sessions {
         _ session: Slot<Session>,
         _ name: RawSpan,
         _ sink: inout some SessionSink & ~Copyable
-    ) -> (pattern: PatternHandle, kind: StatementKind)? {
+    ) -> Prepared? {
         guard !shared.isEmpty, Self.isPoolerName(name) else { return nil }
-        return shared[sharedKey(session, name, &sink)].map { ($0.pattern, $0.kind) }
+        return shared[sharedKey(session, name, &sink)].map {
+            Prepared(effect: Effect(), pattern: $0.pattern, kind: $0.kind)
+        }
     }
 
     private mutating func sharedKey(

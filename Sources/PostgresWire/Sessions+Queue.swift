@@ -6,16 +6,24 @@ extension Sessions {
     @inline(__always)
     mutating func linked(_ handle: Int32) -> Slot<Request>? { handle < 0 ? nil : requests.slot(handle) }
 
-    /// Adds a blank request at the end of its session's queue; `nil` when there are too many.
+    /// Adds a blank request at the end of its session's queue; `nil` when there are too many: then it belongs in a summary.
     @inline(__always)
-    mutating func push(_ session: Slot<Session>, _ kind: Request.Kind, sent time: Timestamp) -> Slot<Request>? {
-        guard session.value.requestCount < easyRequests || mayPush(session), let handle = requests.take() else {
+    mutating func push(_ session: Slot<Session>, _ kind: Request.Kind) -> Slot<Request>? {
+        let isEasy = session.value.requestCount < easyRequests && !session.value.flags.contains(.summarizes)
+        guard isEasy || mayPush(session) else { return nil }
+        return append(session, kind)
+    }
+
+    /// Adds a blank request, whatever the session has.
+    @inline(__always)
+    mutating func append(_ session: Slot<Session>, _ kind: Request.Kind) -> Slot<Request>? {
+        guard let handle = requests.take() else {
             counters.note(.overBudget)
             return nil
         }
         let request = requests.slot(handle)
         request.value.kind = kind
-        request.value.sent = time
+        request.value.sent = now.time
         if let last = linked(session.value.lastRequest) {
             last.value.next = handle
         } else {
@@ -29,8 +37,12 @@ extension Sessions {
     /// Whether a session with many requests may have one more: while there is room for others.
     @inline(never)
     private mutating func mayPush(_ session: Slot<Session>) -> Bool {
-        session.value.requestCount < limits.requestsPerSession
-            && Int(session.value.requestCount) < (limits.requests - requests.count) / 4
+        guard session.value.requestCount < limits.requestsPerSession,
+            Int(session.value.requestCount) < (limits.requests - requests.count) / 4
+        else { return false }
+        // Behind a summary that has no end yet, an answer could be either's.
+        guard let last = linked(session.value.lastRequest), last.value.kind == .summary else { return true }
+        return last.value.flags.contains(.endsQuery)
     }
 
     /// Removes the oldest request.
@@ -64,7 +76,7 @@ extension Sessions {
     /// COPY data is awaited: every Sync sent up to the end of that data is ignored by the server.
     mutating func ignoreSyncs(_ session: Slot<Session>) {
         guard var previous = front(session) else { return }
-        if previous.value.kind == .execute { previous.value.flags.remove(.endsQuery) }
+        if previous.value.kind == .extended { previous.value.flags.remove(.endsQuery) }
         while let request = linked(previous.value.next) {
             if request.value.kind == .copyEnd { return }
             guard request.value.kind == .sync else {

@@ -14,25 +14,29 @@ extension Sessions {
     public mutating func tellReferences(at place: Int, to sink: inout some ReferenceSink & ~Copyable) -> Int {
         guard let session = table.occupant(at: place) else { return 1 }
         sink.isReferred(principal: session.value.principal)
-        sink.isReferred(pattern: session.value.unnamedStatement)
-        sink.isReferred(pattern: session.value.unnamedPortal.pattern)
+        tell(session.value.unnamedStatement, to: &sink)
+        tell(session.value.unnamedPortal.statement, to: &sink)
         var count = 1
         var next = session.value.firstRequest
         while let request = linked(next) {
-            sink.isReferred(pattern: request.value.pattern)
-            sink.isReferred(pattern: request.value.previousPattern)
+            tell(request.value.statement, to: &sink)
             next = request.value.next
             count += 1
         }
         for head in [session.value.statements, session.value.portals] {
             var entry = head
             while entry >= 0 {
-                sink.isReferred(pattern: names[entry].portal.pattern)
+                tell(names[entry].portal.statement, to: &sink)
                 entry = names[entry].next
                 count += 1
             }
         }
         return count
+    }
+
+    private func tell(_ statement: Prepared, to sink: inout some ReferenceSink & ~Copyable) {
+        sink.isReferred(pattern: statement.pattern)
+        sink.isReferred(pattern: statement.effect.pattern)
     }
 
     /// Patterns are gone: names that poolers share for them mean nothing any more.

@@ -2,108 +2,83 @@
 import Domain
 
 extension Sessions {
-    /// Takes back everything from the front up to the next Sync, the last first: the server skips it.
+    /// Takes everything from the front up to the next Sync out of the queue: the server skips it.
     mutating func skipToSync(
         _ session: Slot<Session>,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        var reversed: Int32 = -1
-        var hasSync = false
         while let request = linked(session.value.firstRequest), request.value.kind != .sync {
-            endSkipped(session, request, &sink)
-            if request.value.kind == .execute, request.value.flags.contains(.endsQuery) {
-                // Of an Execute with its Sync the Sync is left.
+            if request.value.kind == .summary {
+                // Some of it is skipped, and some is not.
+                request.value.flags.formUnion([.failed, .inDoubt])
+                return
+            }
+            endSkipped(session, request, .skipped, &sink)
+            if request.value.kind == .extended, request.value.flags.contains(.endsQuery) {
+                // Of a request with its Sync the Sync is left.
                 request.value.kind = .sync
                 request.value.flags = .endsQuery
-                hasSync = true
-                break
+                request.value.stages = []
+                request.value.ends = 1
+                return
             }
-            session.value.firstRequest = request.value.next
-            session.value.requestCount &-= 1
-            request.value.next = reversed
-            reversed = request.handle
+            pop(session)
         }
-        if session.value.firstRequest < 0 {
-            session.value.lastRequest = -1
-            if !hasSync { session.value.flags.insert(.skipping) }
-        }
-        while let request = linked(reversed) {
-            undo(session, request.value)
-            reversed = request.value.next
-            requests.give(request.handle)
-        }
-        forgetUnparsed(session)
+        if session.value.firstRequest < 0 { session.value.flags.insert(.skipping) }
     }
 
-    /// A Parse of the unnamed statement may have been skipped: what stands there now is not known.
-    mutating func forgetUnparsed(_ session: Slot<Session>) {
-        guard session.value.parsedSerial != session.value.parseSerial else { return }
-        removeStatement(session, 0)
-        session.value.parsedSerial = session.value.parseSerial
-    }
-
-    /// What a request assumed about names is not so.
-    mutating func undo(_ session: Slot<Session>, _ request: Request) {
-        switch request.kind {
-        case .parse, .close:
-            restoreStatement(session, request)
-        case .statement where request.statementKind == .prepare || request.statementKind == .deallocate:
-            restoreStatement(session, request)
-        default:
-            break
-        }
-    }
-
-    private mutating func restoreStatement(_ session: Slot<Session>, _ request: Request) {
-        if request.flags.contains(.hadName) {
-            setStatement(session, request.name, request.previousPattern, request.previousKind)
-        } else if request.kind != .close {
-            removeStatement(session, request.name)
-        }
-    }
-
-    /// The session is over: what ran last may have run, what stood behind it did not.
+    /// The session is over: what the server had received it may have run, an end of the connection or not.
     ///
-    /// After a reset that came behind the request, it did run: the server reads what its kernel took before that
+    /// After a reset that came behind the oldest request, that did run: the server reads what its kernel took before the reset
     /// (`tcp_recvmsg` of Linux gives out received bytes before the error), and an idle one starts it at once.
     mutating func abandonRequests(
         _ session: Slot<Session>,
-        isKnown: Bool,
+        mayHaveRun: Bool,
         _ sink: inout some SessionSink & ~Copyable
     ) {
-        var isFirst = true
+        var hasRun = session.value.flags.contains(.wasReset)
         while let request = front(session) {
-            let flags = request.value.flags
-            if isMetered(request), !flags.contains(.done) {
-                let mayHaveRun = isFirst || !isKnown || flags.contains(.inDoubt)
-                var event = event(session, request)
-                let hasRun = isFirst && session.value.flags.contains(.wasReset) && !flags.contains(.inDoubt)
-                event.outcome = hasRun ? .failed : mayHaveRun ? .uncertain : .skipped
-                if request.value.kind != .execute || flags.contains(.first) { sink.ended(event) }
-                isFirst = false
+            if request.value.kind == .summary {
+                endRest(session, request, mayHaveRun ? .uncertain : .skipped, &sink)
+            } else {
+                resolve(session, request, &sink)
+                let isFirst = hasRun && request.value.flags.contains(.charged)
+                endSkipped(session, request, isFirst ? .failed : mayHaveRun ? .uncertain : .skipped, &sink)
+                if isFirst { hasRun = false }
             }
             pop(session)
         }
     }
 
-    mutating func isMetered(_ request: Slot<Request>) -> Bool {
-        switch request.value.kind {
-        case .statement, .execute, .functionCall: !request.value.flags.contains(.unmetered)
-        default: false
-        }
-    }
-
-    private mutating func endSkipped(
+    /// What a request runs if all before it went well.
+    private mutating func resolve(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ sink: inout some SessionSink & ~Copyable
     ) {
+        guard request.value.kind == .extended else { return }
+        if request.value.stages.contains(.parse) { parsed(session, request, &sink) }
+        if request.value.stages.contains(.bind) { bound(session, request, &sink) }
+        if request.value.stages.contains(.execute), !request.value.flags.contains(.unmetered),
+            !request.value.flags.contains(.charged), beginsStatement(session, request, &sink)
+        {
+            mark(session, request.value.portalName, [.ran, .settled])
+        }
+    }
+
+    mutating func endSkipped(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ outcome: StatementOutcome,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
         let flags = request.value.flags
-        guard isMetered(request), !flags.contains(.done) else { return }
-        guard request.value.kind != .execute || flags.contains(.first) else { return }
+        guard request.value.isMetered, flags.contains(.charged), !flags.contains(.done) else { return }
+        if request.value.kind == .extended, !request.value.stages.contains(.execute) { return }
         var event = event(session, request)
-        event.outcome = flags.contains(.inDoubt) ? .uncertain : .skipped
+        event.outcome = flags.contains(.inDoubt) ? .uncertain : outcome
         sink.ended(event)
+        request.value.flags.remove(.charged)
     }
 
     /// What is known of a request at its end.
@@ -111,8 +86,8 @@ extension Sessions {
         var event = StatementEvent()
         event.flow = session.handle
         event.principal = session.value.principal
-        event.pattern = request.value.pattern
-        event.kind = request.value.statementKind
+        event.pattern = request.value.statement.pattern
+        event.kind = request.value.statement.kind
         switch request.value.kind {
         case .statement: event.wire = .simple
         case .functionCall: event.wire = .functionCall
@@ -133,8 +108,10 @@ extension Sessions {
     }
 
     /// An answer ended: the next one begins here.
+    @inline(__always)
     mutating func noteCompletion(_ session: Slot<Session>) {
         session.value.lastCompletion = now.time
         session.value.answerStart = session.value.serverBytes
+        session.value.flags.remove(.answering)
     }
 }

@@ -6,59 +6,121 @@ import Domain
 /// From version 18 on the server reports it. Before, it is followed from the start-up message, SET, RESET and DISCARD
 /// ALL; what functions do to it, such as `set_config`, is not seen.
 extension Sessions {
-    /// SET and RESET: holds from the next statement on, until the transaction is rolled back.
-    mutating func followSet(
+    /// What SET and RESET do: they hold from their answer on, until the transaction is rolled back.
+    mutating func pathEffect(
         _ session: Slot<Session>,
         _ text: RawSpan,
         _ range: Range<Int>,
         _ sink: inout some SessionSink & ~Copyable
-    ) {
+    ) -> Effect {
+        var effect = Effect()
         var words = WordReader(offset: range.lowerBound, end: min(range.upperBound, text.byteCount))
         let isReset = words.take("reset", text)
-        guard isReset || words.take("set", text) else { return }
+        guard isReset || words.take("set", text) else { return effect }
         var isLocal = false
         if !isReset {
             isLocal = words.take("local", text)
             if !isLocal { _ = words.take("session", text) }
         }
-        if isReset, words.take("all", text) { return change(session, to: session.value.pathOfLogin, isLocal: false) }
+        effect.path = session.value.pathOfLogin
+        if isReset, words.take("all", text) {
+            effect.flags = .setsPath
+            return effect
+        }
         let isSchema = !isReset && words.take("schema", text)
-        guard isSchema || words.take("search_path", text) else { return }
-        if isReset { return change(session, to: session.value.pathOfLogin, isLocal: false) }
-        if !isSchema, !words.take("to", text), !words.take("=", text) { return }
-        if words.take("default", text) { return change(session, to: session.value.pathOfLogin, isLocal: isLocal) }
-        var list = SchemaList()
-        guard list.read(&words, text) else { return }
-        let payer = session.value.principal
-        change(session, to: list.withBytes { sink.searchPath($0, for: payer) }, isLocal: isLocal)
+        guard isSchema || words.take("search_path", text) else { return effect }
+        if !isReset {
+            if !isSchema, !words.take("to", text), !words.take("=", text) { return effect }
+            if !words.take("default", text) {
+                var list = SchemaList()
+                guard list.read(&words, text) else { return effect }
+                let payer = session.value.principal
+                effect.path = list.withBytes { sink.searchPath($0, for: payer) }
+            }
+        }
+        effect.flags = isLocal ? [.setsPath, .isLocal] : .setsPath
+        return effect
     }
 
-    private mutating func change(_ session: Slot<Session>, to path: UInt16, isLocal: Bool) {
-        session.value.path = path
-        if isLocal { session.value.flags.insert(.localPath) } else { session.value.flags.remove(.localPath) }
+    /// SET or RESET was answered.
+    mutating func provePath(_ session: Slot<Session>, _ effect: Effect) {
+        session.value.provenPath = effect.path
+        if effect.flags.contains(.isLocal) {
+            session.value.flags.insert(.localPath)
+        } else {
+            session.value.flags.remove(.localPath)
+        }
     }
 
     /// DISCARD ALL: as after the login.
     mutating func resetPath(_ session: Slot<Session>) {
-        (session.value.path, session.value.pathOutside) = (session.value.pathOfLogin, session.value.pathOfLogin)
+        let path = session.value.pathOfLogin
+        (session.value.provenPath, session.value.pathOutside) = (path, path)
     }
 
-    /// No transaction is open any more: what was set in it stays, or is undone with it.
+    /// ReadyForQuery: where no transaction is open any more, what was set in it stays, or is undone with it.
     @inline(__always)
-    mutating func endPath(_ session: Slot<Session>) {
-        guard session.value.path != session.value.pathOutside else { return }
-        if !session.value.flags.isDisjoint(with: [.rolledBack, .erred, .localPath]) {
-            session.value.path = session.value.pathOutside
+    mutating func endPath(_ session: Slot<Session>, _ status: UInt8) {
+        if session.value.provenPath != session.value.pathOutside, status == 0x49 {
+            if !session.value.flags.isDisjoint(with: [.rolledBack, .erred, .localPath]) {
+                session.value.provenPath = session.value.pathOutside
+            }
+            session.value.pathOutside = session.value.provenPath
+            session.value.flags.remove(.localPath)
         }
-        session.value.pathOutside = session.value.path
-        session.value.flags.remove(.localPath)
+        if session.value.path != session.value.provenPath { predictPath(session) }
+    }
+
+    /// The path of what is sent next: the proven one, and what is under way to change it.
+    @inline(never)
+    private mutating func predictPath(_ session: Slot<Session>) {
+        var path = session.value.provenPath
+        var next = session.value.firstRequest
+        var left = 256
+        while left > 0, let request = linked(next) {
+            let statement = request.value.statement
+            if statement.effect.flags.contains(.setsPath) || statement.kind == .discardAll,
+                !request.value.flags.contains(.done)
+            {
+                path = statement.effect.path
+            }
+            next = request.value.next
+            left &-= 1
+        }
+        session.value.path = path
+    }
+
+    /// The pattern under the path that holds when the server reads the text, if that is another one than was thought.
+    @inline(__always)
+    mutating func settlePath(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if request.value.path != session.value.provenPath { correctPath(session, request, &sink) }
+    }
+
+    @inline(never)
+    private mutating func correctPath(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        guard request.value.statement.pattern > 0 else { return }
+        var statement = request.value.statement
+        let (payer, path) = (session.value.principal, session.value.provenPath)
+        statement.pattern = sink.pattern(statement.pattern, for: payer, under: path)
+        request.value.path = path
+        set(session, request, statement, &sink)
     }
 
     /// The server says what it is: nothing can be more right.
     mutating func reportedPath(_ session: Slot<Session>, _ value: RawSpan, _ sink: inout some SessionSink & ~Copyable) {
-        session.value.path = sink.searchPath(value, for: session.value.principal)
+        let path = sink.searchPath(value, for: session.value.principal)
+        session.value.provenPath = path
+        predictPath(session)
         guard session.value.phase != .ready else { return }
-        (session.value.pathOfLogin, session.value.pathOutside) = (session.value.path, session.value.path)
+        (session.value.pathOfLogin, session.value.pathOutside) = (path, path)
     }
 
     /// The path that a start-up message asks for, by itself or among the options.

@@ -41,30 +41,55 @@ extension Sessions {
             session.value.phase = .opaque
             return
         }
-        if side == .client, isWholeStartup(bytes), session.value.phase == .fresh {
-            // The SYN was missed, not the start of the session.
+        if side == .client, isWholeStartup(bytes), session.value.phase == .fresh, session.value.serverBytes == 0 {
+            // The SYN was missed, not the start of the session: so it seems, until the server answers.
             session.value = Session()
+            session.value.flags = .assumedStart
             reset(session, isLost: false)
             startupPacket(session, bytes, &sink)
             return
         }
+        if side == .server { session.value.serverBytes &+= UInt64(bytes.byteCount) }
         let isProven = side == .client ? FrontendShape.proves(bytes) : BackendShape.proof(bytes) != nil
         guard isProven else { return }
         count(session)
         session.value.phase = .ready
         session.value.principal = sink.joined(session.handle, at: now)
-        if side == .server { session.value.serverBytes &+= UInt64(bytes.byteCount) }
         read(session, side, bytes, &sink)
     }
 
     /// A StartupMessage that fills its packet and names a parameter that every client sends; the tail of a DataRow
     /// can look like the first eight bytes of one.
     private mutating func isWholeStartup(_ bytes: RawSpan) -> Bool {
+        if ProxyHeader.begins(bytes) { return true }
         guard bytes.byteCount >= 8, bytes.bigEndian32(at: 0) == bytes.byteCount else { return false }
         let code = bytes.bigEndian32(at: 4)
         if bytes.byteCount == 8 { return code == StartupCode.tls || code == StartupCode.gssapi }
         if code == StartupCode.cancel { return bytes.byteCount >= 16 && bytes.byteCount <= 268 }
         return code &>> 16 == 3 && StartupParameters.find("user", in: bytes) != nil
+    }
+
+    /// The names of a StartupMessage are believed when AuthenticationOk follows.
+    mutating func authentication(_ session: Slot<Session>, _ body: RawSpan) {
+        guard session.value.phase == .authenticating, body.byteCount >= 4 else { return }
+        session.value.flags.remove(.assumedStart)
+        if body.bigEndian32(at: 0) == 0 { session.value.flags.insert(.authenticated) }
+    }
+
+    /// A session that is read already began before the capture, or nobody knows whose it is.
+    mutating func joinInside(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
+        pool.give(session.value.startup)
+        session.value.startup = .none
+        session.value.startupLength = 0
+        session.value.flags.subtract([.assumedStart, .replication])
+        session.value.flags.formUnion([.midstream, .doubtful])
+        counters.midstream += 1
+        session.value.phase = .ready
+        session.value.principal = sink.joined(session.handle, at: now)
+        let client = reader(session, .client)
+        pool.give(client.value.block)
+        client.value = MessageReader()
+        client.value.isLost = true
     }
 
     /// A TLS record (RFC 8446 §5.1), whole or cut.
@@ -92,6 +117,12 @@ extension Sessions {
             return
         }
         guard bytes.byteCount > 0 else { return }
+        if session.value.flags.contains(.assumedStart), bytes.byteCount != 1 {
+            // No answer to SSLRequest: what looked like one were bytes of something else.
+            join(session)
+            startMidstream(session, from: .server, bytes, &sink)
+            return
+        }
         switch bytes.byte(at: 0) {
         case 0x53, 0x47:  // S, G
             counters.encrypted += 1
@@ -125,8 +156,19 @@ extension Sessions {
                 if session.value.phase != .opaque { read(session, .client, rest, &sink) }
                 return
             }
+            if reader.value.type != 0 {
+                guard let used = proxyHeader(session, bytes, offset, &sink) else { return refuse(session) }
+                offset &+= used
+                continue
+            }
             if reader.value.wanted == 0 {
                 let first = bytes.byte(at: offset)
+                if reader.value.headerCount == 0, first == 0x50 || first == 0x0D, session.value.phase == .fresh,
+                    !session.value.flags.contains(.proxied)
+                {
+                    reader.value.collect(first, 0, ProxyHeader.fixedPart(first))
+                    continue
+                }
                 if reader.value.headerCount == 0, first == 0x16 || (first == 0x80 && bytes.byteCount > 5) {
                     // Direct TLS: a ClientHello (RFC 8446 §5.1), or its SSLv2 form.
                     count(session)
@@ -186,7 +228,8 @@ extension Sessions {
         case StartupCode.cancel:
             pool.give(reader.block)
             counters.cancelRequests += 1
-            session.value.phase = .opaque
+            // What only looks like one must not hide what follows.
+            if session.value.flags.contains(.assumedStart) { join(session) } else { session.value.phase = .opaque }
         case let version where version &>> 16 == 2:
             // Protocol 2.0: refused by every server since 14, in a form of its own.
             pool.give(reader.block)
@@ -217,16 +260,35 @@ extension Sessions {
     private mutating func attributeEarly(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
         var next = session.value.firstRequest
         while let request = linked(next) {
-            if isMetered(request) {
-                let (pattern, price, sent) = (request.value.pattern, request.value.price, request.value.sent)
-                request.value.pattern = sink.reattribute(pattern, price, sentAt: sent, to: session.value.principal)
+            if request.value.flags.contains(.charged) {
+                let (pattern, price, sent) = (request.value.statement.pattern, request.value.price, request.value.sent)
+                request.value.statement.pattern = sink.reattribute(
+                    pattern,
+                    price,
+                    sentAt: sent,
+                    to: session.value.principal
+                )
             }
             next = request.value.next
         }
     }
 
+    /// The longest name of a role or database, in bytes (`NAMEDATALEN` - 1).
+    static var longestName: Int { 63 }
+
+    /// A name as the server takes it: what is longer is cut, wherever that is (ProcessStartupPacket, in PostgreSQL's
+    /// backend_startup.c, all versions but 17.0 to 17.2, which find no such role).
+    @_lifetime(copy bytes)
+    private static func name(_ bytes: RawSpan) -> RawSpan {
+        bytes.byteCount > longestName ? bytes.extracting(0..<longestName) : bytes
+    }
+
     /// The server accepted the login: from here on the session's statements are somebody's.
     mutating func login(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
+        let isProven =
+            session.value.flags.contains(.authenticated)
+            || (session.value.flags.contains(.doubtful) && !session.value.flags.contains(.assumedStart))
+        guard isProven else { return joinInside(session, &sink) }
         session.value.phase = .ready
         let block = session.value.startup
         let parameters = block.bytes(0..<Int(session.value.startupLength))
@@ -234,8 +296,8 @@ extension Sessions {
             let database = StartupParameters.find("database", in: parameters, from: 4) ?? user
             let application = StartupParameters.find("application_name", in: parameters, from: 4) ?? 0..<0
             let login = Login(
-                user: parameters.extracting(user),
-                database: parameters.extracting(database.isEmpty ? user : database),
+                user: Self.name(parameters.extracting(user)),
+                database: Self.name(parameters.extracting(database.isEmpty ? user : database)),
                 application: parameters.extracting(application)
             )
             session.value.principal = sink.attribute(session.handle, login, at: now)
@@ -245,7 +307,8 @@ extension Sessions {
             // What the server reported before is more right.
             if session.value.pathOfLogin == 0 {
                 let path = pathOfLogin(parameters, session.value.principal, &sink)
-                (session.value.pathOfLogin, session.value.pathOutside, session.value.path) = (path, path, path)
+                (session.value.pathOfLogin, session.value.pathOutside) = (path, path)
+                (session.value.provenPath, session.value.path) = (path, path)
             }
         }
         pool.give(block)
@@ -256,34 +319,10 @@ extension Sessions {
     }
 }
 
-/// The name/value pairs of a StartupMessage.
-enum StartupParameters {
-    /// Where the value of `name` stands, or `nil`.
-    ///
-    /// Of several the last: so server and PgBouncer take them (ProcessStartupPacket in PostgreSQL's backend_startup.c), and who
-    /// names somebody else before must not have that one pay.
-    static func find(_ name: StaticString, in bytes: RawSpan, from start: Int = 8) -> Range<Int>? {
-        var offset = start
-        var found: Range<Int>?
-        while offset < bytes.byteCount, bytes.byte(at: offset) != 0 {
-            guard let nameEnd = bytes.firstOffset(of: 0, from: offset),
-                let valueEnd = bytes.firstOffset(of: 0, from: nameEnd + 1)
-            else { return found }
-            if nameEnd - offset == name.utf8CodeUnitCount {
-                let isSame = (0..<nameEnd - offset).allSatisfy { index in
-                    unsafe bytes.byte(at: offset + index) == name.utf8Start[index]
-                }
-                if isSame { found = nameEnd + 1..<valueEnd }
-            }
-            offset = valueEnd + 1
-        }
-        return found
-    }
-}
-
 extension Sessions {
     /// Who sent `bytes`, the first that were seen of a connection on unknown ports; `nil` when it cannot be told.
     public static func sender(of bytes: RawSpan) -> Direction? {
+        if ProxyHeader.begins(bytes) { return .client }
         if bytes.byteCount >= 8, Int(bytes.bigEndian32(at: 0)) == bytes.byteCount {
             let code = bytes.bigEndian32(at: 4)
             if code == StartupCode.tls || code == StartupCode.gssapi || code == StartupCode.cancel { return .client }

@@ -23,8 +23,8 @@ public struct SessionLimits: Sendable {
 /// The PostgreSQL sessions of one worker: frames messages, follows the protocol, reports statements.
 ///
 /// A session is a pure state machine over the messages of both directions in the order that the server saw them
-/// (PostgreSQL documentation, chapter "Frontend/Backend Protocol", versions 3.0 and 3.2). What a request changes is
-/// assumed at once and undone when the server turns out never to have reached it.
+/// (PostgreSQL documentation, chapter "Frontend/Backend Protocol", versions 3.0 and 3.2). Requests wait in one queue for
+/// their answers; what one changes holds from the answer that proves it on.
 ///
 /// Nearly all methods are `mutating`, lookups too: where one that is not is inlined, Swift 6.3 copies the whole struct,
 /// because it cannot be borrowed in a register.
@@ -184,10 +184,9 @@ public struct Sessions: ~Copyable {
         guard table.contains(flow) else { return }
         now = moment
         let session = table.slot(flow)
-        abandonRequests(session, isKnown: isKnown, &sink)
-        if isKnown { loseCompletedPortals(session, &sink) }
-        endPortals(session, finished: false, &sink)
-        forgetStatements(session)
+        abandonRequests(session, mayHaveRun: true, &sink)
+        endPortals(session, isKnown ? .aborted : .lost, &sink)
+        forgetNamedStatements(session)
         reset(session, isLost: false)
         pool.give(session.value.startup)
         session.value = Session()

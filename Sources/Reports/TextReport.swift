@@ -87,6 +87,7 @@ public struct TextReport {
         note(sessions.lostSync, "times the protocol was lost, \(sessions.resynchronized) times found again")
         note(sessions.orphanAnswers, "answers to statements that were not seen")
         note(sessions.authFailed, "logins refused")
+        note(sessions.notPostgreSQL, "connections that did not speak PostgreSQL: what they carried is in no count")
         note(tcp.evicted + tcp.overBudget, "segments or flows given up for lack of memory")
         note(result.patternEvictions, "patterns were added up with others of their user, to make room")
         note(result.patternOverflow, "statements found no room for their pattern: they count with others of their user")

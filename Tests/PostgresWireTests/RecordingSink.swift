@@ -30,6 +30,10 @@ struct RecordingSink: SessionSink {
         return principal
     }
 
+    /// Clients that PROXY headers named.
+    var proxied: [String] = []
+    mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) { proxied.append("\(client)") }
+
     /// Ends of transactions, if asked for.
     var awaitsTransactions = false
     var transactions: [Bool] = []
@@ -47,6 +51,9 @@ struct RecordingSink: SessionSink {
         case "select": sketch.kind = .select
         case "set", "reset": sketch.kind = .set
         case "discard": sketch.kind = .discardAll
+        case "begin": sketch.kind = .begin
+        case "commit": sketch.kind = .commit
+        case "rollback": sketch.kind = words.count > 1 ? .savepoint : .rollback
         case "prepare": (sketch.kind, sketch.name, sketch.body) = (.prepare, first + 8..<first + 9, first + 13)
         case "execute": (sketch.kind, sketch.name) = (.execute, first + 8..<first + 9)
         default: sketch.kind = .utility
@@ -94,7 +101,11 @@ struct RecordingSink: SessionSink {
         return UInt16(paths.count - 1)
     }
 
-    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) { hidden += count }
+    var misses = 0
+    mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) {
+        hidden += count
+        misses += 1
+    }
     mutating func joined(_ flow: FlowHandle, at moment: Moment) -> PrincipalHandle { 0 }
     mutating func started(_ principal: PrincipalHandle, _ pattern: PatternHandle, at time: Timestamp) -> Int64 {
         charged += 1

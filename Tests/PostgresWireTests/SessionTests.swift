@@ -70,7 +70,7 @@ struct SessionTests {
         (
             "a syntax error: nothing ran",
             [.client(M.query("select 1; selec")), .server(M.error("42601") + M.ready())],
-            ["error", "skipped select 1 rows 0", "skipped selec rows 0"]
+            ["error", "failed select 1 rows 0", "skipped selec rows 0"]
         ),
         ("an empty query", [.client(M.query(" ;")), .server(M.message("I") + M.ready())], ["ok query"]),
         (
@@ -91,12 +91,12 @@ struct SessionTests {
             ["completed select 7 rows 1", "ok portal", "completed select 7 rows 2", "ok portal"]
         ),
         (
-            "an error in Bind: the Execute never ran",
+            "an error in Bind: the statement failed, and costs no more than that",
             [
                 .client(M.parse("select $1") + M.bind() + M.execute() + M.message("S")),
                 .server(parsed + M.error("22P02") + M.ready()),
             ],
-            ["error", "skipped select $1 rows 0"]
+            ["error", "failed select $1 rows 0"]
         ),
         (
             "an error skips to Sync, a Query too, and undoes what was prepared",
@@ -107,7 +107,7 @@ struct SessionTests {
                 .server(bound + M.complete("SELECT 1") + M.ready()),
             ],
             [
-                "error", "skipped ? rows 0", "skipped select 3 rows 0", "completed select 1 rows 1", "ok portal",
+                "error", "failed ? rows 0", "skipped select 3 rows 0", "completed select 1 rows 1", "ok portal",
             ]
         ),
         (
