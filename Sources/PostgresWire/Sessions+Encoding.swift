@@ -7,8 +7,25 @@ import Domain
 /// sent without waiting; for these it is followed from SET, RESET and DISCARD ALL, as far as the next moment at which
 /// all is answered.
 extension Sessions {
+    /// What a statement changes of what later ones mean.
+    @inline(__always)
+    mutating func follow(
+        _ session: Slot<Session>,
+        _ text: RawSpan,
+        _ sketch: StatementSketch,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        switch sketch.kind {
+        case .set:
+            followSet(session, text, sketch.range, &sink)
+            followEncoding(session, text, sketch)
+        case .discardAll, .rollback, .commit, .savepoint: followEncoding(session, text, sketch)
+        default: break
+        }
+    }
+
     /// SET, RESET and DISCARD ALL hold from the next message on: the server converts a message as a whole.
-    mutating func followEncoding(
+    private mutating func followEncoding(
         _ session: Slot<Session>,
         _ text: RawSpan,
         _ sketch: StatementSketch

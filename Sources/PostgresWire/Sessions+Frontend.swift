@@ -130,23 +130,6 @@ extension Sessions {
         }
     }
 
-    /// What a statement changes of what later ones mean.
-    @inline(__always)
-    private mutating func follow(
-        _ session: Slot<Session>,
-        _ text: RawSpan,
-        _ sketch: StatementSketch,
-        _ sink: inout some SessionSink & ~Copyable
-    ) {
-        switch sketch.kind {
-        case .set:
-            followSet(session, text, sketch.range, &sink)
-            followEncoding(session, text, sketch)
-        case .discardAll, .rollback, .commit, .savepoint: followEncoding(session, text, sketch)
-        default: break
-        }
-    }
-
     /// The pattern of one statement of a Query message, and what it does to names.
     private mutating func resolve(
         _ session: Slot<Session>,
