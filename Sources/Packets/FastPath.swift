@@ -33,27 +33,33 @@ extension PacketDecoder {
         let flags = UInt8(truncatingIfNeeded: control &>> 48)
         segment.flags = TCPFlags(rawValue: flags)
         segment.window = UInt16(truncatingIfNeeded: control &>> 32)
-        segment.urgent = UInt16(truncatingIfNeeded: control)
         let payload = 34 &+ headerLength
         segment.payloadOffset = min(payload, frame.byteCount)
         segment.announced = Int32(truncatingIfNeeded: announced)
         segment.captured = Int32(truncatingIfNeeded: min(announced, max(0, frame.byteCount &- payload)))
         segment.isFromFragments = false
         segment.hasTimestamp = false
+        segment.checksum = .unknown
+        if flags & 0x22 != 0 {
+            // SYN, URG.
+            segment.urgent = UInt16(truncatingIfNeeded: control)
+            let end = min(payload, frame.byteCount)
+            readOptions(frame, 54..<end, isCut: end < payload, &segment)
+        }
+        // The rest matters only of clients.
+        guard self.ports.isDestination(of: ports) else { return true }
         if headerLength == 32, frame.byteCount >= 66,
             unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 54, as: UInt32.self) == Self.timestampFirst
         {
             // In the place where all senders put it.
             segment.timestamp = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 58, as: UInt32.self).bigEndian
             segment.hasTimestamp = true
-        } else if headerLength > 20 || flags & 2 != 0 {
+        } else if headerLength > 20 {
             let end = min(payload, frame.byteCount)
             readOptions(frame, 54..<end, isCut: end < payload, &segment)
         }
-        segment.checksum = .unknown
         // Of data, and of what begins and ends a connection.
-        if announced > 0 || flags & 7 != 0, self.ports.isDestination(of: ports), payload &+ announced <= frame.byteCount
-        {
+        if announced > 0 || flags & 7 != 0, payload &+ announced <= frame.byteCount {
             segment.checksum = TCPChecksum.check(
                 frame,
                 34..<payload &+ announced,

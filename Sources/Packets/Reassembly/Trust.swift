@@ -17,7 +17,7 @@ struct Trust: BitwiseCopyable {
 
     /// Whether nothing new is to be learnt from this checksum, and a receiver takes the segment.
     @inline(__always)
-    func isUsual(_ checksum: SegmentChecksum) -> Bool { checksum == best || checksum == .unknown }
+    func isUsual(_ checksum: SegmentChecksum) -> Bool { checksum == best }
 
     /// A segment of the client was seen.
     mutating func learn(_ checksum: SegmentChecksum, isSYN: Bool) {

@@ -42,7 +42,8 @@ class Session:
             self.user = names[names.index(b"user") + 1].decode()
             self.buffer = self.buffer[length:]
             self.judge.sessions[self.user] = self
-            self.reply(message(b"R", bytes(4)) + READY)
+            if not self.reply(message(b"R", bytes(4)) + READY):
+                return False
         while len(self.buffer) >= 5:
             length = 1 + struct.unpack("!I", self.buffer[1:5])[0]
             if self.buffer[:1] not in b"QX" or length < 5 or length > 1 << 20:
@@ -53,14 +54,17 @@ class Session:
             if kind == b"X":
                 return False
             self.judge.ran[self.user, body.split(b"\0")[0].decode("latin-1").strip()] += 1
-            self.reply(message(b"C", b"SELECT 1\0") + READY)
+            if not self.reply(message(b"C", b"SELECT 1\0") + READY):
+                return False
         return True
 
     def reply(self, data):
+        """False where the client is gone: PostgreSQL runs nothing more then."""
         try:
             self.connection.send(data)
+            return True
         except OSError:
-            pass
+            return False
 
 
 class Judge:
