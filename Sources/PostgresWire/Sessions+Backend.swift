@@ -23,6 +23,7 @@ extension Sessions {
         case 0x47: ignoreSyncs(session)
         case 0x53: parameterStatus(session, body, &sink)
         case 0x52: authentication(session, body)
+        case 0x54, 0x74, 0x6E: describedBy(session, type)  // of which the end is in another packet
         default: break
         }
     }
