@@ -26,7 +26,7 @@ struct Request: BitwiseCopyable {
         let rawValue: UInt8
         static let parse = Stages(rawValue: 1)
         static let bind = Stages(rawValue: 2)
-        /// A Describe that stands by itself; one of what was parsed or bound just before cannot fail.
+        /// A Describe that no Execute follows; one of what was parsed or bound just before cannot fail.
         static let describe = Stages(rawValue: 4)
         static let execute = Stages(rawValue: 8)
 

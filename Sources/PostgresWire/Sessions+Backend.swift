@@ -23,6 +23,7 @@ extension Sessions {
         case 0x47: ignoreSyncs(session)
         case 0x53: parameterStatus(session, body, &sink)
         case 0x52: authentication(session, body)
+        case 0x54, 0x74, 0x6E: describedBy(session, type)  // of which the end is in another packet
         default: break
         }
     }
@@ -72,7 +73,12 @@ extension Sessions {
     private mutating func parseComplete(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
         guard let request = awaiting(session, .parse, &sink) else { return noteUnexpected(session) }
         parsed(session, request, &sink)
-        if request.value.stages.isEmpty { finish(session, request) }
+        if request.value.stages.isSubset(of: .describe) { finishDescribed(session, request) }
+    }
+
+    /// Nothing is left of a request, or the answer to its Describe.
+    private mutating func finishDescribed(_ session: Slot<Session>, _ request: Slot<Request>) {
+        if request.value.stages.isEmpty { finish(session, request) } else { session.value.flags.insert(.describes) }
     }
 
     /// A Parse is proven: the name stands for its statement.
@@ -96,7 +102,7 @@ extension Sessions {
     private mutating func bindComplete(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
         guard let request = awaiting(session, .bind, &sink) else { return noteUnexpected(session) }
         bound(session, request, &sink)
-        if request.value.stages.isEmpty { finish(session, request) }
+        if request.value.stages.isSubset(of: .describe) { finishDescribed(session, request) }
     }
 
     /// A Bind is proven: its portal is there, in the place of one of that name.
@@ -146,7 +152,13 @@ extension Sessions {
             let (payer, price, sent) = (session.value.principal, request.value.price, request.value.sent)
             request.value.price = sink.repriced(payer, price, sentAt: sent, as: statement.pattern)
         }
+        let wasEmpty = request.value.statement.kind == .empty
         request.value.statement = statement
+        if wasEmpty, statement.kind != .empty, request.value.flags.contains(.unmetered) {
+            // It was taken for one of no text.
+            request.value.flags.remove(.unmetered)
+            if request.value.flags.contains(.executes) { charge(session, request, &sink) }
+        }
     }
 
     mutating func noteUnexpected(_ session: Slot<Session>) {
@@ -159,10 +171,12 @@ extension Sessions {
         if request.value.flags.contains(.endsQuery) { request.value.flags.insert(.done) } else { pop(session) }
     }
 
-    /// RowDescription or NoData: the answer to a Describe that stands by itself.
+    /// RowDescription or NoData: the answer to a Describe behind which nothing of its request is left, or that stands by itself.
     @inline(never)
     mutating func described(_ session: Slot<Session>) {
-        if let request = front(session), request.value.stages == .describe { finish(session, request) }
+        guard let request = front(session), request.value.stages.contains(.describe) else { return }
+        request.value.stages.remove(.describe)
+        if request.value.stages.isEmpty { finish(session, request) }
     }
 
     /// Describes that stand by themselves were answered, as what comes behind them is.

@@ -242,9 +242,11 @@ extension Sessions {
         }
         request.value.stages.remove(.execute)
         let isFirst = beginsStatement(session, request, &sink)
+        if isFirst, request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         if isFirst, !request.value.flags.contains(.inDoubt) { sink.acknowledged(.portal, session.value.principal) }
         if var portal = portal(session, request.value.portalName) {
             if isFirst {
+                portal.statement = request.value.statement
                 (portal.price, portal.started, portal.elapsed) = (request.value.price, request.value.sent, 0)
             }
             portal.elapsed &+= duration(session, since: request.value.sent)

@@ -106,7 +106,7 @@ extension Sessions {
 
     /// What is about to come was described.
     @inline(__always)
-    private mutating func describedBy(_ session: Slot<Session>, _ type: UInt8) {
+    mutating func describedBy(_ session: Slot<Session>, _ type: UInt8) {
         if type == 0x54 { session.value.flags.insert(.answering) }
         if session.value.flags.contains(.describes), type != 0x74 { described(session) }
     }

@@ -174,6 +174,7 @@ extension Sessions {
         if body.byteCount == 2, body.byte(at: 0) == 0x50, let last, last.value.flags.contains(.binds),
             last.value.flags.isDisjoint(with: [.executes, .endsQuery]), last.value.portalName == 0
         {
+            last.value.stages.insert(.describe)
             return
         }
         guard body.byteCount >= 2, let end = body.firstOffset(of: 0, from: 1) else {
@@ -187,6 +188,7 @@ extension Sessions {
                 ? last.value.flags.contains(.binds) && last.value.portalName == name
                 : last.value.flags.contains(.parses) && last.value.statementName == name
         {
+            last.value.stages.insert(.describe)
             return
         }
         guard let request = push(session, .extended) else {
@@ -224,6 +226,8 @@ extension Sessions {
             last.value.portalName == name
         {
             last.value.flags.insert(.executes)
+            // What was described before cannot fail; then the answer to Execute is what is awaited.
+            last.value.stages.remove(.describe)
             last.value.stages.insert(.execute)
             last.value.bytes &+= length &+ 1
             last.value.rowLimit = rowLimit

@@ -118,7 +118,8 @@ def logged(server):
 def replayed(pgweir, capture, port):
     lines = run([pgweir, "replay", capture, "--port", str(port), "--format", "ndjson"]).stdout.splitlines()
     found = collections.defaultdict(dict)
-    for line in map(json.loads, lines):
+    # The tap's own last packet may have the port of a session that is long over.
+    for line in (one for one in map(json.loads, lines) if one["pgweir.user"] != "admin"):
         found[line["client.port"]].setdefault(line["pgweir.session"], []).append(line)
     return {port: [lines for _, lines in sorted(known.items())] for port, known in found.items()}
 
@@ -186,8 +187,8 @@ def test_every_statement_is_told_as_the_server_ran_it(version, site, pgweir, see
     found = replayed(pgweir, tap.path, server.port)
     wrong = {}
     for port, own in sessions.items():
-        told = found.get(port, [])
-        spoken = [one for one in own if one.ended or one.unanswered]
+        told = [lines for lines in found.get(port, []) if any(line["pgweir.outcome"] != "skipped" for line in lines)]
+        spoken = [one for one in own if any(known[1] != "skipped" for known in one.ended) or one.unanswered or one.refusals]
         if len(told) != len(spoken):
             wrong[own[0].number] = f"{len(told)} sessions told, {len(spoken)} were there"
             continue

@@ -81,6 +81,32 @@ struct QueueTests {
             ]
         ),
         (
+            "a Bind whose statement was taken for an empty one when it was sent",
+            [
+                .client(M.parse("") + M.bind() + M.execute() + sync),
+                .server(parsed + bound + M.message("I") + M.ready()),
+                .client(M.parse("select 1") + M.bind() + M.execute() + M.bind() + M.execute() + sync),
+                .server(parsed + bound + M.complete("SELECT 1") + bound + M.complete("SELECT 2") + M.ready()),
+            ],
+            ["completed select 1 rows 1", "ok portal", "completed select 1 rows 2", "ok portal"]
+        ),
+        (
+            "of two Describes the second one is refused",
+            [
+                .client(M.parse("select 1") + M.message("D", [0x53, 0]) + M.message("D", [0x50, 0]) + sync),
+                .server(parsed + M.message("t", [0, 0]) + M.message("n") + M.error("34000") + M.ready()),
+            ],
+            ["error", "failed ? rows 0"]
+        ),
+        (
+            "EXECUTE of a name that is under way, with a row limit",
+            [
+                .client(M.query("prepare p as select 5") + M.parse("execute p") + M.bind() + M.execute(rows: 1) + sync),
+                .server(M.complete("PREPARE") + M.ready() + parsed + bound + M.message("s") + M.ready()),
+            ],
+            ["completed prepare p as select 5 rows 0", "ok query", "ok portal", "completed select 5 rows 1"]
+        ),
+        (
             "Executes that no Sync follows may have run",
             [
                 .client(
