@@ -527,8 +527,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         _ pattern: Slot<PatternRecord>
     ) {
         var refused = event
-        let (time, isTooMuch) = max(0, event.duration).multipliedReportingOverflow(by: Self.microUnitsPerNanosecond)
-        if !isTooMuch { refused.price = min(event.price, time) }
+        refused.price = min(event.price, BusyTime.ceilingOfFailed(event.duration))
         if payer.value.account.charge(refused.price &- event.price, at: event.started) { woke(event.principal) }
         payer.value.counts.cost &+= refused.price &- event.price
         payer.value.counts.failed &+= 1
@@ -541,9 +540,6 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         byProtocol[Int(event.wire.rawValue)] &+= 1
         if Recorder.isActive { record(refused) }
     }
-
-    /// 30 units a millisecond, see ``LearnedCost/unitsPerMillisecond``.
-    private static var microUnitsPerNanosecond: Int64 { 30 }
 
     /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)

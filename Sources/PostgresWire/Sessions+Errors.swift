@@ -158,8 +158,8 @@ extension Sessions {
                 if flags.contains(.beginsQuery) { dropUnnamedStatement(session) }
                 if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
                 // The whole text is parsed before any of it runs.
-                let isRefused = fields.isSyntaxError && flags.contains(.beginsQuery) && !isRunning
-                end(session, request, fields, isRefused: isRefused, &sink)
+                let isUnparsed = fields.isSyntaxError && flags.contains(.beginsQuery) && !isRunning
+                end(session, request, fields, isRefused: isUnparsed, isUnparsed: isUnparsed, &sink)
                 isFirst = false
             } else {
                 endSkipped(session, request, .skipped, &sink)
@@ -172,17 +172,19 @@ extension Sessions {
         }
     }
 
-    /// A statement ends with an error; `isRefused`: before the server began to run it.
+    /// A statement ends with an error; `isRefused`: before the server began to run it; `isUnparsed`: it found no statement in
+    /// the text.
     private mutating func end(
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ fields: ErrorFields,
         isRefused: Bool,
+        isUnparsed: Bool = false,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         guard !request.value.flags.contains(.unmetered), request.value.flags.contains(.charged) else { return }
         var event = event(session, request)
-        event.outcome = request.value.flags.contains(.inDoubt) ? .uncertain : .failed
+        event.outcome = request.value.flags.contains(.inDoubt) ? .uncertain : isUnparsed ? .skipped : .failed
         event.errorCode = fields.code
         event.isRefused = isRefused
         sink.ended(event)

@@ -48,6 +48,7 @@ struct LongStatementTests {
             event.price = books.started(principal, pattern, at: sent)
             (event.started, event.duration, event.outcome) = (sent, duration, outcome)
             event.bytesReceived = bytes
+            if outcome == .failed { event.errorCode = 0x5858_3030_30 }
             clock += duration
             event.ended = Moment(time: Timestamp(nanoseconds: clock), ordinal: 2)
             books.ended(event)
