@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Fingerprints
-import TestKit
 import Testing
 
 @testable import Verification
