@@ -21,7 +21,7 @@ struct VerifyText {
             return Array((lines.joined(separator: "\n") + "\n").utf8)
         }
         let names = comparison.lines.map { "\($0.user)@\($0.database)".printable }
-        let width = min(48, max(14, names.map(\.count).max() ?? 0))
+        let width = min(48, max(17, names.map(\.count).max() ?? 0))
         let titles = ["counted", "seen", "share", "utility", "seen", "share"]
         lines.append(row("User and database", width, titles))
         for (name, line) in zip(names, comparison.lines) {
