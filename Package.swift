@@ -147,6 +147,7 @@ let package = Package(
         + edge("PostgresClient", ["CPostgres"])
         + edge("RedisClient", ["CHiredis"])
         + edge("Attribution", ["PostgresClient"])
+        + edge("Verification", ["Fingerprints", "PostgresClient"])
         + edge("RedisStore", ["Costs", "Quotas", "RedisClient"])
         + edge("SQLiteStore", ["Costs", "Quotas", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("PgBouncer", ["Quotas", "PostgresClient"])
@@ -192,7 +193,7 @@ let package = Package(
                     "Packets",
                     "PostgresWire", "Costs", "Quotas",
                     "Fingerprints", "Pipeline",
-                    "Reports", "Telemetry", "Web", "Dashboard",
+                    "Reports", "Telemetry", "Verification", "Web", "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),

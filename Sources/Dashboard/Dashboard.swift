@@ -42,6 +42,7 @@ public struct Dashboard: Sendable {
         }
         values.merge([
             "hasProblems": !status.problems.isEmpty, "problems": status.problems, "tiles": Self.tiles(status),
+            "verification": status.verification,
             "hasMinutes": !status.minutes.isEmpty, "costChart": chart("Cost units per minute", \.costUnits),
             "callsChart": chart("Statements per minute") { Double($0.calls) },
             "userCount": Quantity.grouped(Int64(status.users)),
@@ -54,7 +55,7 @@ public struct Dashboard: Sendable {
         func tile(_ name: String, _ value: String, isBad: Bool = false) -> [String: Any] {
             ["name": name, "value": value, "isBad": isBad]
         }
-        return [
+        var tiles = [
             tile(
                 status.statementsLastMinute == nil ? "statements since the start" : "statements in the last minute",
                 status.statementsLastMinute.map { Quantity.short(Double($0)) }
@@ -77,6 +78,17 @@ public struct Dashboard: Sendable {
                 isBad: status.blindShare > 0.05
             ),
         ]
+        if let share = status.verifiedShare {
+            tiles.append(
+                tile("of what the server counted was seen", Self.floored(share), isBad: share < 0.95)
+            )
+        }
+        return tiles
+    }
+
+    /// Such as `99.9 %`: what was not seen whole is not 100 %.
+    private static func floored(_ share: Double) -> String {
+        share >= 1 ? "100 %" : Quantity.decimal((share * 1000).rounded(.down) / 10, 1) + " %"
     }
 
     /// The users whose budgets are fullest.

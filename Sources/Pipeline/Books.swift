@@ -31,6 +31,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private(set) var isMetered = false
     /// Whether principals are told apart by their server, too.
     var isDivided = false
+    /// Who did what is told apart by the server, too, so that it can be compared with what a server counted.
+    var tellsServers = false
     var active: [PrincipalHandle] = []
     var spend = SpendTable(places: 2)
     /// Who ran what, for the history; `nil`: nobody asks.
@@ -118,6 +120,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// - Parameter byOrigin: with the server that it was used at.
     mutating func meter(byOrigin: Bool = false) {
         (isMetered, isDivided) = (true, byOrigin)
+        if byOrigin { tellsServers = true }
         spend = SpendTable()
     }
 
@@ -177,7 +180,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         // PgBouncer's console is no database: what is asked there is nobody's cost.
         guard !slots.isEmpty, principals[handle].database != "pgbouncer" else { return nil }
         var origin: Origin?
-        if let client = principals[handle].address, let server = principals[handle].server {
+        if isDivided, let client = principals[handle].address, let server = principals[handle].server {
             origin = Origin(client: client, server: server)
         } else if isDivided {
             // From where is no longer known, so another node may book it: it is possible, not proven.
@@ -489,7 +492,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             payer.value.counts.completed &+= 1
             payer.value.counts.rows &+= event.rows
             payer.value.counts.duration &+= UInt64(event.duration)
-            if event.kind.isPlannable { payer.value.counts.plannable &+= 1 }
+            if event.kind.isPlannable {
+                payer.value.counts.plannable &+= 1
+            } else {
+                payer.value.counts.note(unplanned: event.kind, event.wire)
+            }
             pattern.value.calls &+= 1
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)

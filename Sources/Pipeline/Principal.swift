@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
+import PostgresWire
 public import Quotas
 
 /// What one user did in one database from one client address.
@@ -66,6 +67,11 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
     public var errors: UInt64 = 0
     /// Bytes of requests that could not be read.
     public var hidden: UInt64 = 0
+    /// Of those that finished and are no planned queries: what pg_stat_statements counts as utility statements; DEALLOCATE,
+    /// which it counts since PostgreSQL 17; and those whose text is not known, which may be of any kind.
+    public var utilities: UInt64 = 0, deallocations: UInt64 = 0, unclassified: UInt64 = 0
+    /// Logins that the server accepted.
+    public var logins: UInt64 = 0
 
     /// Statements that the server started.
     public var started: UInt64 { completed &+ failed &+ uncertain }
@@ -90,5 +96,23 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
         costLow &+= other.costLow
         cost &+= other.cost
         duration &+= other.duration
+        utilities &+= other.utilities
+        deallocations &+= other.deallocations
+        unclassified &+= other.unclassified
+        logins &+= other.logins
+    }
+
+    /// A finished statement that is no planned query.
+    @inline(__always)
+    mutating func note(unplanned kind: StatementKind, _ wire: StatementProtocol) {
+        // A FunctionCall message runs no statement.
+        guard wire != .functionCall else { return }
+        switch kind {
+        // What pg_stat_statements leaves to the statement that EXECUTE runs, and what reaches no executor.
+        case .prepare, .empty, .replication: break
+        case .execute, .unknown: unclassified &+= 1
+        case .deallocate, .deallocateAll: deallocations &+= 1
+        default: utilities &+= 1
+        }
     }
 }

@@ -23,6 +23,8 @@ public struct DaemonFacts: Sendable {
     public var reloads: Int, reloadError: String?
     /// Files of the state that were set aside or cannot be used, a sentence each.
     public var stateProblems: [String] = []
+    /// What servers counted against what was seen; `nil`: nobody asks them.
+    public var verification: [VerificationFacts]?
     /// When the configuration that holds was read.
     public var configured: Timestamp
 
@@ -99,6 +101,11 @@ public struct StatusReport {
             json.object("daemon") { json in daemon(&json) }
             if let pricing = facts.pricing { json.object("pricing") { json in pricing.json(&json) } }
             if let quotas = facts.quotas { json.object("quotas") { json in quotas.write(&json) } }
+            if let verification = facts.verification {
+                json.array("verify") { json in
+                    for server in verification { json.object { json in server.write(&json) } }
+                }
+            }
             json.array("workers") { json in
                 for worker in snapshot.workers {
                     json.object { json in
@@ -171,6 +178,10 @@ public struct StatusReport {
         }
         if let pricing = facts.pricing { lines.append("  prices (\(pricing.store)): \(pricing.line)") }
         if let quotas = facts.quotas { lines += quotas.lines(style) }
+        for server in facts.verification ?? [] {
+            let mark = server.isBlind ? style.paint("!", .red) + " " : ""
+            lines.append("  \(mark)\(server.line)")
+        }
         if snapshot.missing > 0 {
             lines.append("  \(style.paint("!", .red)) \(snapshot.missing) of \(facts.workers) workers did not answer")
         }

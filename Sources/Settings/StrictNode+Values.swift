@@ -72,7 +72,7 @@ extension StrictNode {
         guard case .scalar(let scalar) = node, let unit = scalar.string.last else { throw error(expected) }
         let factor: Int64? = ["s": 1, "m": 60, "h": 3600, "d": 86_400][unit]
         let number = factor == nil ? Int64(scalar.string) : Int64(scalar.string.dropLast())
-        guard let number, number > 0, number <= 1_000_000, range.contains(number * (factor ?? 1)) else {
+        guard let number, number <= 1_000_000, range.contains(number * (factor ?? 1)) else {
             throw error(expected + " Found '\(scalar.string)'.")
         }
         return number * (factor ?? 1)

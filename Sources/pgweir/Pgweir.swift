@@ -13,7 +13,8 @@ struct Pgweir: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, DoctorCommand.self,
+            ReplayCommand.self, RunCommand.self, StatusCommand.self, TopCommand.self, VerifyCommand.self,
+            DoctorCommand.self,
             MirrorCommands.self, CostCommands.self, QuotaCommands.self, GuardCommand.self,
             AgentCommand.self, ExplainWorkerCommand.self, FingerprintCommand.self, ConfigCommands.self,
             ReportCommand.self,

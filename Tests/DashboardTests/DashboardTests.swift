@@ -38,6 +38,7 @@ struct DashboardTests {
         let pages = try Dashboard(version: "1")
         var status = StatusModel()
         (status.problems, status.sources, status.users) = ([Self.evil], [Self.evil], 3)
+        (status.verification, status.verifiedShare) = ([Self.evil], 0.5)
         status.minutes = [MinuteModel(minute: 29_000_000, calls: 1, costUnits: 5, seconds: 1, errors: 0)]
         let entry = AuditModel(
             time: "t",

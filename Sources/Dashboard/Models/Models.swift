@@ -21,6 +21,10 @@ public struct StatusModel: Encodable, Sendable {
     public var lostPackets: UInt64 = 0, gapBytes: UInt64 = 0, lossShare = 0.0
     /// Statements whose user is not known, and their cost.
     public var unattributedStatements: UInt64 = 0, unattributedCostUnits = 0.0
+    /// The share of the statements that servers counted of late which was seen, the lowest of all servers; `nil`: not known.
+    public var verifiedShare: Double?
+    /// What was compared, a sentence a server; empty: no server is asked.
+    public var verification: [String] = []
     /// Whether names of users are shown.
     public var showsNames = false
     /// Minutes of statements and cost, the oldest first; empty without a history.

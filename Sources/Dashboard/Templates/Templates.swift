@@ -35,6 +35,7 @@ enum Templates {
         {{#hasProblems}}<section class="card problem" role="status"><h2>Needs attention</h2>
         <ul>{{#problems}}<li>{{.}}</li>{{/problems}}</ul></section>{{/hasProblems}}
         <div class="tiles">{{#tiles}}<div class="tile{{#isBad}} bad{{/isBad}}"><b>{{value}}</b><span>{{name}}</span></div>{{/tiles}}</div>
+        {{#verification}}<p class="soft">{{.}}</p>{{/verification}}
         {{#hasMinutes}}<div class="two"><section class="card"><div class="head"><h2>Cost per minute</h2><p>units, last hour</p></div>{{{costChart}}}</section>
         <section class="card"><div class="head"><h2>Statements per minute</h2><p>last hour</p></div>{{{callsChart}}}</section></div>{{/hasMinutes}}
         <section class="card"><div class="head"><h2>Users against their budgets</h2><p><a href="/users">all {{userCount}}</a></p></div>{{> userRows}}</section>

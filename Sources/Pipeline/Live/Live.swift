@@ -47,6 +47,8 @@ public struct LiveTapOptions: Sendable {
     public var isMetered = false
     /// Whether that is told by origin, for nodes that share what they book.
     public var isDivided = false
+    /// Whether who did what is told apart by the server.
+    public var tellsServers = false
     /// Whether a history takes who ran what, by the desk.
     public var keepsActivity = false
     /// Poolers, whose connections to servers are passed over.

@@ -78,13 +78,14 @@ public final class LiveDesk: Sendable {
     }
 
     /// Questions: all that was counted, plain counts, counts by user, open sessions, sessions whose owner is in question, open
-    /// connections, what a user spent most on, and what was run since the last time.
+    /// connections, statements as a server counts them, what a user spent most on, and what was run since the last time.
     let snapshots = Inquiry<Void, Part>()
     let censuses = Inquiry<Void, LiveCensus>()
     let users = Inquiry<Void, [String: PrincipalCounts]>()
     let sessions = Inquiry<Void, SessionCounts>()
     let unknown = Inquiry<Void, [UnknownSession]>()
     let connections = Inquiry<Void, [SeenConnection]>()
+    let calls = Inquiry<Void, [SeenCalls]>()
     let evidence = Inquiry<String, [PatternSpend]>()
     let activities = Inquiry<Void, Void>()
 
@@ -168,6 +169,16 @@ public final class LiveDesk: Sendable {
         let found = ask(connections, (), patience)
         return found.count == posts.count ? found.values.flatMap { $0 } : nil
     }
+
+    /// Asks all workers for what users did, as pg_stat_statements counts it; `nil` if one does not answer within `patience`
+    /// seconds.
+    public func seenCalls(patience: Double = 2) -> [SeenCalls]? {
+        let found = ask(calls, (), patience)
+        return found.count == posts.count ? found.values.flatMap { $0 } : nil
+    }
+
+    /// Whether connections of poolers to servers were found to be passed over while it ran.
+    public var passesOver: Bool { state.withLock { $0.orders.poolers != nil } }
 
     /// Passes over the connections of these poolers to servers from now on, the open ones included.
     public func passOver(_ poolers: PoolerAddresses) {

@@ -22,7 +22,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var roles = 0
     /// The questions that were answered last.
     private var snapshot = 0, census = 0, users = 0, sessions = 0, unknown = 0, evidence = 0, activity = 0
-    private var connections = 0
+    private var connections = 0, calls = 0
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
     /// The greatest delay of a packet since it was last told, ns.
@@ -55,6 +55,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
         if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }
+        if options.tellsServers { shard.analyser.books.tellsServers = true }
         if options.keepsActivity { shard.analyser.books.keepActivity() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
     }
@@ -97,6 +98,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         desk.evidence.leave([], from: number)
         desk.censuses.leave(counts(), from: number)
         desk.users.leave(shard.countsByUser, from: number)
+        desk.calls.leave(shard.seenCalls, from: number)
         desk.sessions.leave(SessionCounts(), from: number)
         desk.snapshots.leave(part(), from: number)
         return failure
@@ -183,6 +185,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         }
         if desk.users.news(since: &users) != nil {
             desk.users.answer(shard.countsByUser, to: users, from: number)
+        }
+        if desk.calls.news(since: &calls) != nil {
+            desk.calls.answer(shard.seenCalls, to: calls, from: number)
         }
         if desk.sessions.news(since: &sessions) != nil {
             desk.sessions.answer(shard.sessionCounts, to: sessions, from: number)

@@ -3,7 +3,7 @@
 extension OptionKey {
     /// All rows, in the order of the example and of `pgweir config print`.
     public static let all: [OptionKey] =
-        capture + proxy + attribution + state + pricing + quota + enforcement + web + history + others
+        capture + proxy + attribution + verify + state + pricing + quota + enforcement + web + history + others
 
     private static let capture: [OptionKey] = [
         OptionKey(
@@ -156,6 +156,16 @@ extension OptionKey {
             "",
             help: "Where poolers listen, as address:port: their connections to servers are passed over."
         ),
+    ]
+
+    private static let verify: [OptionKey] = [
+        OptionKey(
+            "verify.interval",
+            ["--verify-interval"],
+            .seconds(0...86_400),
+            "60s",
+            help: "How often what attribution.servers count is compared with what is seen; 0s: never."
+        )
     ]
 
     private static let state: [OptionKey] = [

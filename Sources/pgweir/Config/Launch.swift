@@ -11,6 +11,7 @@ enum Launch {
         "doctor": [
             "capture.interfaces", "capture.ports", "attribution.", "pricing.", "state.", "enforcement.", "control.",
         ],
+        "verify": ["attribution.servers", "control."],
     ]
 
     /// The words that the program goes on with.

@@ -89,6 +89,13 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("A PgBouncer whose SHOW CLIENTS tells the same; may be repeated.", valueName: "conninfo")
     )
     var pooler: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "How often what these servers count (pg_stat_statements) is compared with what is seen; 0: never.",
+            valueName: "seconds"
+        )
+    )
+    var verifyInterval: Int64 = 60
     @OptionGroup var proxy: ProxyArguments
     @OptionGroup var prices: ExplainArguments
     @OptionGroup var quotas: QuotaArguments
@@ -133,6 +140,9 @@ struct RunCommand: ParsableCommand {
                 throw ValidationError("--\(name)-timeout must be from 1 to 31536000.")
             }
         }
+        guard (0...86_400).contains(verifyInterval) else {
+            throw ValidationError("--verify-interval must be from 0 to 86400.")
+        }
         guard (1...86_400).contains(every) else { throw ValidationError("--every must be from 1 to 86400.") }
         if report != nil, form.format == .ndjson { throw ValidationError("--report needs --format text or json.") }
         if workers > 1, interface.contains(where: { $0.hasPrefix("nflog") }) {
@@ -166,6 +176,8 @@ struct RunCommand: ParsableCommand {
             let judgement = try form.judgement()
             (options.prices, options.hash) = (judgement.prices, judgement.hash)
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
+            // 'pgweir verify' may come with a server of its own.
+            options.tellsServers = mode == .mirror
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
             // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.
@@ -237,6 +249,7 @@ struct RunCommand: ParsableCommand {
             thread = ServiceThread { supervisor.run() }
             relayed?.start()
             if options.resolvesSessions { startResolver(desk) }
+            if verifyInterval > 0 { VerificationService.start(activity, view, every: Double(verifyInterval)) }
             pricing?.start()
             view.history?.start()
             if let (service, enforcement) = keeping {
@@ -301,6 +314,7 @@ struct RunCommand: ParsableCommand {
             quotas: quotas,
             history: HistoryService(desk, operation, prices.keeping, quotas, key: settings.key),
             privacy: operation.privacy,
+            passesOver: !poolerAt.isEmpty,
             relay: mode == .proxy ? proxy.path(beside: socket) : nil
         )
     }

@@ -7,6 +7,7 @@ import Reports
 import Settings
 import Synchronization
 import Systemd
+import Verification
 
 /// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, systemd's watchdog, the report
 /// that is written now and then.
@@ -121,6 +122,9 @@ final class Supervisor: Sendable {
         switch request.verb {
         case "status": return try status(request.options)
         case "names": return view.names
+        case "verify":
+            guard let seen = view.seen() else { throw .refused(reason: "a worker does not answer; ask again.") }
+            return seen.json
         case "quota":
             guard let quotas = view.quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
             return try quotas.answer(request) { desk.evidence(against: $0) }

@@ -9,6 +9,7 @@ import Pipeline
 import Quotas
 import Reports
 import Settings
+import Verification
 
 /// `pgweir doctor`: says in plain words what is missing, and what to do.
 struct DoctorCommand: ParsableCommand {
@@ -53,6 +54,7 @@ struct DoctorCommand: ParsableCommand {
         try tell(HostChecks.all(interfaces: interface))
         try tell([configuration()].compactMap { $0 })
         try tell(activity.map { check(SessionDirectory(.server, parameters: $0), "server") })
+        try tell(activity.compactMap { statements($0) })
         try tell(pooler.map { check(SessionDirectory(.pooler, parameters: $0), "pooler") })
         try tell(PricingChecks.all(prices))
         try tell(EnforcementChecks.all(limits))
@@ -94,6 +96,18 @@ struct DoctorCommand: ParsableCommand {
                 ? "try the same with psql; the role needs LOGIN and pg_monitor, no more"
                 : "connect to the database 'pgbouncer' as one of its stats_users"
             return .error("\(name).reachable", "\(directory.name): \(error)", remedy)
+        }
+    }
+
+    /// Whether the server can tell what it counted, so that everybody can check what is seen.
+    private func statements(_ conninfo: String) -> Finding? {
+        do throws(VerificationError) {
+            _ = try StatementStatistics(conninfo, application: "pgweir doctor")
+            return .fine("server.statements", "pg_stat_statements can be compared with what is seen (`pgweir verify`)")
+        } catch {
+            // That it cannot be reached is told already.
+            if case .server = error { return nil }
+            return .note("server.statements", "what is seen cannot be compared with what the server counts", "\(error)")
         }
     }
 

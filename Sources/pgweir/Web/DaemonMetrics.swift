@@ -29,6 +29,7 @@ struct DaemonMetrics {
         if let relay { RelayFigures.write(RelayFigures.ask(at: relay), &text) }
         sessions(&text)
         statements(&text)
+        verification(&text)
         pricing(&text)
         if let quotas { write(quotas, &text) }
         if let enforcement { write(enforcement, &text) }
@@ -248,6 +249,38 @@ struct DaemonMetrics {
             buckets,
             count: sum,
             sum: Double(census.totals.duration) / 1e9
+        )
+    }
+
+    private func verification(_ text: inout MetricsText) {
+        let servers = facts.verification ?? []
+        func label(_ server: VerificationFacts) -> (String, String) { ("server", String(server.server)) }
+        text.gauge(
+            "pgweir_verify_seen_ratio",
+            "The share of the statements that a server counted in the last span which was seen.",
+            servers.compactMap { server in server.ratio.map { ([label(server)], $0) } }
+        )
+        text.counter(
+            "pgweir_verify_statements",
+            "Statements that clients sent, as a server counted them, and what of them was seen.",
+            servers.flatMap { server in
+                [
+                    ([label(server), ("by", "server")], Double(server.totalCounted)),
+                    ([label(server), ("by", "tap")], Double(server.totalSeen)),
+                ]
+            }
+        )
+        text.gauge(
+            "pgweir_verify_reasons",
+            "Why not all was seen in the last span: sessions, statements or losses, by reason.",
+            servers.flatMap { server in
+                server.reasons.map { ([label(server), ("reason", $0.kind)], Double($0.count)) }
+            }
+        )
+        text.gauge(
+            "pgweir_verify_up",
+            "Whether a server tells what it counted.",
+            servers.map { ([label($0)], $0.problem == nil && $0.ended != nil ? 1.0 : 0) }
         )
     }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Packets
 import Pipeline
+import PostgresWire
 import Quotas
 import RedisClient
 import Reports
 import Settings
 import Synchronization
+import Verification
 
 /// All that can be asked of a running daemon: what the local socket, the page and the metrics have in common.
 final class DaemonView: Sendable {
@@ -14,6 +17,10 @@ final class DaemonView: Sendable {
     let quotas: QuotaService?
     let history: HistoryService?
     let privacy: Privacy
+    /// Whether poolers were named whose connections to servers are passed over.
+    let passesOver: Bool
+    /// What servers counted against what was seen, where servers are asked for it.
+    let verification = Mutex<[VerificationFacts]?>(nil)
     /// The control socket of the relay whose copies are read; `nil`: packets are.
     let relay: String?
     private let facts: Mutex<DaemonFacts>
@@ -32,10 +39,11 @@ final class DaemonView: Sendable {
         quotas: QuotaService?,
         history: HistoryService?,
         privacy: Privacy,
+        passesOver: Bool,
         relay: String?
     ) {
         (self.desk, self.pricing, self.quotas, self.history) = (desk, pricing, quotas, history)
-        (self.privacy, self.relay) = (privacy, relay)
+        (self.privacy, self.passesOver, self.relay) = (privacy, passesOver, relay)
         self.facts = Mutex(facts)
     }
 
@@ -46,6 +54,7 @@ final class DaemonView: Sendable {
         found.pricing = pricing?.status
         found.quotas = quotas?.facts
         found.stateProblems = StateHealth.problems
+        found.verification = verification.withLock { $0 }
         return found
     }
 
@@ -82,6 +91,28 @@ final class DaemonView: Sendable {
     func name(ofUser id: String?) -> String? {
         guard privacy.keepsNames, let id, let key = UserKey(id) else { return nil }
         return quotas?.name(of: key)
+    }
+
+    /// What was seen up to now, to be compared with what a server counted; `nil` if a worker does not answer.
+    func seen() -> SeenSnapshot? {
+        let time = Supervisor.time()
+        guard let calls = desk.seenCalls(), let connections = desk.seenConnections() else { return nil }
+        let census = desk.census()
+        guard census.missing == 0 else { return nil }
+        let (capture, tcp, sessions) = (census.capture, census.reassembly, census.sessions)
+        return SeenSnapshot(
+            time: Double(time.nanoseconds) / 1e9,
+            isRelay: relay != nil,
+            passesOver: passesOver || desk.passesOver,
+            calls: calls,
+            connections: connections,
+            losses: [
+                .dropped: capture.kernelDropped &+ capture.interfaceDropped, .truncated: capture.truncatedPackets,
+                .relay: capture.relayDroppedRecords, .shed: capture.shedSegments, .gaps: tcp.gaps,
+                .lostSync: sessions.lostSync,
+            ],
+            encryptedSessions: sessions.encrypted
+        )
     }
 
     /// For a scrape.

@@ -36,6 +36,8 @@ struct ModelMaker: Sendable {
         )
         model.unattributedStatements = census.unattributed.started
         model.unattributedCostUnits = CostUnits(micro: census.unattributed.costLow).units
+        model.verifiedShare = facts.verification?.compactMap(\.ratio).min()
+        model.verification = facts.verification?.map(\.line) ?? []
         model.showsNames = view.privacy.keepsNames
         model.minutes = lastHour()
         // The minute that runs is not there yet.
@@ -81,6 +83,9 @@ struct ModelMaker: Sendable {
                     + "are nobody's: their sessions began before they were watched. 'attribution.servers' or "
                     + "'attribution.poolers' can tell whose they are."
             )
+        }
+        for server in facts.verification ?? [] where server.isBlind {
+            problems.append("Not all is metered: \(server.line). 'pgweir verify' tells whose.")
         }
         if let history = view.history?.facts.problem { problems.append("The history: \(history)") }
         problems += facts.stateProblems
