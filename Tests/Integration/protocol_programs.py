@@ -451,9 +451,11 @@ class Session:
             if not self.failed:
                 self.names.pop("", None) if self.is_done == 0 else None
                 left = details[self.is_done:]
-                if left:
+                # A text that does not parse holds no statement at all.
+                is_unparsed = code == "42601" and self.is_done == 0 and any(one.sql.startswith("selec ") for one in left)
+                if left and not is_unparsed:
                     self.end("simple", "failed", self.pattern(left[0]), code, 0)
-                for _ in left[1:]:
+                for _ in left[0 if is_unparsed else 1:]:
                     self.end("simple", "skipped", None, None, 0)
                 self.failed = True
             return
