@@ -11,7 +11,7 @@ extension Books where Recorder: ~Copyable {
         // Pools log in over and over: the same login again costs no allocation.
         let (user, database) = (hash.hash(login.user), hash.hash(login.database))
         let application = hash.hash(login.application)
-        let server = isDivided ? hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low) : 0
+        let server = tellsServers ? hash.hash(note.server.high ^ UInt64(note.server.port), note.server.low) : 0
         let key = Fingerprint(
             high: hash.hash(user.high ^ database.low ^ server, note.client.high ^ application.low),
             low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
@@ -125,7 +125,8 @@ extension Books where Recorder: ~Copyable {
         principals[handle].user = self.name(login.user)
         principals[handle].database = name
         if !isRest { principals[handle].address = note.client }
-        if isDivided { principals[handle].server = note.server }
+        if tellsServers { principals[handle].server = note.server }
+        applyProof(to: handle)
         principals[handle].databaseIndex = databaseNumber(name)
         principals[handle].owner = owner
         applyRole(of: handle)
