@@ -16,6 +16,8 @@ public enum IgnoredReason: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case fragment
     /// More tunnels inside each other than are followed.
     case tunnelDepth
+    /// A packet in a tunnel whose sender was not named: it may be made up.
+    case tunnelSender
     /// A link type that cannot be read.
     case linkType
     /// Encrypted by IPsec.
@@ -31,6 +33,7 @@ public enum IgnoredReason: UInt8, Sendable, BitwiseCopyable, CaseIterable {
         case .badHeader: "bad_header"
         case .fragment: "incomplete_fragment"
         case .tunnelDepth: "tunnel_depth"
+        case .tunnelSender: "tunnel_sender"
         case .linkType: "link_type"
         case .encrypted: "ipsec"
         }

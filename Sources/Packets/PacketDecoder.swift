@@ -11,13 +11,19 @@ public struct PacketDecoder: ~Copyable {
 
     let ports: PortSet
     let hash: KeyedHash
+    /// Whose tunnels are looked into; `nil`: everybody's.
+    let tunnelSenders: AddressRanges?
     var fragments = FragmentTable()
     var isReassembled = false
 
     /// A decoder that keeps segments of `ports` only; an empty set keeps all.
-    public init(ports: PortSet, hash: KeyedHash) {
+    ///
+    /// - Parameter tunnelSenders: the senders whose tunnels are looked into, at each depth; `nil`: all. Anybody who can send
+    ///   a packet can put another one into it, so on a live tap they are to be named.
+    public init(ports: PortSet, hash: KeyedHash, tunnelSenders: AddressRanges? = nil) {
         self.ports = ports
         self.hash = hash
+        self.tunnelSenders = tunnelSenders
     }
 
     /// The datagram that was put together from fragments by the last call of ``decode(_:link:length:at:into:)``

@@ -33,6 +33,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var isDivided = false
     /// Who did what is told apart by the server, too, so that it can be compared with what a server counted.
     var tellsServers = false
+    /// Which servers are proven; none: all count as such.
+    var provenServers = NamedServers()
     var active: [PrincipalHandle] = []
     var spend = SpendTable(places: 2)
     /// Who ran what, for the history; `nil`: nobody asks.
@@ -56,6 +58,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var longStatements: [LongStatement] = []
     /// Long statements that found no room: what their time is worth stays possible.
     var unsettledStatements: UInt64 = 0
+    /// Connections that carried something, with servers that were not named.
+    var otherServers: UInt64 = 0
     var samples: SampleStore
     var flows: SlotTable<FlowNote>
     var byProtocol: [3 of UInt64] = .init(repeating: 0)
@@ -182,8 +186,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         var origin: Origin?
         if isDivided, let client = principals[handle].address, let server = principals[handle].server {
             origin = Origin(client: client, server: server)
-        } else if isDivided {
-            // From where is no longer known, so another node may book it: it is possible, not proven.
+        }
+        if principals[handle].isPossible || (isDivided && origin == nil) {
+            // From where is no longer known, so another node may book it; or its server may be anybody's.
             for index in slots.indices { slots[index].usage.low = min(0, slots[index].usage.low) }
         }
         return UserUsage(user: user, slots: slots, origin: origin)
@@ -581,8 +586,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     @inline(never)
     private mutating func watch(_ event: StatementEvent, _ price: Int64) {
         if event.outcome == .completed { octaves[63 &- (event.duration | 1).leadingZeroBitCount] &+= 1 }
-        if isMetered { spend.add(event.principal, event.pattern, price, at: event.started) }
-        if isKept { note(event, low: price, high: price) }
+        let isProven = !principals[event.principal].isPossible
+        if isMetered, isProven { spend.add(event.principal, event.pattern, price, at: event.started) }
+        if isKept { note(event, low: isProven ? price : 0, high: price) }
     }
 
     /// For the history: a line of its own, or one with the user's other patterns.
@@ -598,8 +604,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// For evidence and the history: what was added to a statement's charge later.
     mutating func noteSettled(_ long: LongStatement, low: Int64, high: Int64) {
         let time = Timestamp(nanoseconds: long.started)
-        if isMetered { spend.add(long.principal, long.pattern, low, calls: 0, at: time) }
-        if isKept { activity?.add(long.principal, long.pattern, low: low, high: high) }
+        let isProven = !principals[long.principal].isPossible
+        if isMetered, isProven { spend.add(long.principal, long.pattern, low, calls: 0, at: time) }
+        if isKept { activity?.add(long.principal, long.pattern, low: isProven ? low : min(0, low), high: high) }
     }
 
     private static var weights: UnitWeights { UnitWeights() }

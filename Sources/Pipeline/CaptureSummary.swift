@@ -25,7 +25,7 @@ public struct CaptureSummary: Sendable {
     public var shedSegments: UInt64 = 0
     /// How often the clock of a live capture was set: more than a second back, or an hour ahead of a steady clock.
     public var clockSteps: UInt64 = 0
-    private var ignored: [9 of UInt64] = .init(repeating: 0)
+    private var ignored: [10 of UInt64] = .init(repeating: 0)
 
     /// Packets that gave no segment, by reason; reasons that did not occur are left out.
     public var ignoredByReason: [(reason: IgnoredReason, count: UInt64)] {
@@ -79,7 +79,7 @@ public struct CaptureSummary: Sendable {
         relayDroppedRecords &+= other.relayDroppedRecords
         shedSegments &+= other.shedSegments
         clockSteps &+= other.clockSteps
-        for index in 0..<9 { ignored[index] &+= other.ignored[index] }
+        for index in ignored.indices { ignored[index] &+= other.ignored[index] }
     }
 
     mutating func note(_ defect: CaptureDefect?) {

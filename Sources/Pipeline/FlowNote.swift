@@ -12,6 +12,8 @@ struct FlowNote: BitwiseCopyable {
     /// The session's number, that of its first packet.
     private(set) var session: UInt64 = 0
     private var clientPort: UInt16 = 0, serverPort: UInt16 = 0
+    /// Its server is not one that was named, and that is not counted yet.
+    var isSetApart = false
     /// The number of the application's name.
     var application: Int32 = 0
     /// When its explicit transaction began, ns since the epoch; `.min`: there is none.

@@ -133,6 +133,7 @@ extension Books where Recorder: ~Copyable {
         principals[handle].database = name
         if !isRest { principals[handle].address = note.client }
         if tellsServers { principals[handle].server = note.server }
+        applyProof(to: handle)
         principals[handle].databaseIndex = databaseNumber(name)
         principals[handle].owner = owner
         applyRole(of: handle)

@@ -40,6 +40,8 @@ public struct Principal: Sendable {
     var isCondemned = false
     /// It stands for all other addresses of its user.
     var isRest = false
+    /// Its server is not one that is proven, where some are: what it used is possible, not proven.
+    var isPossible = false
 }
 
 /// Counts of what a principal did.

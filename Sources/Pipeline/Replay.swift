@@ -14,6 +14,10 @@ public struct ReplayOptions: Sendable {
     public var ports: [UInt16] = []
     /// Poolers, whose connections to servers are passed over.
     public var poolers = PoolerAddresses()
+    /// The servers whose sessions count; none named: all.
+    public var servers = NamedServers()
+    /// Whose packets of an encapsulation are looked into; `nil`: everybody's.
+    public var tunnelSenders: AddressRanges?
     /// A pcap-filter(7) expression.
     public var filter: String?
     /// Threads; each owns the flows that hash to it.
@@ -116,7 +120,11 @@ public enum Replay {
             first: first,
             others: Array(options.paths.dropFirst()),
             totalSize: sizes,
-            decoder: PacketDecoder(ports: PortSet(options.ports), hash: options.hash),
+            decoder: PacketDecoder(
+                ports: PortSet(options.ports),
+                hash: options.hash,
+                tunnelSenders: options.tunnelSenders
+            ),
             filter: filter
         )
     }
@@ -134,6 +142,7 @@ public enum Replay {
             recorder: recorder
         )
         shard.analyser.poolers = options.poolers
+        shard.analyser.servers = options.servers
         if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard

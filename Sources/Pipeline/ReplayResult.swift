@@ -46,6 +46,8 @@ public struct ReplayResult: Sendable {
     public private(set) var reassembly = ReassemblyCounters()
     /// The sessions.
     public private(set) var sessions = SessionCounters()
+    /// Connections with servers that were not named: nothing on them was read, and nobody pays for it.
+    public private(set) var otherServers: UInt64 = 0
     /// Statements by protocol, those that the server started.
     public private(set) var byProtocol: [StatementProtocol: UInt64] = [:]
     /// Who did what; the first one is everybody who is not known.
@@ -111,12 +113,13 @@ public struct ReplayResult: Sendable {
 
     mutating func add(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         sessions.add(analyser.sessions.counters)
+        otherServers += analyser.books.otherServers
         for wire in StatementProtocol.allCases {
             byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
         }
         var payers: [PrincipalHandle: Int] = [:]
         for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
-            let principal = analyser.books.principals[handle]
+            let principal = analyser.books.reported(handle)
             if principal.user == nil {
                 // A session whose owner is not known yet: nobody's so far.
                 principals[0].counts.add(principal.counts)
@@ -215,6 +218,7 @@ public struct ReplayResult: Sendable {
     mutating func add(_ other: ReplayResult) {
         reassembly.add(other.reassembly)
         sessions.add(other.sessions)
+        otherServers += other.otherServers
         byProtocol.merge(other.byProtocol, uniquingKeysWith: +)
         principals += other.principals.dropFirst()
         principals[0].counts.add(other.principals[0].counts)

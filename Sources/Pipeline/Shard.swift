@@ -98,6 +98,8 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
         get { books.poolers }
         set { books.poolers = newValue }
     }
+    /// The servers whose sessions count.
+    var servers = NamedServers()
     /// The capture ended, not the connections.
     var isFinishing = false
 
@@ -115,17 +117,34 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
     ) {
         sessions.opened(flow, isMidstream: isMidstream)
         books.opened(flow, client: client, server: server, at: moment)
-        if poolers.isServerSide(client: client, server: server) { sessions.passOver(flow, at: moment, into: &books) }
+        if poolers.isServerSide(client: client, server: server) {
+            sessions.passOver(flow, at: moment, into: &books)
+        } else if !counts(client: client, server: server, isMidstream) {
+            sessions.closed(flow, isKnown: false, at: moment, into: &books)
+            books.setApart(flow)
+        }
+    }
+
+    /// Whether a session counts that one end opened with another.
+    ///
+    /// A pooler that was named is a server of its clients. Of a connection that was joined later the ends may be the other
+    /// way round: nothing is charged without a login, so it is read.
+    private func counts(client: Endpoint, server: Endpoint, _ isMidstream: Bool) -> Bool {
+        servers.contains(server) || poolers.contains(server) || (isMidstream && servers.contains(client))
     }
 
     func sender(of bytes: RawSpan) -> Direction? { Sessions.sender(of: bytes) }
 
     mutating func bytes(_ flow: FlowHandle, from side: Direction, _ bytes: RawSpan, at moment: Moment) -> Interest {
-        sessions.bytes(flow, from: side, bytes, at: moment, into: &books)
+        let interest = sessions.bytes(flow, from: side, bytes, at: moment, into: &books)
+        if interest == .drop { books.dropped(flow) }
+        return interest
     }
 
     mutating func gap(_ flow: FlowHandle, from side: Direction, count: Int, at moment: Moment) -> Interest {
-        sessions.gap(flow, from: side, count: count, at: moment, into: &books)
+        let interest = sessions.gap(flow, from: side, count: count, at: moment, into: &books)
+        if interest == .drop { books.dropped(flow) }
+        return interest
     }
 
     mutating func isBlank(_ flow: FlowHandle) -> Bool { sessions.isBlank(flow) }

@@ -92,6 +92,7 @@ public struct JSONReport {
             json.field("replication", sessions.replication)
             json.field("cancel_requests", sessions.cancelRequests)
             json.field("pooled", sessions.pooled)
+            json.field("other_servers", result.otherServers)
             json.field("auth_failed", sessions.authFailed)
             json.field("not_postgresql", sessions.notPostgreSQL)
             json.field("lost_sync", sessions.lostSync)

@@ -9,6 +9,8 @@ public struct DaemonFacts: Sendable {
     public var process: Int32
     /// What it taps, and for which ports.
     public var interfaces: [String], ports: [UInt16]
+    /// The servers whose sessions count, as they were named; none: all.
+    public var servers: [String] = []
     /// When it began.
     public var began: Timestamp
     /// How many threads work.
@@ -140,6 +142,9 @@ public struct StatusReport {
         json.array("ports") { json in
             for port in facts.ports { json.element(UInt64(port)) }
         }
+        json.array("servers") { json in
+            for server in facts.servers { json.element(server) }
+        }
         json.field("workers", UInt64(facts.workers))
         json.field("workers_silent", UInt64(snapshot.missing))
         json.field("unknown_sessions", UInt64(max(0, facts.unknownSessions)))
@@ -168,9 +173,10 @@ public struct StatusReport {
         let active = snapshot.sessions.filter(\.activity.isActive).count
         let up = Quantity.duration(UInt64(now.nanoseconds(since: facts.began)))
         let ports = facts.ports.isEmpty ? "any port" : "port " + facts.ports.map(String.init).joined(separator: ", ")
+        let servers = facts.servers.isEmpty ? "" : "; servers \(facts.servers.joined(separator: ", "))"
         var lines = [
             style.paint("Daemon", .bold),
-            "  process \(facts.process), up \(up), watching \(facts.interfaces.joined(separator: ", ")) (\(ports))",
+            "  process \(facts.process), up \(up), watching \(facts.interfaces.joined(separator: ", ")) (\(ports)\(servers))",
             "  \(snapshot.sessions.count) sessions open, \(active) of them busy",
         ]
         if facts.unknownSessions > 0 {

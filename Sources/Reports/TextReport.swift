@@ -83,6 +83,7 @@ public struct TextReport {
         )
         note(sessions.encrypted, "sessions encrypted: capture behind the TLS end, such as between pooler and server")
         note(sessions.pooled, "connections of poolers to servers were passed over: their clients are counted")
+        note(result.otherServers, "sessions with servers that are not named (--server): not read, nobody pays for them")
         note(sessions.midstream, "sessions began before the capture: their users are not known")
         note(sessions.lostSync, "times the protocol was lost, \(sessions.resynchronized) times found again")
         note(sessions.orphanAnswers, "answers to statements that were not seen")

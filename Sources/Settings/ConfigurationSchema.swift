@@ -55,6 +55,7 @@ public enum ConfigurationSchema {
         switch kind {
         case .text, .path, .connection: #"{"type": ["string", "number"]}"#
         case .place: #"{"type": "string", "pattern": "^(.*:[0-9]+|.*\\$\\{.*)$"}"#
+        case .server, .network: #"{"type": "string", "pattern": "^([\\[\\]0-9A-Fa-f.:/]+|.*\\$\\{.*)$"}"#
         case .choice(let words): #"{"enum": ["# + words.map(quoted).joined(separator: ", ") + "]}"
         case .integer(let range), .mebibytes(let range):
             #"{"anyOf": [{"type": "integer", "minimum": "# + "\(range.lowerBound)"

@@ -59,6 +59,28 @@ struct StrictNode {
         return text
     }
 
+    /// An address, perhaps with a port.
+    func server(_ what: String) throws(SettingsError) -> String {
+        let text = try text(what)
+        guard Endpoint(server: text) != nil else {
+            throw error(
+                "\(what) must be an address, such as 10.0.0.5, 10.0.0.5:5433 or [2001:db8::5]:5433. Found '\(text)'."
+            )
+        }
+        return text
+    }
+
+    /// An address, perhaps with the length of a prefix.
+    func network(_ what: String) throws(SettingsError) -> String {
+        let text = try text(what)
+        guard AddressRange(text) != nil else {
+            throw error(
+                "\(what) must be an address, such as 10.0.0.9, or address/bits, such as 10.0.8.0/24. Found '\(text)'."
+            )
+        }
+        return text
+    }
+
     /// A number of units: decimal digits, perhaps with underscores, a point, or a suffix k, M or G.
     func units(_ what: String) throws(SettingsError) -> Double {
         let expected = "\(what) must be a number of cost units above 0, such as 1000000 or 2.5M."

@@ -31,9 +31,11 @@ struct ReplayCommand: ParsableCommand {
         help: "Server ports, such as 5432,6432. Without it PostgreSQL is recognized on any port by its start-up."
     )
     var port: [PortList] = []
+    @Option(help: ServerPlace.help) var server: [ServerPlace] = []
     @Option(help: PoolerPlace.help) var poolerAt: [PoolerPlace] = []
     @Option(name: .short, help: ArgumentHelp("Packets to look at, as in pcap-filter(7).", valueName: "expression"))
     var filter: String?
+    @Option(help: TunnelSender.help) var tunnelFrom: [TunnelSender] = []
     @Option(help: "Threads; the report does not depend on their number, as long as all patterns are kept.")
     var workers = 1
     @Option(
@@ -75,6 +77,9 @@ struct ReplayCommand: ParsableCommand {
         var options = ReplayOptions(paths: read + files)
         options.ports = port.flatMap(\.ports)
         options.poolers = PoolerAddresses(poolerAt.map(\.endpoint))
+        options.servers = NamedServers(server.map(\.endpoint))
+        options.ports = options.servers.ports(besides: options.ports, isStandard: false)
+        if !tunnelFrom.isEmpty { options.tunnelSenders = AddressRanges(tunnelFrom.map(\.range)) }
         options.filter = filter
         (options.workers, options.patterns) = (workers, patterns)
         try explainingErrors {

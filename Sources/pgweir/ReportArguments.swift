@@ -136,6 +136,41 @@ struct PoolerPlace: ExpressibleByArgument {
     )
 }
 
+/// A server as `--server` names it.
+struct ServerPlace: ExpressibleByArgument {
+    var endpoint: Endpoint
+
+    init?(argument: String) {
+        guard let endpoint = Endpoint(server: argument) else { return nil }
+        self.endpoint = endpoint
+    }
+
+    static let help = ArgumentHelp(
+        """
+        A server whose sessions count, such as 10.0.0.5, 10.0.0.5:5433 or [2001:db8::5]:5433; may be repeated. Those with other \
+        servers are counted apart, and nobody pays for them. Without it all servers on the ports count.
+        """,
+        valueName: "address[:port]"
+    )
+}
+
+/// Who sends what a tunnel carries, as `--tunnel-from` names it.
+struct TunnelSender: ExpressibleByArgument {
+    var range: AddressRange
+
+    init?(argument: String) {
+        guard let range = AddressRange(argument) else { return nil }
+        self.range = range
+    }
+
+    static let help = ArgumentHelp(
+        """
+        Who sends a tunnel's packets, such as 10.0.0.9 or 10.0.8.0/24: those of others are ignored; may be repeated.
+        """,
+        valueName: "address[/bits]"
+    )
+}
+
 /// Such as `5432,6432`.
 struct PortList: ExpressibleByArgument {
     var ports: [UInt16]

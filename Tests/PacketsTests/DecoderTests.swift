@@ -11,9 +11,11 @@ struct DecoderTests {
         _ frame: [UInt8],
         _ link: LinkType = .ethernet,
         ports: [UInt16] = [5432],
-        length: Int? = nil
+        length: Int? = nil,
+        senders: [String]? = nil
     ) -> (IgnoredReason?, Segment) {
-        var decoder = PacketDecoder(ports: PortSet(ports), hash: .standard)
+        let named = senders.map { AddressRanges($0.compactMap { AddressRange($0) }) }
+        var decoder = PacketDecoder(ports: PortSet(ports), hash: .standard, tunnelSenders: named)
         var segment = Segment()
         let reason = decoder.decode(
             frame.rawSpan,

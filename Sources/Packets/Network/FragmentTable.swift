@@ -102,6 +102,8 @@ extension PacketDecoder {
     ) -> IgnoredReason? {
         // A fragment that the snap length cut can complete nothing.
         guard datagram.end <= frame.byteCount, datagram.offset <= datagram.end, !isReassembled else { return .fragment }
+        // Of others they would only take the room of those that are looked into.
+        guard datagram.next == IPProtocol.tcp || isNamed(datagram) else { return .fragment }
         let key = FragmentTable.Key(
             source: (datagram.sourceHigh, datagram.sourceLow),
             destination: (datagram.destinationHigh, datagram.destinationLow),

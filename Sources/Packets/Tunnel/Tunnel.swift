@@ -14,11 +14,19 @@ extension PacketDecoder {
         case IPProtocol.udp: return udp(frame, datagram, depth: depth, &segment)
         case IPProtocol.gre: return gre(frame, datagram, depth: depth, &segment)
         case IPProtocol.ipv4, IPProtocol.ipv6:  // RFC 2003, RFC 4213
+            guard isNamed(datagram) else { return .tunnelSender }
             guard depth < Self.deepestTunnel else { return .tunnelDepth }
             return internet(frame, at: datagram.offset, wire: wire, depth: depth + 1, &segment)
         case IPProtocol.esp: return .encrypted
         default: return .notTCP
         }
+    }
+
+    /// Whether this sender's tunnels are looked into.
+    ///
+    /// Asked at each depth: a mirror also copies the tunnels of those whom it watches.
+    func isNamed(_ datagram: Datagram) -> Bool {
+        tunnelSenders?.contains(high: datagram.sourceHigh, low: datagram.sourceLow) ?? true
     }
 
     /// UDP to the ports of VXLAN (RFC 7348; 8472 is the Linux kernel's old default) and GENEVE (RFC 8926).
@@ -33,11 +41,13 @@ extension PacketDecoder {
         switch frame.bigEndian16(at: offset + 2) {
         case 4789, 8472:
             guard frame.byte(at: offset + 8) & 0x08 != 0 else { return .notTCP }
+            guard isNamed(datagram) else { return .tunnelSender }
             guard depth < Self.deepestTunnel else { return .tunnelDepth }
             return ethernet(frame, at: offset + 16, wire: datagram.end, depth: depth + 1, &segment)
         case 6081:
             let first = frame.byte(at: offset + 8)
             guard first >> 6 == 0 else { return .notTCP }
+            guard isNamed(datagram) else { return .tunnelSender }
             guard depth < Self.deepestTunnel else { return .tunnelDepth }
             let inner = offset + 16 + Int(first & 0x3F) * 4
             let type = frame.bigEndian16(at: offset + 10)
@@ -62,6 +72,7 @@ extension PacketDecoder {
         let flags = frame.bigEndian16(at: offset)
         let type = frame.bigEndian16(at: offset + 2)
         guard flags & 7 == 0 else { return .notTCP }  // version 1 is PPTP
+        guard isNamed(datagram) else { return .tunnelSender }
         guard depth < Self.deepestTunnel else { return .tunnelDepth }
         let hasSequence = flags & 0x1000 != 0
         var inner = offset + 4

@@ -33,6 +33,12 @@ public struct LiveTapOptions: Sendable {
     public var ports: [UInt16] = [5432]
     /// Encapsulations to look into: packets of these pass the kernel's filter, whatever they carry.
     public var tunnels: [Tunnel] = []
+    /// Whose packets of an encapsulation are looked into, also where a filter of one's own lets them pass.
+    public var tunnelSenders = AddressRanges()
+    /// The servers whose sessions count; none named: all.
+    public var servers = NamedServers()
+    /// Whether somebody will tell which servers are proven.
+    public var provesServers = false
     /// A pcap-filter(7) expression instead of the one made from the ports.
     public var filter: String?
     /// The kernel's ring of each tap, in bytes.

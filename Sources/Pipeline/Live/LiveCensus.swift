@@ -19,6 +19,8 @@ public struct LiveCensus: Sendable {
     public var totals = PrincipalCounts(), unattributed = PrincipalCounts()
     /// Connections that are followed now.
     public var openFlows: UInt64 = 0
+    /// Connections with servers that were not named.
+    public var otherServers: UInt64 = 0
     /// Patterns and principals that are known.
     public var patterns: UInt64 = 0, principals: UInt64 = 0
     /// Statements whose pattern found no room in the table, and that the history has no room for.
@@ -46,6 +48,7 @@ public struct LiveCensus: Sendable {
         totals.add(other.totals)
         unattributed.add(other.unattributed)
         openFlows += other.openFlows
+        otherServers += other.otherServers
         patterns += other.patterns
         principals += other.principals
         patternOverflow += other.patternOverflow
@@ -65,6 +68,7 @@ public struct LiveCensus: Sendable {
         openFlows = UInt64(max(0, shard.reassembler.openFlowCount))
         reassembly = shard.reassembler.counters
         sessions = shard.analyser.sessions.counters
+        otherServers = shard.analyser.books.otherServers
         for wire in StatementProtocol.allCases {
             byProtocol[wire] = shard.analyser.books.byProtocol[Int(wire.rawValue)]
         }

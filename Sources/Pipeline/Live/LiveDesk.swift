@@ -59,6 +59,8 @@ public final class LiveDesk: Sendable {
         var rolesTold = 0
         /// Poolers whose connections to servers are passed over; `nil`: as at the start.
         var poolers: PoolerAddresses?
+        /// Servers that are proven; `nil`: none is yet.
+        var proven: NamedServers?
     }
 
     struct State {
@@ -183,6 +185,12 @@ public final class LiveDesk: Sendable {
     /// Passes over the connections of these poolers to servers from now on, the open ones included.
     public func passOver(_ poolers: PoolerAddresses) {
         state.withLock { $0.orders.poolers = poolers }
+        ring()
+    }
+
+    /// From now on what was used at other servers than these is possible, not proven.
+    public func prove(_ servers: NamedServers) {
+        state.withLock { $0.orders.proven = servers }
         ring()
     }
 

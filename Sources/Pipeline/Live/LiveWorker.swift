@@ -52,6 +52,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         )
         tally.shedder = LoadShedder(canCutResponses: true)
         shard.analyser.poolers = options.poolers
+        shard.analyser.servers = options.servers
+        if options.provesServers { shard.analyser.books.tellServers() }
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
         if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }
@@ -148,6 +150,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         }
         if let poolers = orders.poolers, poolers != shard.analyser.poolers {
             shard.passOver(poolers, at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets))
+        }
+        if let proven = orders.proven, proven != shard.analyser.books.provenServers {
+            shard.analyser.books.take(proven: proven)
         }
         resolutions += desk.takeResolutions(number)
         if shard.analyser.books.pricing != nil {

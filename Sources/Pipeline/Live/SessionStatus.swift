@@ -79,7 +79,7 @@ extension Shard where Recorder: ~Copyable {
         var counts: [String: PrincipalCounts] = [:]
         for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
             guard let user = analyser.books.principals[handle].user else { continue }
-            counts[user, default: PrincipalCounts()].add(analyser.books.principals[handle].counts)
+            counts[user, default: PrincipalCounts()].add(analyser.books.reported(handle).counts)
         }
         return counts
     }

@@ -33,7 +33,11 @@ struct TapSource: LiveSource, ~Copyable {
         pause = canWait ? Self.pause(buffer: options.buffer) : 0
         most = UInt64(max(0, options.buffer)) / 8
         ports = options.ports
-        decoder = PacketDecoder(ports: PortSet(options.ports), hash: options.hash)
+        decoder = PacketDecoder(
+            ports: PortSet(options.ports),
+            hash: options.hash,
+            tunnelSenders: options.tunnelSenders
+        )
         _ = segments.take()
     }
 

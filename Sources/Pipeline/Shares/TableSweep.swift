@@ -135,7 +135,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         principalIndex[key] = heir
         principals[heir].user = other.user
         principals[heir].database = other.database
-        principals[heir].server = other.server
+        (principals[heir].server, principals[heir].isPossible) = (other.server, other.isPossible)
         (principals[heir].databaseIndex, principals[heir].roleIndex) = (other.databaseIndex, other.roleIndex)
         principals[heir].path = other.path
         (principals[heir].key, principals[heir].owner, principals[heir].isRest) = (key, other.owner, true)

@@ -61,6 +61,13 @@ public struct Account: Sendable {
         return pending
     }
 
+    /// Nothing of what was used is proven: it stays possible.
+    public mutating func withdrawProof() {
+        fold()
+        for index in earlier.indices { earlier[index].low = min(0, earlier[index].low) }
+        for index in pending.indices { pending[index].usage.low = min(0, pending[index].usage.low) }
+    }
+
     /// Adds another account of the same principal, with what of it was not drained.
     public mutating func add(_ other: Account) {
         fold()

@@ -13,6 +13,10 @@ public struct OptionKey: Sendable {
         case path
         /// An IP address and a port.
         case place
+        /// An IP address, and a port if not any.
+        case server
+        /// An IP address, and the length of its prefix if not one address.
+        case network
         /// A connection string of libpq, or a URL: its password may come from the environment only.
         case connection
         /// One of these words.
@@ -67,6 +71,8 @@ public struct OptionKey: Sendable {
         switch kind {
         case .text, .path, .connection: return [options[0], try node.text(what)]
         case .place: return [options[0], try node.place(what)]
+        case .server: return [options[0], try node.server(what)]
+        case .network: return [options[0], try node.network(what)]
         case .choice(let names): return [options[0], try node.word(what, of: names)]
         case .integer(let range), .mebibytes(let range): return [options[0], String(try node.count(what, range))]
         case .seconds(let range): return [options[0], String(try node.duration(what, range))]

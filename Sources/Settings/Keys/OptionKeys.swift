@@ -21,6 +21,14 @@ extension OptionKey {
             help: "Interfaces to tap: names, any, or nflog:N."
         ),
         OptionKey("capture.ports", ["--port", "-p"], .list(.integer(1...65_535)), "5432", help: "Server ports."),
+        OptionKey(
+            "capture.servers",
+            ["--server"],
+            .list(.server),
+            "all on the ports",
+            help:
+                "Servers whose sessions count, as address or address:port; those of others are counted apart, and nobody pays."
+        ),
         OptionKey("capture.filter", ["-f"], .text, "", help: "Packets to look at, as in pcap-filter(7)."),
         OptionKey(
             "capture.tunnels",
@@ -28,6 +36,13 @@ extension OptionKey {
             .list(.choice(["vxlan", "geneve", "gre", "ipip"])),
             "",
             help: "Encapsulations to look into."
+        ),
+        OptionKey(
+            "capture.tunnel_senders",
+            ["--tunnel-from"],
+            .list(.network),
+            "",
+            help: "Who sends them, as address or address/bits: those of others are ignored."
         ),
         OptionKey(
             "capture.buffer",

@@ -9,7 +9,8 @@ enum Launch {
     private static let sections: [String: [String]] = [
         "run": [],
         "doctor": [
-            "capture.interfaces", "capture.ports", "attribution.", "pricing.", "state.", "enforcement.", "control.",
+            "capture.interfaces", "capture.ports", "capture.servers", "attribution.", "pricing.", "state.",
+            "enforcement.", "control.",
         ],
         "verify": ["attribution.servers", "control."],
     ]
@@ -40,7 +41,9 @@ enum Launch {
     private static func isVoid(_ key: OptionKey, _ settings: Settings, _ given: [String]) -> Bool {
         guard let mode = mode(in: given) else { return false }
         let others =
-            mode == "proxy" ? ["capture.interfaces", "capture.ports", "capture.filter", "capture.tunnels"] : ["proxy."]
+            mode == "proxy"
+            ? ["capture.interfaces", "capture.ports", "capture.filter", "capture.tunnels", "capture.tunnel_senders"]
+            : ["proxy."]
         return others.contains { key.path.hasPrefix($0) }
     }
 

@@ -46,6 +46,7 @@ struct RunCommand: ParsableCommand {
     var interface: [String] = []
     @Option(help: "Where traffic is watched: mirror (interfaces) or proxy (a relay).") var mode = RunMode.mirror
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
+    @Option(help: ServerPlace.help) var server: [ServerPlace] = []
     @Option(help: PoolerPlace.help) var poolerAt: [PoolerPlace] = []
     @Option(
         name: .short,
@@ -56,6 +57,7 @@ struct RunCommand: ParsableCommand {
     )
     var filter: String?
     @Option(help: "Look into vxlan, geneve, gre (ERSPAN too) or ipip; may be repeated.") var tunnel: [Tunnel] = []
+    @Option(help: TunnelSender.help) var tunnelFrom: [TunnelSender] = []
     @Option(help: ArgumentHelp("The kernel's ring of each tap, in MiB.", valueName: "MiB")) var buffer: Int32 = 64
     @Option(help: ArgumentHelp("The most bytes kept of a packet.", valueName: "bytes")) var snaplen: Int32 = 262_144
     @Option(help: "Threads; the kernel gives each its share of the connections.") var workers = 1
@@ -105,7 +107,7 @@ struct RunCommand: ParsableCommand {
 
     func validate() throws {
         if mode == .proxy {
-            guard interface.isEmpty, port.isEmpty, filter == nil, tunnel.isEmpty else {
+            guard interface.isEmpty, port.isEmpty, filter == nil, tunnel.isEmpty, tunnelFrom.isEmpty else {
                 throw ValidationError(
                     "-i, --port, -f and --tunnel belong to --mode mirror: a relay knows its connections."
                 )
@@ -131,6 +133,15 @@ struct RunCommand: ParsableCommand {
         }
         if filter != nil, !tunnel.isEmpty {
             throw ValidationError("--tunnel makes the filter itself: leave one of -f and --tunnel out.")
+        }
+        guard tunnel.isEmpty || !tunnelFrom.isEmpty else {
+            throw ValidationError(
+                "--tunnel needs --tunnel-from <address[/bits]>, who sends the mirror's packets: anybody else who can send one "
+                    + "would put sessions of his own making into it."
+            )
+        }
+        guard tunnelFrom.isEmpty || !tunnel.isEmpty || filter != nil else {
+            throw ValidationError("--tunnel-from belongs to --tunnel, such as --tunnel vxlan.")
         }
         guard (1024...1 << 22).contains(connections) else {
             throw ValidationError("--connections must be from 1024 to 4194304.")
@@ -160,9 +171,12 @@ struct RunCommand: ParsableCommand {
             // Whoever selects packets by hand knows best: PostgreSQL is recognized on any port.
             options.ports = []
         }
+        options.servers = NamedServers(server.map(\.endpoint))
+        options.ports = options.servers.ports(besides: options.ports, isStandard: port.isEmpty)
         options.filter = filter
         options.poolers = PoolerAddresses(poolerAt.map(\.endpoint))
         options.tunnels = tunnel
+        options.tunnelSenders = AddressRanges(tunnelFrom.map(\.range))
         options.buffer = buffer << 20
         options.snapLength = snaplen
         options.limits.flows = connections
@@ -178,6 +192,7 @@ struct RunCommand: ParsableCommand {
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             // 'pgweir verify' may come with a server of its own.
             options.tellsServers = mode == .mirror
+            options.provesServers = learnsServers
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
             // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.
@@ -300,13 +315,14 @@ struct RunCommand: ParsableCommand {
         _ quotas: QuotaService?,
         _ settings: ReportArguments.Judgement
     ) -> DaemonView {
-        let facts = DaemonFacts(
+        var facts = DaemonFacts(
             process: getpid(),
             interfaces: sources,
             ports: options.ports,
             began: Supervisor.time(),
             workers: workers
         )
+        facts.servers = options.servers.places.map(\.serverText)
         return DaemonView(
             desk: desk,
             facts: facts,
@@ -349,18 +365,23 @@ struct RunCommand: ParsableCommand {
         )
     }
 
+    /// Whether servers are proven by those that are asked; a relay connects to them itself.
+    private var learnsServers: Bool { mode == .mirror && server.isEmpty && !(activity.isEmpty && pooler.isEmpty) }
+
     /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
     private func startResolver(_ desk: LiveDesk) {
         let directories =
             activity.map { SessionDirectory(.server, parameters: $0) }
             + pooler.map { SessionDirectory(.pooler, parameters: $0) }
-        let isWatched = poolerAt.isEmpty
+        let (isWatched, isLearning) = (poolerAt.isEmpty, learnsServers)
         let thread = ServiceThread {
             var watch = isWatched ? PoolerWatch(directories) : nil
+            var servers = isLearning ? ServerWatch(directories) : nil
             let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
             while true {
                 if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
                 watch?.look(at: desk)
+                servers?.look(at: desk)
                 usleep(UInt32(resolver.pause * 1_000_000))
             }
         }

@@ -3,6 +3,7 @@ import ArgumentParser
 import Attribution
 import Capture
 import Control
+import Domain
 import Glibc
 import Packets
 import Pipeline
@@ -31,6 +32,7 @@ struct DoctorCommand: ParsableCommand {
     )
     var interface: [String] = ["any"]
     @Option(name: [.short, .long], help: "Server ports, such as 5432,6432 (default: 5432).") var port: [PortList] = []
+    @Option(help: ServerPlace.help) var server: [ServerPlace] = []
     @Option(help: ArgumentHelp("How long to watch the traffic.", valueName: "seconds")) var seconds = 5
     @Option(help: ArgumentHelp("A PostgreSQL server for 'run --activity'.", valueName: "conninfo"))
     var activity: [String] = []
@@ -123,6 +125,8 @@ struct DoctorCommand: ParsableCommand {
     private func traffic() -> [Finding] {
         var options = LiveTapOptions(interfaces: interface)
         if !port.isEmpty { options.ports = port.flatMap(\.ports) }
+        options.servers = NamedServers(server.map(\.endpoint))
+        options.ports = options.servers.ports(besides: options.ports, isStandard: port.isEmpty)
         options.buffer = 16 << 20
         options.limits.flows = 1 << 16
         let end = ContinuousClock.now + .seconds(seconds)
@@ -138,7 +142,7 @@ struct DoctorCommand: ParsableCommand {
                 isStopped: { Interrupt.isRequested || ContinuousClock.now >= end }
             )
             if let failure = outcome.failure { throw failure }
-            return TrafficChecks.all(outcome.result, seconds: seconds, ports: options.ports) + sides.findings
+            return TrafficChecks.all(outcome.result, seconds: seconds, options) + sides.findings
         } catch {
             return [.error("capture.tap", error.description, "see the text above")]
         }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Packets
 import Pipeline
 import PostgresWire
 
 /// What a few seconds of traffic show.
 enum TrafficChecks {
-    static func all(_ result: ReplayResult, seconds: Int, ports: [UInt16]) -> [Finding] {
+    static func all(_ result: ReplayResult, seconds: Int, _ options: LiveTapOptions) -> [Finding] {
+        let ports = options.ports
         let place = ports.isEmpty ? "any port" : "port " + ports.map(String.init).joined(separator: ", ")
         guard result.reassembly.segments > 0 else {
             return [
@@ -18,7 +20,8 @@ enum TrafficChecks {
             ]
         }
         let packets = Finding.fine("traffic.packets", "\(result.capture.packets) packets of \(place) in \(seconds) s")
-        return [packets, directions(result), encryption(result), known(result), loss(result)]
+        let isNamed = !options.servers.isEmpty
+        return [packets, directions(result), servers(result, isNamed), encryption(result), known(result), loss(result)]
     }
 
     private static func directions(_ result: ReplayResult) -> Finding {
@@ -40,6 +43,24 @@ enum TrafficChecks {
             )
         }
         return .note("traffic.directions", "no query passed: too little traffic to tell", "look longer with --seconds")
+    }
+
+    private static func servers(_ result: ReplayResult, _ isNamed: Bool) -> Finding {
+        guard isNamed else {
+            return .note(
+                "traffic.servers",
+                "no server is named: whoever listens on these ports where the tap sees it counts as one, and says who pays",
+                "name yours with --server <address[:port]> (capture.servers)"
+            )
+        }
+        guard result.otherServers > 0 else {
+            return .fine("traffic.servers", "no session with a server that is not named")
+        }
+        return .note(
+            "traffic.servers",
+            "\(result.otherServers) sessions with servers that are not named: not read, nobody pays for them",
+            "if one of them is yours, name it too with --server"
+        )
     }
 
     private static func encryption(_ result: ReplayResult) -> Finding {

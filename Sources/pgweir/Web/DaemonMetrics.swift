@@ -155,6 +155,11 @@ struct DaemonMetrics {
             "Connections of poolers to servers, passed over because their clients are counted.",
             sessions.pooled
         )
+        text.counter(
+            "pgweir_sessions_other_servers",
+            "Connections with servers that are not named, which are not read.",
+            census.otherServers
+        )
         text.counter("pgweir_sessions_cancel_requests", "Connections that only cancelled.", sessions.cancelRequests)
         text.counter("pgweir_sessions_not_postgresql", "Connections that spoke something else.", sessions.notPostgreSQL)
         text.gauge(
