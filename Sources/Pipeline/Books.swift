@@ -569,7 +569,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         }
         if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
         // Without an error's code nobody saw the end, nor how long it took.
-        if event.outcome == .failed, event.errorCode != 0 { price = min(price, BusyTime.ceilingOfFailed(event.duration)) }
+        if event.outcome == .failed, event.errorCode != 0 {
+            price = min(price, BusyTime.ceilingOfFailed(event.duration))
+        }
         if event.duration >= BusyTime.shortest { noteLong(event, payer, pattern, &price) }
         if price != event.price {
             if payer.value.account.charge(price &- event.price, at: event.started) { woke(event.principal) }

@@ -309,7 +309,7 @@ struct RefusalSink: SessionSink {
         sentAt time: Timestamp,
         to principal: PrincipalHandle
     ) -> PatternHandle { pattern }
-    mutating func ended(_ event: StatementEvent) { if event.outcome == .failed { refused.append(event.isRefused) } }
+    mutating func ended(_ event: StatementEvent) { if event.errorCode != 0 { refused.append(event.isRefused) } }
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {}
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle) {}
     mutating func reported(_ principal: PrincipalHandle) {}
