@@ -272,6 +272,7 @@ public final class Pricer {
             isMeasured: price.isMeasured,
             planned: price.leastOfLearned.micro,
             usual: price.learned.usual,
+            isFixed: price.method == .pinned,
             payer: payer
         )
     }

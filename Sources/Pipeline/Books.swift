@@ -380,7 +380,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pricesAsked &+= 1
         if let listed = priceList.price(of: record.value.fingerprint) {
             // A price that a person listed holds for all databases, and needs no asking.
-            keep(record, CachedPrice(KnownPrice(price: listed.micro), expires: .max, isStale: false), at: time)
+            keep(record, CachedPrice(KnownPrice(price: listed.micro, isFixed: true), expires: .max, isStale: false), at: time)
             return listed.micro
         }
         // What its class costs comes with rows and bytes; what anything may cost includes them.
@@ -422,6 +422,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         record.value.price = cached.known.price
         record.value.isMeasured = cached.known.isMeasured
         record.value.planned = cached.known.planned
+        record.value.isFixed = cached.known.isFixed
         record.value.usual = cached.known.usual > 0 ? Int32(Pace.logarithm(cached.known.usual)) : 0
         record.value.priceExpires = cached.isStale ? time.nanoseconds &+ 100_000_000 : cached.expires
     }
@@ -569,10 +570,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         }
         if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
         // Without an error's code nobody saw the end, nor how long it took.
-        if event.outcome == .failed, event.errorCode != 0 {
+        if event.outcome == .failed, event.errorCode != 0, !pattern.value.isFixed {
             price = min(price, BusyTime.ceilingOfFailed(event.duration))
         }
-        if event.duration >= BusyTime.shortest { noteLong(event, payer, pattern, &price) }
+        if event.duration >= BusyTime.shortest, !pattern.value.isFixed { noteLong(event, payer, pattern, &price) }
         if price != event.price {
             if payer.value.account.charge(price &- event.price, at: event.started) { woke(event.principal) }
             payer.value.counts.cost &+= price &- event.price

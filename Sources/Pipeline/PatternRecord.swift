@@ -18,6 +18,8 @@ struct PatternRecord: BitwiseCopyable {
     var isMeasured = false
     /// It does nothing but wait: its time is that of a held connection.
     var isWaiting = false
+    /// A person set its price.
+    var isFixed = false
     /// Some users have prices of their own.
     var hasOwnPrices = false
     /// The logarithm of how long it usually takes, as ``Pace`` has it; 0: not known.

@@ -150,6 +150,23 @@ struct LongStatementTests {
         #expect(charge == (3 * 72_000, 3 * 72_000))
     }
 
+    @Test func `a price that a person set is that price and nothing else`() throws {
+        var lab = Lab()
+        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        let ann = lab.login(1, "ann")
+        lab.run("select heavy()", 1, ann, for: Self.ms)
+        let key = try #require(lab.books.allQuestions().first?.key)
+        let answer = PriceAnswer(key: key, price: 7 * Self.unit, isMeasured: false, isFixed: true)
+        lab.books.take([answer], at: Timestamp(nanoseconds: lab.clock))
+        lab.clock += 1000 * Self.ms
+        let before = lab.charge(of: ann)
+        lab.run("select heavy()", 1, ann, for: 4000 * Self.ms)
+        lab.run("select heavy()", 1, ann, for: Self.ms / 100, outcome: .failed)
+        lab.settle()
+        let after = lab.charge(of: ann)
+        #expect(after == (before.low + 14, before.high + 14))
+    }
+
     @Test func `what a statement's class costs needs no planner`() {
         var lab = Lab()
         let ann = lab.login(1, "ann")

@@ -11,10 +11,13 @@ public struct KnownPrice: BitwiseCopyable, Sendable {
     public var planned: Int64
     /// How long an execution usually takes, ns; 0: not known.
     public var usual: Int64
+    /// A person set it: neither time nor anything else changes it.
+    public var isFixed: Bool
 
     /// A price.
-    public init(price: Int64, isMeasured: Bool = false, planned: Int64 = 0, usual: Int64 = 0) {
+    public init(price: Int64, isMeasured: Bool = false, planned: Int64 = 0, usual: Int64 = 0, isFixed: Bool = false) {
         (self.price, self.isMeasured, self.planned, self.usual) = (price, isMeasured, planned, usual)
+        self.isFixed = isFixed
     }
 }
 

@@ -63,6 +63,8 @@ public struct PriceAnswer: Sendable, BitwiseCopyable {
     public var planned: Int64
     /// How long an execution usually takes, ns; 0: not known.
     public var usual: Int64
+    /// A person set it.
+    public var isFixed: Bool
     /// The user whose price it is, by the hash of the name; ``Fingerprint/unknown``: of all without one of their own.
     public var payer: Fingerprint
 
@@ -73,15 +75,16 @@ public struct PriceAnswer: Sendable, BitwiseCopyable {
         isMeasured: Bool,
         planned: Int64 = 0,
         usual: Int64 = 0,
+        isFixed: Bool = false,
         payer: Fingerprint = .unknown
     ) {
         (self.key, self.price, self.isMeasured) = (key, price, isMeasured)
-        (self.planned, self.usual, self.payer) = (planned, usual, payer)
+        (self.planned, self.usual, self.isFixed, self.payer) = (planned, usual, isFixed, payer)
     }
 
     /// The answer as workers keep it.
     public var known: KnownPrice {
-        KnownPrice(price: price, isMeasured: isMeasured, planned: planned, usual: usual)
+        KnownPrice(price: price, isMeasured: isMeasured, planned: planned, usual: usual, isFixed: isFixed)
     }
 }
 
