@@ -380,7 +380,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pricesAsked &+= 1
         if let listed = priceList.price(of: record.value.fingerprint) {
             // A price that a person listed holds for all databases, and needs no asking.
-            keep(record, CachedPrice(KnownPrice(price: listed.micro, isFixed: true), expires: .max, isStale: false), at: time)
+            keep(
+                record,
+                CachedPrice(KnownPrice(price: listed.micro, isFixed: true), expires: .max, isStale: false),
+                at: time
+            )
             return listed.micro
         }
         // What its class costs comes with rows and bytes; what anything may cost includes them.

@@ -273,9 +273,9 @@ def test_only_named_senders_tunnels_are_looked_into(namespace, daemon):
         for number, client in ((7, f"10.1.{index}.2"), (8, f"10.1.{index}.3"), (0xFFFFFF, "2001:db8::1")):
             forge(ATTACKER, MONITOR, kind, client, "2001:db8::9" if ":" in client else "10.1.9.9", f"victim_{kind}_{number}", number)
             forged += each
-    for kind in ("vxlan", "geneve"):
-        forge("fd99::2", "fd99::1", kind, "10.2.0.1", "10.1.9.9", f"mirrored6_{kind}", 7)
-        forge("fd99::66", "fd99::1", kind, "10.2.0.2", "10.1.9.9", f"victim6_{kind}", 7)
+    for index, kind in enumerate(("vxlan", "geneve")):
+        forge("fd99::2", "fd99::1", kind, f"10.2.{index}.1", "10.1.9.9", f"mirrored6_{kind}", 7)
+        forge("fd99::66", "fd99::1", kind, f"10.2.{index}.2", "10.1.9.9", f"victim6_{kind}", 7)
         forged += each
     watcher.wait(lambda status: status["report"]["capture"]["ignored"].get("tunnel_sender", 0) >= forged)
     assert watcher.status()["report"]["capture"]["ignored"]["tunnel_sender"] == forged
