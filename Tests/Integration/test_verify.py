@@ -18,8 +18,6 @@ SETTINGS = {"shared_preload_libraries": "pg_stat_statements"}
 def prepared(postgres, version, settings=None, **more):
     server = postgres(version, settings={**SETTINGS, **(settings or {})}, **more)
     server.ask("create extension pg_stat_statements")
-    # What the test itself asks while it waits is not counted.
-    server.ask("create role asker superuser login; alter role asker set pg_stat_statements.track = 'none'")
     server.ask("create role ann login; create role ben login; create role watcher login in role pg_monitor; "
                "create table t(a int); grant all on t to public; grant all on schema public to public")
     return server
@@ -32,7 +30,8 @@ class Verify:
         self.watcher, self.seconds = watcher, seconds
         conninfo = conninfo or server.conninfo("watcher", sslmode="disable", gssencmode="disable")
         self.command = [watcher.program, "verify", "--activity", conninfo, "--for", f"{seconds}s", "--socket", watcher.socket, "--format", "json", *options]
-        self.server = server
+        # What the test itself asks while it waits is not counted.
+        self.session = server.connect("admin", by_socket=True, **{"pg_stat_statements.track": "none"})
 
     def during(self, traffic):
         """The answer and the exit code; `traffic` begins once the server was asked for the first time."""
@@ -47,8 +46,8 @@ class Verify:
 
     def asked(self):
         # A wait for the process alone would not tell when it has asked.
-        return int(self.server.ask("select coalesce(sum(calls), 0) from pg_stat_statements where query like '%pgweir verify%stats_reset%'",
-                                   user="asker"))
+        asked = "select coalesce(sum(calls), 0) from pg_stat_statements where query like '%pgweir verify%stats_reset%'"
+        return int(self.session.ask(asked)[0][0])
 
 
 def line(answer, user):
@@ -244,8 +243,6 @@ def test_errors_say_what_to_do(postgres, daemon):
     answer = ask("--activity", server.conninfo())
     assert answer.returncode == 69 and "CREATE EXTENSION pg_stat_statements" in answer.stderr, answer
     server.ask("create extension pg_stat_statements")
-    # What the test itself asks while it waits is not counted.
-    server.ask("create role asker superuser login; alter role asker set pg_stat_statements.track = 'none'")
     answer = ask("--activity", server.conninfo("ann"))
     assert answer.returncode == 69 and "GRANT pg_monitor TO" in answer.stderr, answer
     answer = ask("--activity", server.conninfo(), socket="/nonexistent/socket")
