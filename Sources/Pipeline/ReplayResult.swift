@@ -262,6 +262,7 @@ public struct ReplayResult: Sendable {
 
     /// Charges what the time of long statements is worth.
     private mutating func settleLong() {
+        evidence.sort()
         for (long, payer, pattern, database) in longStatements {
             let added = long.settlement(evidence, database: database)
             let time = Timestamp(nanoseconds: long.started)

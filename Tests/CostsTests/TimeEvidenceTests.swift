@@ -92,6 +92,12 @@ struct TimeEvidenceTests {
     @Test func `somebody may have waited for a transaction that began before and ended just before`() {
         var evidence = TimeEvidence()
         evidence.add(TimeEvidence.Holder(session: 1, database: "shop", start: 0, end: 5 * second))
+        // Others that end before and after, in no order.
+        for number in (0..<50).reversed() {
+            let end = Int64(number) * second / 2 + second / 4
+            evidence.add(TimeEvidence.Holder(session: 3, database: "shop", start: end - 1, end: end))
+        }
+        evidence.sort()
         func waited(_ session: UInt64 = 2, _ database: String = "shop", from start: Double, to end: Double) -> Bool {
             let (start, end) = (Int64(start * 1e9), Int64(end * 1e9))
             return evidence.mayHaveWaited(session: session, database: database, from: start, to: end)
@@ -114,6 +120,7 @@ struct TimeEvidenceTests {
                 let floor = BusyTime.floor(duration, load: Load(logarithm: logarithm))
                 #expect(floor >= 0 && floor <= BusyTime.ceilingOfFailed(duration))
                 #expect(BusyTime.ceiling(duration, planned: 5) >= 5 && BusyTime.held(duration) >= 0)
+                #expect(BusyTime.held(900_000_000) == 9_000_000)
             }
         }
         #expect(BusyTime.floor(1_000_000_000) == 18_000 * 1_000_000)

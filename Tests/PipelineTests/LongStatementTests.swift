@@ -60,7 +60,8 @@ struct LongStatementTests {
         }
 
         mutating func settle() {
-            let evidence = books.takeEvidence()
+            var evidence = books.takeEvidence()
+            evidence.sort()
             books.settleLong(evidence)
         }
     }

@@ -8,10 +8,8 @@ public enum BusyTime {
     public static let rate: Int64 = 30
     /// A shorter statement costs what its pattern costs: commits, network and scheduling are noise of this size.
     public static let shortest: Int64 = 20_000_000
-    /// Micro-units for a second of a connection that is held without work.
-    public static let held: Int64 = 10_000_000
-    /// A transaction may be idle for so long at no price.
-    public static let idle: Int64 = 1_000_000_000
+    /// Nanoseconds of a connection that is held without work for a micro-unit: ten units a second.
+    private static let heldForOne: Int64 = 100
 
     /// The least that a statement costs whose time is proven: three fifths of it.
     ///
@@ -33,7 +31,7 @@ public enum BusyTime {
     }
 
     /// What a connection costs that waits, or sleeps, for so long.
-    public static func held(_ duration: Int64) -> Int64 { clamp(duration) / 1_000_000_000 * held }
+    public static func held(_ duration: Int64) -> Int64 { clamp(duration) / heldForOne }
 
     /// The least that an execution is charged.
     private static let least: Int64 = 100_000

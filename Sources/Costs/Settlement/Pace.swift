@@ -52,7 +52,9 @@ public struct TimeEvidence: Sendable {
     }
 
     private var paces: [Int64: [Fingerprint: Pace]] = [:]
+    /// By database, in the order of their ends once ``sort()`` was called.
     private var holders: [String: [Holder]] = [:]
+    private var unsorted: Set<String> = []
     private var count = 0
     /// What found no room: of so many statements less is known.
     public private(set) var lost: UInt64 = 0
@@ -88,6 +90,7 @@ public struct TimeEvidence: Sendable {
         }
         count += 1
         holders[holder.database, default: []].append(holder)
+        unsorted.insert(holder.database)
     }
 
     /// Adds what another worker saw.
@@ -95,6 +98,12 @@ public struct TimeEvidence: Sendable {
         for (second, tenants) in other.paces { for (tenant, pace) in tenants { add(pace, of: tenant, second: second) } }
         for list in other.holders.values { for holder in list { add(holder) } }
         lost &+= other.lost
+    }
+
+    /// To be called before ``mayHaveWaited(session:database:from:to:)``, when all is added.
+    public mutating func sort() {
+        for database in unsorted { holders[database]?.sort { $0.end < $1.end } }
+        unsorted = []
     }
 
     /// Forgets what ended before a time, ns since the epoch.
@@ -134,8 +143,12 @@ public struct TimeEvidence: Sendable {
         let duration = end - start
         guard duration >= Self.shortestWait, let list = holders[database] else { return false }
         let slack = max(25_000_000, duration / 10)
-        return list.contains {
-            $0.session != session && $0.start < start && $0.end <= end && end - $0.end <= slack
+        // There may be as many as there are statements: the first that ended late enough is found by halves.
+        var (low, high) = (0, list.count)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if list[middle].end < end - slack { low = middle + 1 } else { high = middle }
         }
+        return list[low...].prefix { $0.end <= end }.contains { $0.session != session && $0.start < start }
     }
 }

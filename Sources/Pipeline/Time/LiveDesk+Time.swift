@@ -16,6 +16,7 @@ extension LiveDesk {
                 state.latest = time
                 state.evidence.forget(before: time &- Self.memory)
             }
+            state.evidence.sort()
             return state.evidence
         }
     }

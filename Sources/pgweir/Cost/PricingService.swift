@@ -87,7 +87,7 @@ final class PricingService: Sendable {
                     changes: tray.changes,
                     observations: tray.observations,
                     overflow: tray.overflow,
-                    load: desk.load
+                    load: tray.observations.isEmpty ? .none : desk.load
                 )
             )
             desk.tell(pricer.work(patience: 0.2))
