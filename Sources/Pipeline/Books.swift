@@ -55,6 +55,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// What is known about time since it was last taken, and statements that wait to be settled by it.
     var evidence = TimeEvidence()
     var paced: [PrincipalHandle] = []
+    /// Principals of unknown sessions whose counts are their owners' by now.
+    var moved: [PrincipalHandle: PrincipalHandle] = [:]
     var longStatements: [LongStatement] = []
     /// Long statements that found no room: what their time is worth stays possible.
     var unsettledStatements: UInt64 = 0
@@ -497,6 +499,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func ended(_ event: StatementEvent) {
         let payer = principals.slot(event.principal)
         let pattern = patterns.records.slot(event.pattern)
+        var price = event.price
         switch event.outcome {
         case .completed:
             payer.value.counts.completed &+= 1
@@ -511,13 +514,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             pattern.value.rows &+= event.rows
             pattern.value.durations.record(event.duration)
             if isPricing { learn(event, pattern, of: payer.value.owner) }
-            prove(event, payer, pattern)
-        case .failed where event.isRefused:
-            return endRefused(event, payer, pattern)
+            price = prove(event, payer, pattern)
         case .failed:
             payer.value.counts.failed &+= 1
             pattern.value.errors &+= 1
-            prove(event, payer, pattern)
+            price = prove(event, payer, pattern)
         case .uncertain:
             payer.value.counts.uncertain &+= 1
             pattern.value.cost &+= event.price
@@ -533,34 +534,16 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         }
         if event.outcome != .skipped { byProtocol[Int(event.wire.rawValue)] &+= 1 }
         if event.kind.holdsLocks(longerThan: TimeEvidence.shortestWait, event.duration) { noteTransaction(event) }
-        if Recorder.isActive { record(event) }
-    }
-
-    /// What the server refused did not run: it costs the time that refusing took, and no more than running it would have.
-    @inline(never)
-    private mutating func endRefused(
-        _ event: StatementEvent,
-        _ payer: Slot<Principal>,
-        _ pattern: Slot<PatternRecord>
-    ) {
-        var refused = event
-        refused.price = min(event.price, BusyTime.ceilingOfFailed(event.duration))
-        if payer.value.account.charge(refused.price &- event.price, at: event.started) { woke(event.principal) }
-        payer.value.counts.cost &+= refused.price &- event.price
-        payer.value.counts.failed &+= 1
-        payer.value.counts.costLow &+= refused.price
-        if payer.value.account.settle(refused.price, at: event.started) { woke(event.principal) }
-        pattern.value.errors &+= 1
-        pattern.value.cost &+= refused.price
-        pattern.value.costLow &+= refused.price
-        if isWatched { watch(refused, refused.price) }
-        byProtocol[Int(event.wire.rawValue)] &+= 1
-        if Recorder.isActive { record(refused) }
+        if Recorder.isActive { record(event, price) }
     }
 
     /// Settles what was charged when the statement was sent: by the price that is known by now, and by what came of it.
     @inline(__always)
-    private mutating func prove(_ event: StatementEvent, _ payer: Slot<Principal>, _ pattern: Slot<PatternRecord>) {
+    private mutating func prove(
+        _ event: StatementEvent,
+        _ payer: Slot<Principal>,
+        _ pattern: Slot<PatternRecord>
+    ) -> Int64 {
         var (price, listed) = (event.price, pattern.value.price)
         let planned = pattern.value.planned
         if pattern.value.hasOwnPrices, let own = ownPrice(pattern, payer, at: event.started) { listed = own.price }
@@ -573,8 +556,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             price = price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
         }
         if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
-        // Without an error's code nobody saw the end, nor how long it took.
-        if event.outcome == .failed, event.errorCode != 0, !pattern.value.isFixed {
+        // Without an error's code nobody saw the end, nor how long it took. What was refused did not run, whatever the price.
+        if event.outcome == .failed, event.isRefused || event.errorCode != 0 && !pattern.value.isFixed {
             price = min(price, BusyTime.ceilingOfFailed(event.duration))
         }
         if event.duration >= BusyTime.shortest, !pattern.value.isFixed { noteLong(event, payer, pattern, &price) }
@@ -587,6 +570,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         pattern.value.cost &+= price
         pattern.value.costLow &+= price
         if isWatched { watch(event, price) }
+        return price
     }
 
     /// What only a daemon keeps: a replay pays one look at a flag for all of it.
@@ -650,7 +634,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         principals[principal].counts.errors &+= 1
     }
 
-    private mutating func record(_ event: StatementEvent) {
+    private mutating func record(_ event: StatementEvent, _ price: Int64) {
+        var event = event
+        event.price = price
         let note = flows.contains(event.flow) ? flows[event.flow] : FlowNote()
         let principal = principals[event.principal]
         recorder.record(

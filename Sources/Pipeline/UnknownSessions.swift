@@ -81,7 +81,16 @@ extension Books where Recorder: ~Copyable {
         if owner > 0 { woke(owner) }
         // Blank at once: reports walk over free slots too.
         principals[own] = Principal()
-        principals.give(own)
+        moved[own] = owner
+    }
+
+    /// What is kept of sessions that were moved becomes their owners', before somebody else may have their places: for all of
+    /// them at once, as each time tables are walked over.
+    mutating func finishMoves() {
+        guard !moved.isEmpty else { return }
+        fold(patterns: [:], principals: moved)
+        for own in moved.keys { principals.give(own) }
+        moved = [:]
     }
 }
 

@@ -275,4 +275,28 @@ struct LongStatementTests {
         let cost = lab.books.principals[users[0]].counts.costLow - before
         #expect(cost == 800 * 18 * Self.unit / 8)
     }
+
+    @Test func `a session whose user is found out takes its long statements along, and leaves none to the next one`() {
+        var lab = Lab()
+        lab.books.unknown = UnknownSessions()
+        let moment = Moment(time: Timestamp(nanoseconds: lab.clock), ordinal: 1)
+        lab.books.opened(
+            1,
+            client: Endpoint(high: 0, low: 1, port: 1000),
+            server: Endpoint(high: 0, low: 99, port: 5432),
+            at: moment
+        )
+        let nobody = lab.books.joined(1, at: moment)
+        lab.run("select heavy()", 1, nobody, for: 1000 * Self.ms)
+        let ann = lab.login(2, "ann")
+        lab.books.moveUnknown(1, to: ann)
+        lab.books.finishMoves()
+        // The next login has the place of what is gone.
+        let ben = lab.login(3, "ben")
+        #expect(ben == nobody)
+        lab.settle()
+        let (anns, bens) = (lab.charge(of: ann), lab.charge(of: ben))
+        #expect(anns == (18_000, 18_000))
+        #expect(bens == (0, 0))
+    }
 }

@@ -83,6 +83,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
                 if !resolutions.isEmpty, !isBehind { settle() }
+                shard.analyser.books.finishMoves()
                 if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
             }
             try source.takeRest(into: &shard, &tally)
@@ -91,6 +92,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             failure = error
         }
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
+        shard.analyser.books.finishMoves()
         exchange(isLast: true)
         flush()
         desk.post(shard.analyser.books.takeActivity())

@@ -83,13 +83,16 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         let payers = removePrincipals(&gone)
         if !gone.isEmpty { pricing?.forget(gone) }
         for pattern in gone.keys { samples.remove(pattern) }
-        if !gone.isEmpty || !payers.isEmpty {
-            activity?.fold(patterns: gone, principals: payers)
-            spend.fold(patterns: gone, principals: payers)
-            foldLong(patterns: gone, principals: payers)
-        }
+        if !gone.isEmpty || !payers.isEmpty { fold(patterns: gone, principals: payers) }
         wantsSweep = patterns.isCrowded || principalShares.isCrowded
         return gone
+    }
+
+    /// Patterns and principals are gone: what is kept of them, and not handed over yet, is that of their heirs.
+    mutating func fold(patterns: [PatternHandle: PatternHandle], principals: [PrincipalHandle: PrincipalHandle]) {
+        activity?.fold(patterns: patterns, principals: principals)
+        spend.fold(patterns: patterns, principals: principals)
+        foldLong(patterns: patterns, principals: principals)
     }
 
     /// The fingerprint that stands for all other patterns of a user.

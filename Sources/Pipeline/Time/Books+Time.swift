@@ -166,7 +166,10 @@ extension Books where Recorder: ~Copyable {
     ) {
         for index in longStatements.indices {
             if let heir = patterns[longStatements[index].pattern] { longStatements[index].pattern = heir }
-            if let heir = principals[longStatements[index].principal] { longStatements[index].principal = heir }
+            guard let heir = principals[longStatements[index].principal] else { continue }
+            longStatements[index].principal = heir
+            longStatements[index].tenant = owners.key(of: self.principals[heir].owner)
+            longStatements[index].database = self.principals[heir].databaseIndex
         }
     }
 }
