@@ -31,7 +31,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private(set) var isMetered = false
     /// Whether principals are told apart by their server, too.
     var isDivided = false
-    /// Who did what is told apart by the server, too, so that it can be compared with what a server counted.
+    /// Who did what is told apart by the server, too: it can be compared with what a server counted, and some servers may turn
+    /// out to be proven; to be set before the first packet.
     var tellsServers = false
     /// Which servers are proven; none: all count as such.
     var provenServers = NamedServers()

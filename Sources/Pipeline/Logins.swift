@@ -138,7 +138,7 @@ extension Books where Recorder: ~Copyable {
         principals[handle].owner = owner
         applyRole(of: handle)
         principals[handle].account.isMetered = isMetered
-        (principals[handle].key, principals[handle].owner, principals[handle].isRest) = (key, owner, isRest)
+        (principals[handle].key, principals[handle].isRest) = (key, isRest)
         return handle
     }
 

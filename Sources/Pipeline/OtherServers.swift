@@ -21,9 +21,6 @@ extension Books where Recorder: ~Copyable {
         otherServers &+= 1
     }
 
-    /// Principals are told apart by their server, as some may turn out to be proven: to be called before the first packet.
-    mutating func tellServers() { tellsServers = true }
-
     /// These servers are proven; what was used at others, and is not in the ledger yet, is possible from now on.
     mutating func take(proven servers: NamedServers) {
         provenServers = servers

@@ -37,8 +37,6 @@ public struct LiveTapOptions: Sendable {
     public var tunnelSenders = AddressRanges()
     /// The servers whose sessions count; none named: all.
     public var servers = NamedServers()
-    /// Whether somebody will tell which servers are proven.
-    public var provesServers = false
     /// A pcap-filter(7) expression instead of the one made from the ports.
     public var filter: String?
     /// The kernel's ring of each tap, in bytes.

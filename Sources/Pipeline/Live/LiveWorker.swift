@@ -53,7 +53,6 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         tally.shedder = LoadShedder(canCutResponses: true)
         shard.analyser.poolers = options.poolers
         shard.analyser.servers = options.servers
-        if options.provesServers { shard.analyser.books.tellServers() }
         if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
         shard.analyser.books.serve()
         if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }

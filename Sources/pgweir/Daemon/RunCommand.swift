@@ -192,7 +192,6 @@ struct RunCommand: ParsableCommand {
             options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
             // 'pgweir verify' may come with a server of its own.
             options.tellsServers = mode == .mirror
-            options.provesServers = learnsServers
             options.pricing = prices.scheme
             options.isMetered = !quotas.noQuotas
             // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.
