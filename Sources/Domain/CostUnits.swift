@@ -23,6 +23,8 @@ public struct CostUnits: Hashable, Comparable, Sendable, BitwiseCopyable {
     public static let zero = CostUnits(micro: 0)
     /// What an unknown statement is charged: 1000 units.
     public static let fallback = CostUnits(micro: 1_000_000_000)
+    /// What a second of a connection costs that is held without work: 10 units, unless somebody says otherwise.
+    public static let held = CostUnits(micro: 10_000_000)
 
     /// Orders by amount.
     public static func < (left: CostUnits, right: CostUnits) -> Bool { left.micro < right.micro }

@@ -295,7 +295,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     /// Adds a pattern that was not found; where there is no room for it, the one that stands for its user's others.
-    private mutating func addPattern(
+    mutating func addPattern(
         _ fingerprint: Fingerprint,
         _ scope: PatternScope,
         _ text: [UInt8],
@@ -593,12 +593,17 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         activity?.add(event, as: pattern, low: low, high: high)
     }
 
-    /// For evidence and the history: what was added to a statement's charge later.
-    mutating func noteSettled(_ long: LongStatement, low: Int64, high: Int64) {
-        let time = Timestamp(nanoseconds: long.started)
-        let isProven = !principals[long.principal].isPossible
-        if isMetered, isProven { spend.add(long.principal, long.pattern, low, calls: 0, at: time) }
-        if isKept { activity?.add(long.principal, long.pattern, low: isProven ? low : min(0, low), high: high) }
+    /// For evidence and the history: what was charged beside the end of a statement.
+    mutating func noteSettled(
+        _ principal: PrincipalHandle,
+        _ pattern: PatternHandle,
+        low: Int64,
+        high: Int64,
+        at time: Timestamp
+    ) {
+        let isProven = !principals[principal].isPossible
+        if isMetered, isProven { spend.add(principal, pattern, low, calls: 0, at: time) }
+        if isKept { activity?.add(principal, pattern, low: isProven ? low : 0, high: high) }
     }
 
     private static var weights: UnitWeights { UnitWeights() }

@@ -148,6 +148,8 @@ public protocol SessionSink: ~Copyable {
     ///
     /// What they asked for is not known, but may have run.
     mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp)
+    /// A session's transaction was open while the client asked for nothing, for so many ns.
+    mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp)
     /// A message was done without error.
     mutating func acknowledged(_ what: Acknowledgment, _ principal: PrincipalHandle)
     /// The server reported an error to a session.
@@ -194,6 +196,8 @@ extension SessionSink where Self: ~Copyable {
         _ principal: PrincipalHandle,
         at moment: Moment
     ) -> PrincipalHandle { principal }
+    /// It costs nothing.
+    public mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {}
     /// Nothing does.
     public var awaitsTransactions: Bool { false }
     /// It does not matter.

@@ -13,6 +13,7 @@ extension Sessions {
     ) {
         counters.messages &+= 1
         if type == 0x70 { return }  // passwords and SASL answers
+        if session.value.transaction != 0x49, session.value.flags.contains(.idle) { endIdling(session, &sink) }
         session.value.flags.remove(.idle)
         if !session.value.flags.isDisjoint(with: [.skipping, .ended]), isIgnored(session, type) {
             skip(session, type, length, &sink)
@@ -45,6 +46,13 @@ extension Sessions {
             }
         default: break
         }
+    }
+
+    /// The client asks for something again, or is gone, and its transaction was open all the time.
+    @inline(never)
+    mutating func endIdling(_ session: Slot<Session>, _ sink: inout some SessionSink & ~Copyable) {
+        let duration = now.time.nanoseconds(since: session.value.lastCompletion)
+        sink.idled(session.value.principal, for: duration, at: now.time)
     }
 
     private mutating func sync(_ session: Slot<Session>) {

@@ -184,6 +184,7 @@ public struct Sessions: ~Copyable {
         guard table.contains(flow) else { return }
         now = moment
         let session = table.slot(flow)
+        if session.value.transaction != 0x49, session.value.flags.contains(.idle) { endIdling(session, &sink) }
         abandonRequests(session, mayHaveRun: true, &sink)
         endPortals(session, isKnown ? .aborted : .lost, &sink)
         forgetNamedStatements(session)

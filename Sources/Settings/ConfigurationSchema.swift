@@ -19,6 +19,7 @@ public enum ConfigurationSchema {
         }
         for entry in QuotaSchema.properties { add("quota", entry.key, entry.schema) }
         add("pricing", "default", described("What a statement costs that has no price of its own.", QuotaSchema.units))
+        add("pricing", "held", described("What a second of a held connection costs.", QuotaSchema.units))
         add("pricing", "file", described("Prices of patterns, beside this file.", #"{"type": "string"}"#))
         add(
             "fingerprint",

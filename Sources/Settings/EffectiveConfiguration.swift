@@ -10,6 +10,7 @@ public enum EffectiveConfiguration {
         (["quota", "tiers", "free", "daily"], "10M"), (["quota", "tiers", "premium", "hourly"], "10M"),
         (["quota", "tiers", "premium", "daily"], "100M"), (["quota", "tiers", "enterprise", "hourly"], "100M"),
         (["quota", "tiers", "enterprise", "daily"], "1G"), (["pricing", "default"], "1000"),
+        (["pricing", "held"], "10"),
     ]
 
     /// The text; keys without a value and a default, or whose default is told by the machine, are left out.

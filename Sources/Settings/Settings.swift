@@ -11,6 +11,8 @@ public struct Settings: Sendable {
     public var policy: QuotaPolicy
     /// The price of a statement without one of its own.
     public var defaultPrice: CostUnits
+    /// What a second of a connection costs that is held without work.
+    public var heldPrice: CostUnits
     /// A file of prices, as the configuration names it.
     public var priceFile: String?
     /// Where it is named; message: that it cannot be read.
@@ -51,6 +53,7 @@ public struct Settings: Sendable {
     public init() {
         policy = .standard
         defaultPrice = .fallback
+        heldPrice = .held
     }
 
     /// Reads a configuration.
@@ -106,7 +109,7 @@ public struct Settings: Sendable {
         let own: [String] =
             switch section {
             case "quota": QuotaSection.keys
-            case "pricing": ["default", "file"]
+            case "pricing": ["default", "file", "held"]
             case "fingerprint": ["seed"]
             default: []
             }
@@ -127,6 +130,7 @@ public struct Settings: Sendable {
 
     private mutating func readPricing(_ entries: [String: StrictNode]) throws(SettingsError) {
         if let value = entries["default"] { defaultPrice = CostUnits(units: try value.units("'pricing.default'")) }
+        if let value = entries["held"] { heldPrice = CostUnits(units: try value.units("'pricing.held'")) }
         if let value = entries["file"] {
             let name = try value.text("'pricing.file'")
             priceFile = name

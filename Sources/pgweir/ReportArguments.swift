@@ -55,7 +55,7 @@ struct ReportArguments: ParsableArguments {
                 prices[key] = entry.price
             }
         }
-        result.prices = PriceList(prices: prices, fallback: settings.defaultPrice)
+        result.prices = PriceList(prices: prices, fallback: settings.defaultPrice, held: settings.heldPrice)
         return result
     }
 

@@ -206,7 +206,13 @@ def test_a_connection_that_is_held_pays_little(lab):
         start = lab.settled()["sleeper"]
         run(1)
         end = lab.settled()["sleeper"]
+        # A transaction that does nothing for a while; a second of it is free.
+        client.query("begin")
+        time.sleep(2.5)
+        client.query("commit")
+        idle = lab.settled()["sleeper"]
     assert 10 <= end[0] - start[0] < 100
+    assert 15 <= idle[0] - end[0] < 100
 
 
 def test_who_waits_for_a_lock_does_not_pay_for_the_wait(lab):

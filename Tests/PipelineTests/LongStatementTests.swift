@@ -151,6 +151,23 @@ struct LongStatementTests {
         #expect(charge == (3 * 72_000, 3 * 72_000))
     }
 
+    @Test func `a transaction that is idle for more than a second costs what is held from then on`() {
+        var lab = Lab()
+        let ann = lab.login(1, "ann")
+        let now = Timestamp(nanoseconds: lab.clock)
+        lab.books.idled(ann, for: 1000 * Self.ms, at: now)
+        var charge = lab.charge(of: ann)
+        #expect(charge == (0, 0))
+        lab.books.idled(ann, for: 61_000 * Self.ms, at: now)
+        charge = lab.charge(of: ann)
+        #expect(charge == (600, 600))
+        lab.books.price(by: PriceList(held: CostUnits(units: 1)))
+        lab.books.idled(ann, for: 61_000 * Self.ms, at: now)
+        charge = lab.charge(of: ann)
+        #expect(charge == (660, 660))
+        for duration in [Int64.min, -1, .max] { lab.books.idled(ann, for: duration, at: now) }
+    }
+
     @Test func `a price that a person set is that price and nothing else`() throws {
         var lab = Lab()
         lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))

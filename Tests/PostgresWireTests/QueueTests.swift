@@ -204,6 +204,28 @@ struct QueueTests {
         }
     }
 
+    @Test func `a transaction is idle from an answer to the next request, or to the end`() {
+        var sink = RecordingSink()
+        var sessions = Sessions(hash: .standard)
+        sessions.opened(0, isMidstream: false)
+        let said: [(Int64, Direction, [UInt8])] = [
+            (0, .client, M.startup(user: "a", database: "b")), (1, .server, M.loginAccepted),
+            // Outside of a transaction nothing is held.
+            (50, .client, M.query("begin")), (51, .server, M.complete("BEGIN") + M.ready("T")),
+            (60, .client, M.query("select 1")), (64, .server, M.complete("SELECT 1") + M.ready("T")),
+            // While the server works it is not idle, and a failed transaction is one, too.
+            (65, .client, M.query("bad")), (70, .server, M.error("22012") + M.ready("E")),
+            (77, .client, M.query("rollback")), (78, .server, M.complete("ROLLBACK") + M.ready()),
+            (90, .client, M.query("begin")), (91, .server, M.complete("BEGIN") + M.ready("T")),
+        ]
+        for (time, side, bytes) in said {
+            let moment = Moment(time: Timestamp(nanoseconds: time), ordinal: UInt64(time) + 1)
+            _ = sessions.bytes(0, from: side, bytes.rawSpan, at: moment, into: &sink)
+        }
+        sessions.closed(0, isKnown: true, at: Moment(time: Timestamp(nanoseconds: 99), ordinal: 100), into: &sink)
+        #expect(sink.idled == [9, 1, 7, 8])
+    }
+
     @Test(arguments: [4, 9, 64])
     func `beyond the limit statements are counted all the same`(_ limit: Int) {
         var limits = SessionLimits()

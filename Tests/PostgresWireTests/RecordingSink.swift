@@ -34,6 +34,12 @@ struct RecordingSink: SessionSink {
     var proxied: [String] = []
     mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) { proxied.append("\(client)") }
 
+    /// How long transactions were idle, ns.
+    var idled: [Int64] = []
+    mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {
+        idled.append(duration)
+    }
+
     /// Ends of transactions, if asked for.
     var awaitsTransactions = false
     var transactions: [Bool] = []

@@ -5,12 +5,18 @@ public import Domain
 public struct PriceList: Sendable {
     /// The price of a statement that is not in the list.
     public let fallback: CostUnits
+    /// What a second of a connection costs that is held without work.
+    public let held: CostUnits
     private let prices: [Fingerprint: CostUnits]
 
     /// A list of prices by fingerprint.
-    public init(prices: [Fingerprint: CostUnits] = [:], fallback: CostUnits = .fallback) {
+    public init(
+        prices: [Fingerprint: CostUnits] = [:],
+        fallback: CostUnits = .fallback,
+        held: CostUnits = .held
+    ) {
         self.prices = prices
-        self.fallback = fallback
+        (self.fallback, self.held) = (fallback, held)
     }
 
     /// The listed price of a pattern, or `nil`.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Domain
 
 /// What a statement's own server time says about its cost: a floor and a ceiling (`Documentation/units.md`, "Time").
 ///
@@ -8,8 +9,8 @@ public enum BusyTime {
     public static let rate: Int64 = 30
     /// A shorter statement costs what its pattern costs: commits, network and scheduling are noise of this size.
     public static let shortest: Int64 = 20_000_000
-    /// Nanoseconds of a connection that is held without work for a micro-unit: ten units a second.
-    private static let heldForOne: Int64 = 100
+    /// A transaction may be idle for so long at no price.
+    public static let free: Int64 = 1_000_000_000
 
     /// The least that a statement costs whose time is proven: three fifths of it.
     ///
@@ -30,8 +31,13 @@ public enum BusyTime {
         max(planned, clamp(duration) &* (2 &* rate))
     }
 
-    /// What a connection costs that waits, or sleeps, for so long.
-    public static func held(_ duration: Int64) -> Int64 { clamp(duration) / heldForOne }
+    /// What a connection costs that waits, or sleeps, for so long, at a price for a second.
+    public static func held(_ duration: Int64, at price: CostUnits = .held) -> Int64 {
+        let (high, low) = clamp(duration).multipliedFullWidth(by: max(0, price.micro))
+        // More than a price can be is as much as one can be.
+        guard high < 1_000_000_000 / 2 else { return .max / 2 }
+        return (1_000_000_000 as Int64).dividingFullWidth((high, low)).quotient
+    }
 
     /// The least that an execution is charged.
     private static let least: Int64 = 100_000

@@ -36,7 +36,7 @@ extension Books where Recorder: ~Copyable {
         _ price: inout Int64
     ) {
         if pattern.value.isWaiting {
-            price = max(price, BusyTime.held(event.duration))
+            price = max(price, BusyTime.held(event.duration, at: priceList.held))
             return
         }
         guard BusyTime.floor(event.duration) > price else { return }
@@ -60,6 +60,29 @@ extension Books where Recorder: ~Copyable {
             return
         }
         longStatements.append(long)
+    }
+
+    /// A transaction was idle: beyond a second, its connection has a price, as a pattern of its own.
+    mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {
+        let price = BusyTime.held(duration &- BusyTime.free, at: priceList.held)
+        guard duration > BusyTime.free, price > 0 else { return }
+        let pattern = idlePattern(principal)
+        let payer = principals.slot(principal)
+        payer.value.counts.cost &+= price
+        payer.value.counts.costLow &+= price
+        patterns.records[pattern].cost &+= price
+        patterns.records[pattern].costLow &+= price
+        if payer.value.account.charge(price, at: time) { woke(principal) }
+        if payer.value.account.settle(price, at: time) { woke(principal) }
+        noteSettled(principal, pattern, low: price, high: price, at: time)
+    }
+
+    /// What idle transactions of a principal's database count as.
+    private mutating func idlePattern(_ principal: PrincipalHandle) -> PatternHandle {
+        let scope = PatternScope(database: principals[principal].databaseIndex)
+        let pattern = Fingerprint(high: hash.hash(0x6964, 0x6C65), low: hash.hash(0x6C65, 0x6964))
+        if let known = patterns.find(pattern, scope.code) { return known }
+        return addPattern(pattern, scope, Array("(idle in transaction)".utf8), firstSeen: .max, for: principal)
     }
 
     /// Whether something else than work may have taken the time, which only the server could tell.
@@ -154,7 +177,14 @@ extension Books where Recorder: ~Copyable {
             payer.value.counts.costLow &+= added.low
             patterns.records[long.pattern].costLow &+= added.low
             if payer.value.account.settle(added.low, at: Timestamp(nanoseconds: long.started)) { woke(long.principal) }
-            noteSettled(long, low: added.low, high: long.possible &+ added.high)
+            let high = long.possible &+ added.high
+            noteSettled(
+                long.principal,
+                long.pattern,
+                low: added.low,
+                high: high,
+                at: Timestamp(nanoseconds: long.started)
+            )
         }
         longStatements = left
     }
