@@ -9,7 +9,7 @@ extension Pricer {
             guard let entry = known[key] else { continue }
             counters.refreshed &+= 1
             queue.succeeded(key)
-            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+            enqueue(key, entry.question, calls: max(1, entry.runs), at: now)
         }
         guard now &- lastSweep > 10_000_000_000 else { return }
         lastSweep = now
@@ -18,6 +18,8 @@ extension Pricer {
             pollRoles()
             pollSizes(at: now)
         }
+        if now &- lastSave > 60_000_000_000 { save() }
+        guard explainer != nil else { return }
         let popular = Set(known.sorted { $0.value.runs > $1.value.runs }.prefix(1000).map(\.key))
         for (key, entry) in known {
             if isOld(entry.price, isPopular: popular.contains(key)) {
@@ -26,9 +28,8 @@ extension Pricer {
                 continue
             }
             // What failed and runs on is asked for again when its rest is over, which the queue knows.
-            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+            enqueue(key, entry.question, calls: max(1, entry.runs), at: now)
         }
-        if now &- lastSave > 60_000_000_000 { save() }
     }
 
     /// Settings of roles; while the server does not answer, what was known holds.
@@ -53,7 +54,7 @@ extension Pricer {
 
     /// What others did to the store: pinned, priced anew, or forgotten; a part of the known prices a time.
     func compareWithStore(at now: Int64) {
-        guard noteEpoch() else { return }
+        guard store.isShared, noteEpoch() else { return }
         let keys = Array(known.keys.dropFirst(compared).prefix(Self.comparedAtOnce))
         compared = keys.count < Self.comparedAtOnce ? 0 : compared + Self.comparedAtOnce
         let before = counters.storeErrors
@@ -78,7 +79,11 @@ extension Pricer {
             // Forgotten on purpose: what was pinned is no longer.
             forget(key)
             queue.succeeded(key)
-            queue.add(key, entry.question, calls: max(1, entry.runs), at: now)
+            enqueue(key, entry.question, calls: max(1, entry.runs), at: now)
+            if explainer == nil {
+                assume(entry.question)
+                changed.insert(key)
+            }
             return
         }
         let isNews =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 public import Domain
+import Fingerprints
 import Glibc
 
 /// Finds prices in the store, else asks the planner; learns from durations; asks again when tables change.
@@ -204,7 +205,7 @@ public final class Pricer {
         for question in questions {
             if let price = known[question.key]?.price {
                 answers.append(Self.answer(price))
-                if isOld(price, isPopular: false) { queue.add(question.key, question, calls: question.calls, at: now) }
+                if isOld(price, isPopular: false) { enqueue(question.key, question, calls: question.calls, at: now) }
             } else {
                 unknown.append(question)
             }
@@ -216,10 +217,46 @@ public final class Pricer {
                 remember(price, question)
                 answers.append(Self.answer(price))
                 guard isOld(price, isPopular: false) || price.method == .failed else { continue }
+            } else if explainer == nil {
+                answers.append(Self.answer(assume(question)))
             }
-            queue.add(question.key, question, calls: question.calls, at: now)
+            enqueue(question.key, question, calls: question.calls, at: now)
         }
         return answers
+    }
+
+    /// Without a planner the words that a statement begins with tell its class, and durations the rest.
+    @discardableResult
+    func assume(_ question: PriceQuestion) -> StoredPrice {
+        var price = unpriced(question)
+        let leading = LeadingWords(question.pattern, LexicalTokens.scan(question.pattern))
+        if let utility = UtilityClass(words: leading.words, hasOptions: leading.hasOptions) {
+            price.take(.fixed(utility), at: price.priced)
+        } else {
+            price.failure = StoredPrice.noPlanner
+        }
+        remember(price, question)
+        put([price])
+        return price
+    }
+
+    /// Has the planner asked, if there is one.
+    func enqueue(_ key: Fingerprint, _ question: PriceQuestion, calls: UInt64, at now: Int64) {
+        guard explainer != nil else { return }
+        queue.add(key, question, calls: calls, at: now)
+    }
+
+    /// A price before anybody was asked.
+    private func unpriced(_ question: PriceQuestion) -> StoredPrice {
+        StoredPrice(
+            key: question.key,
+            fingerprint: question.fingerprint,
+            pattern: String(decoding: question.pattern, as: UTF8.self),
+            database: question.database,
+            method: .failed,
+            cost: fallback,
+            priced: Self.time()
+        )
     }
 
     func find(_ keys: [Fingerprint]) -> [Fingerprint: StoredPrice] {
@@ -292,17 +329,7 @@ public final class Pricer {
     ) -> PriceAnswer? {
         // Where nodes share a store, one of them asks; the others find the price there the next time.
         guard known[key] != nil || claim(key, at: now) else { return nil }
-        var price =
-            known[key]?.price
-            ?? StoredPrice(
-                key: key,
-                fingerprint: question.fingerprint,
-                pattern: String(decoding: question.pattern, as: UTF8.self),
-                database: question.database,
-                method: .failed,
-                cost: fallback,
-                priced: Self.time()
-            )
+        var price = known[key]?.price ?? unpriced(question)
         guard price.method != .pinned else { return nil }
         (price.limit, price.offset) = (question.limit, question.offset)
         let before = price.cost

@@ -49,6 +49,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var pricing: PatternPricing?
     /// The same, at hand for every statement.
     private var isPricing = false
+    /// Whether a planner is among those who answer: then texts are kept for it, and plans told apart.
+    private(set) var isPlanning = false
     /// Whether changes of tables wait for their transactions to commit.
     var awaitsTransactions = false
     /// Whose connections to servers are passed over, and at which clients may wait for one.
@@ -117,7 +119,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Patterns are priced by a service from now on: to be called before the first packet.
     mutating func askForPrices(_ scheme: PricingScheme) {
         pricing = PatternPricing(scheme, hash)
-        isPricing = true
+        (isPricing, isPlanning) = (true, scheme.hasPlanner)
         prices = PriceCache(lifetime: scheme.lifetime)
         ownPrices = PriceCache(capacity: 1 << 15, lifetime: scheme.lifetime)
     }
@@ -237,7 +239,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         under path: UInt16,
         at moment: Moment
     ) -> PatternHandle {
-        guard isPricing else {
+        guard isPlanning else {
             let database = principals[principal].databaseIndex
             // Without further parts a scope's code is its database.
             if let known = patterns.find(sketch.fingerprint, UInt64(UInt32(bitPattern: database))) { return known }
@@ -265,7 +267,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     ) -> PatternHandle {
         let owner = principals[principal].owner
         if let known = patterns.findAnew(sketch.fingerprint, scope.code) {
-            if pricing != nil, samples[known] == nil {
+            if isPlanning, samples[known] == nil {
                 samples.keep(sample(sketch, text, principal, scope.path), of: known, for: owner)
             }
             return known
@@ -318,7 +320,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     /// Whether a pattern's first text is kept for pricing.
     private func takesSample(_ handle: PatternHandle) -> Bool {
-        pricing != nil && handle > 0 && !patterns.records[handle].isOther
+        isPlanning && handle > 0 && !patterns.records[handle].isOther
     }
 
     private mutating func sample(
@@ -344,11 +346,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
-        if isPricing { samples.keep(types: types, of: pattern) }
+        if isPlanning { samples.keep(types: types, of: pattern) }
     }
 
     mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16 {
-        pricing?.number(ofPath: value, for: principals[principal].owner) ?? 0
+        isPlanning ? pricing?.number(ofPath: value, for: principals[principal].owner) ?? 0 : 0
     }
 
     mutating func functionPattern(_ oid: UInt32, for principal: PrincipalHandle, at moment: Moment) -> PatternHandle {
@@ -416,7 +418,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let (since, overflow) = time.nanoseconds.subtractingReportingOverflow(record.value.asked)
         guard overflow || since < 0 || since > 2_000_000_000, pricing != nil, !record.value.isOther else { return }
         record.value.asked = time.nanoseconds
-        guard samples[record.handle] != nil else {
+        guard !isPlanning || samples[record.handle] != nil else {
             // It gave way to others: the next text is kept, and asked for.
             patterns.wantSample(record.handle)
             return
@@ -473,7 +475,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         for principal: PrincipalHandle,
         under path: UInt16
     ) -> PatternHandle {
-        guard isPricing, pattern > 0, !patterns.records[pattern].isOther else { return pattern }
+        guard isPlanning, pattern > 0, !patterns.records[pattern].isOther else { return pattern }
         let record = patterns.records[pattern]
         var scope = record.scope
         scope.path = path

@@ -12,10 +12,12 @@ public struct PricingScheme: Sendable {
 
     /// How long a worker holds a price before it looks for a newer one, ns; the old one holds until that is there.
     public var lifetime: Int64
+    /// Whether a planner is asked, so that texts are kept for it; otherwise only classes, durations and the store tell prices.
+    public var hasPlanner: Bool
 
     /// A scheme; prices are held for ten minutes.
-    public init(cluster: String, asTenant: Bool, lifetime: Int64 = 600_000_000_000) {
-        (self.cluster, self.asTenant, self.lifetime) = (cluster, asTenant, lifetime)
+    public init(cluster: String, asTenant: Bool, lifetime: Int64 = 600_000_000_000, hasPlanner: Bool = true) {
+        (self.cluster, self.asTenant, self.lifetime, self.hasPlanner) = (cluster, asTenant, lifetime, hasPlanner)
     }
 }
 
@@ -172,7 +174,7 @@ extension Books where Recorder: ~Copyable {
         case .copy, .insert, .update, .delete, .merge: isChange = event.rows >= Self.manyRows
         default: isChange = false
         }
-        guard isChange, event.pattern > 0 else { return }
+        guard isChange, isPlanning, event.pattern > 0 else { return }
         let database = databases[Int(pattern.value.database)]
         let change = PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)])
         pricing?.hold(change, of: event.flow)
@@ -214,8 +216,8 @@ extension Books where Recorder: ~Copyable {
     }
 
     private func question(_ handle: PatternHandle) -> PriceQuestion? {
-        guard let sample = samples[handle], !patterns.records[handle].isOther else { return nil }
         let record = patterns.records[handle]
+        guard !record.isOther, let sample = samples[handle] ?? withoutText(record) else { return nil }
         return PriceQuestion(
             key: record.key,
             fingerprint: record.fingerprint,
@@ -226,6 +228,14 @@ extension Books where Recorder: ~Copyable {
             offset: record.scope.offset,
             calls: max(1, record.calls)
         )
+    }
+
+    /// What is known of a statement that no planner is asked about: whose it is, as a hash.
+    private func withoutText(_ record: PatternRecord) -> PatternSample? {
+        guard !isPlanning else { return nil }
+        var sample = PatternSample(text: [])
+        sample.user = "\(owners.key(of: record.owner))"
+        return sample
     }
 
     /// What a user's own price of a pattern is known by.

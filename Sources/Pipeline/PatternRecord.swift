@@ -26,6 +26,8 @@ struct PatternRecord: BitwiseCopyable {
     var usual: Int32 = 0
     /// What the planner said, micro-units; 0: nothing.
     var planned: Int64 = 0
+    /// Nobody told its price.
+    var isAssumed: Bool { planned == 0 && !isFixed }
     /// Micro-units: proven, and proven or possible.
     var costLow: Int64 = 0
     var cost: Int64 = 0

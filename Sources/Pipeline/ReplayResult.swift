@@ -64,6 +64,8 @@ public struct ReplayResult: Sendable {
     public private(set) var patternOverflow: UInt64 = 0
     /// Patterns that were added up with others of their user, and users whose principals were removed.
     public private(set) var patternEvictions: UInt64 = 0, forgottenUsers: UInt64 = 0
+    /// Statements whose price neither a planner, nor durations, nor a person told: that of their class, or what anything costs.
+    public private(set) var assumedPrices: UInt64 = 0
     /// Patterns that are to be priced, where that was asked for.
     public private(set) var questions: [PriceQuestion] = []
     /// Statements whose time is settled once all workers are added up, by the places of who pays and what ran.
@@ -159,6 +161,7 @@ public struct ReplayResult: Sendable {
             let record = analyser.books.patterns.records.slot(handle)
             guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
             entries.append(.init(handle: handle, owner: record.value.owner, cost: record.value.cost))
+            if record.value.isAssumed { assumedPrices &+= record.value.calls &+ record.value.errors }
         }
         var listed = entries.map(\.handle)
         if let most, entries.count > most {
@@ -226,6 +229,7 @@ public struct ReplayResult: Sendable {
         priceHits += other.priceHits
         priceMisses += other.priceMisses
         patternOverflow += other.patternOverflow
+        assumedPrices += other.assumedPrices
         patternEvictions += other.patternEvictions
         forgottenUsers += other.forgottenUsers
         let shift = (payers: principals.count - (other.principals.count - 1) - 1, patterns: patterns.count)

@@ -120,6 +120,7 @@ public struct JSONReport {
                 json.field("extended", result.byProtocol[.extended] ?? 0)
                 json.field("function_call", result.byProtocol[.functionCall] ?? 0)
             }
+            json.field("assumed_prices", result.assumedPrices)
         }
     }
 

@@ -58,8 +58,16 @@ extension TextReport {
     func patternTables() -> [String] {
         let byTime = result.patterns.sorted { ($0.durations.sum, $0.calls) > ($1.durations.sum, $1.calls) }
         let byCalls = result.patterns.sorted { ($0.calls, $0.durations.sum) > ($1.calls, $1.durations.sum) }
-        return table("Patterns by cost", result.patterns) + table("Patterns by time", byTime)
+        return assumption() + table("Patterns by cost", result.patterns) + table("Patterns by time", byTime)
             + table("Patterns by calls", byCalls)
+    }
+
+    /// Says so where costs rest on prices that nobody told.
+    private func assumption() -> [String] {
+        let (assumed, all) = (result.assumedPrices, result.totals.started)
+        guard assumed > 0 else { return [] }
+        let share = assumed >= all ? "Prices are assumed" : "\(Quantity.grouped(assumed)) statements' prices are assumed"
+        return ["", style.paint("\(share): no planner was asked (--explain), and no list (--prices) has them", .dim)]
     }
 
     private func table(_ title: String, _ patterns: [PatternUsage]) -> [String] {

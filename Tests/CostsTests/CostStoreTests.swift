@@ -18,6 +18,22 @@ struct CostStoreTests {
         #expect(count == 10)
     }
 
+    @Test func `memory makes room by bytes, too, and keeps what came last`() {
+        let store = MemoryCostStore(bytes: 1 << 20)
+        for number in 0..<100 as Range<UInt64> {
+            var price = CostStoreContract.price(number)
+            price.pattern = String(repeating: "x", count: 64 << 10)
+            store.store([price])
+            #expect(store.prices(of: [price.key]).count == 1)
+        }
+        var bytes = 0
+        store.scan { price in
+            bytes += price.pattern.utf8.count
+            return true
+        }
+        #expect(bytes > 1 << 19 && bytes <= 1 << 20)
+    }
+
     @Test func `a price survives being text, whatever it holds`() {
         for number in 0..<20 {
             var price = CostStoreContract.price(UInt64(number))

@@ -44,7 +44,10 @@ struct PricerTests {
         let lines = Mutex<[String]>([])
     }
 
-    private func pricer(_ explainer: Explainer? = nil) -> Pricer {
+    /// With a planner that is never asked, unless work has patience.
+    private func pricer() -> Pricer { pricer(Explainer(Explainer.Options(parameters: "host=127.0.0.1 port=1"))) }
+
+    private func pricer(_ explainer: Explainer?) -> Pricer {
         let said = said
         return Pricer(store: store, explainer: explainer, fallback: .fallback) { line in
             said.lines.withLock { $0.append(line) }
@@ -150,6 +153,56 @@ struct PricerTests {
         _ = pricer.work(patience: 1)
         #expect(pricer.counters.failed == 0 && pricer.counters.serverErrors == 2)
         #expect(said.lines.withLock { $0.count } == 2, "once for each database")
+    }
+
+    @Test func `without a planner the class tells a price, or durations do from the third run on`() throws {
+        let pricer = pricer(nil)
+        func question(_ number: UInt64, _ pattern: String) -> PriceQuestion {
+            PriceQuestion(
+                key: Fingerprint(high: number, low: 1),
+                fingerprint: Fingerprint(high: number, low: 2),
+                pattern: Array(pattern.utf8),
+                sample: PatternSample(text: []),
+                database: "shop"
+            )
+        }
+        func run(_ number: UInt64, _ milliseconds: Double, _ times: Int) -> [PriceAnswer] {
+            var durations = RecentDurations()
+            for _ in 0..<times { durations.record(Int64(milliseconds * 1e6)) }
+            pricer.learn([PriceObservation(key: Fingerprint(high: number, low: 1), durations: durations)], under: .none)
+            return pricer.work(patience: 0)
+        }
+        let questions = [question(1, "select * from item"), question(2, "commit"), question(3, "vacuum item")]
+        let answers = pricer.take(questions: questions, changes: [], observations: [], overflow: 0)
+        #expect(answers.map(\.price) == [1_000_000_000, 100_000, 1_000_000_000])
+        #expect(answers.map(\.isMeasured) == [false, true, true])
+        #expect(run(1, 0.1, 2).map(\.price) == [1_000_000_000], "two runs teach nothing")
+        let cheap = try #require(run(1, 0.1, 100).first)
+        #expect(cheap.price > 2_000_000 && cheap.price < 4_000_000, "a tenth of a millisecond is 3 units: \(cheap.price)")
+        #expect(cheap.planned > 0 && cheap.usual > 80_000 && cheap.usual < 120_000)
+        let dear = try #require(run(1, 1000, 2000).first)
+        #expect(dear.price > 20_000_000_000, "also upwards: \(dear.price)")
+        #expect(pricer.queue.count == 0 && pricer.counters.asked == 0)
+    }
+
+    @Test func `what was learned without a planner is left to the store, and forgotten with it`() throws {
+        let pricer = pricer(nil)
+        _ = ask(pricer, 1...3)
+        #expect(stored == 3)
+        let key = question(1).key
+        var durations = RecentDurations()
+        for _ in 0..<100 { durations.record(1_000_000) }
+        pricer.learn([PriceObservation(key: key, durations: durations)], under: .none)
+        pricer.finish()
+        #expect(store.state.withLock { $0.prices[key]?.learned.runs } == 100)
+        _ = pricer.work(patience: 0)
+        store.state.withLock { $0.prices[key] = nil }
+        sweep(pricer)
+        #expect(pricer.work(patience: 0).map(\.price) == [1_000_000_000], "as if it had never run")
+        // A planner that comes later asks about what only durations told.
+        let later = self.pricer()
+        _ = ask(later, 1...3)
+        #expect(later.queue.count == 3 && later.counters.found == 3)
     }
 
     @Test func `prices that are known no longer leave no trace in the index of tables`() {

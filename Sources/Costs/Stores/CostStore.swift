@@ -26,6 +26,8 @@ public protocol CostStore: Sendable {
     var name: String { get }
     /// How it stands, for people, such as the state of a circuit breaker; empty where there is nothing to tell.
     var condition: String { get }
+    /// Whether somebody else may change what it holds.
+    var isShared: Bool { get }
     /// What this store calls itself since it was made: another answer than before means that all prices were lost.
     func epoch() throws(CostStoreError) -> String
     /// The prices that are known among `keys`.
@@ -44,6 +46,9 @@ public protocol CostStore: Sendable {
 extension CostStore {
     /// Nothing to tell.
     public var condition: String { "" }
+
+    /// Files and servers are shared.
+    public var isShared: Bool { true }
 
     /// A name for a store that has none yet.
     public static func newEpoch() -> String { String(UInt64.random(in: .min ... .max), radix: 16) }

@@ -131,11 +131,14 @@ public struct StoredPrice: Sendable, Equatable {
 
     /// What `failure` begins with where the statement is not to be planned.
     public static let refused = "unsafe"
+    /// What `failure` is where there was no planner to ask.
+    public static let noPlanner = "no planner"
 
-    /// Whether it was refused before a server saw it, so that no plan will ever tell its price.
+    /// Whether no server saw it, so that no plan tells its price, but only its time.
     public var isRefused: Bool {
         method == .failed
-            && (failure.hasPrefix(Self.refused) || ["not parsed", "too large", "parser failed"].contains(failure))
+            && (failure.hasPrefix(Self.refused)
+                || [Self.noPlanner, "not parsed", "too large", "parser failed"].contains(failure))
     }
 
     /// Whether rows and bytes are charged on top: a pinned price and an assumed one include them.

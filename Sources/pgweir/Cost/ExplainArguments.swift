@@ -57,22 +57,24 @@ struct ExplainArguments: ParsableArguments {
 
     @OptionGroup var keeping: StoreArguments
 
-    /// How workers ask for prices; `nil` when nobody answers.
-    var scheme: PricingScheme? {
-        guard explain != nil || keeping.state != nil || keeping.redis != nil else { return nil }
-        return PricingScheme(
+    /// How workers ask for prices.
+    var scheme: PricingScheme {
+        PricingScheme(
             cluster: keeping.cluster,
             asTenant: explainAsTenant,
-            lifetime: priceTtl * 1_000_000_000
+            lifetime: priceTtl * 1_000_000_000,
+            hasPlanner: explain != nil
         )
     }
 
-    /// The daemon's service, or `nil` when nobody is to be asked; `consoles`: poolers that tell what they call databases.
-    func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService? {
-        guard scheme != nil else { return nil }
-        let store = try keeping.openForDaemon()
+    /// The daemon's service; `consoles`: poolers that tell what they call databases.
+    ///
+    /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
+    func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService {
+        let isKept = explain != nil || keeping.state != nil || keeping.redis != nil
+        let store = isKept ? try keeping.openForDaemon() : MemoryCostStore()
         let options = options
-        return PricingService(desk, store: store, consoles: consoles) {
+        return PricingService(desk, store: store, consoles: consoles, isCalm: options == nil) {
             Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
                 Log.warning("pricing.problem", $0)
             }

@@ -24,18 +24,21 @@ final class PricingService: Sendable {
         var counters = Pricer.Counters()
     }
 
-    /// Seconds between two turns, and between two looks at durations.
-    private static let pause = 0.1
+    /// Seconds between two turns: where a planner is asked, and where only durations teach.
+    private let pause: Double
+    /// Seconds between two looks at durations.
     private static let learning = 2.0
 
     init(
         _ desk: LiveDesk,
         store: any CostStore,
         consoles: [String],
+        isCalm: Bool,
         makePricer: @escaping @Sendable () -> Pricer
     ) {
         self.desk = desk
         self.consoles = consoles
+        pause = isCalm ? 1 : 0.1
         self.makePricer = makePricer
         self.store = store
         state = Mutex(State())
@@ -98,7 +101,7 @@ final class PricingService: Sendable {
                 last = now
                 desk.askForObservations()
             }
-            runner.rest(Self.pause)
+            runner.rest(pause)
         }
         pricer.finish()
     }

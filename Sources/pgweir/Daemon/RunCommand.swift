@@ -249,7 +249,7 @@ struct RunCommand: ParsableCommand {
             view.history?.finish()
             supervisor.finish()
             thread?.join()
-            pricing?.finish()
+            pricing.finish()
             tiers.finish()
             keeping?.0.finish()
         }
@@ -264,7 +264,7 @@ struct RunCommand: ParsableCommand {
             relayed?.start()
             if options.resolvesSessions { startResolver(desk) }
             if verifyInterval > 0 { VerificationService.start(activity, view, every: Double(verifyInterval)) }
-            pricing?.start()
+            pricing.start()
             view.history?.start()
             if let (service, enforcement) = keeping {
                 service.start(enforcement)
@@ -310,7 +310,7 @@ struct RunCommand: ParsableCommand {
         _ desk: LiveDesk,
         _ sources: [String],
         _ options: LiveTapOptions,
-        _ pricing: PricingService?,
+        _ pricing: PricingService,
         _ quotas: QuotaService?,
         _ settings: ReportArguments.Judgement
     ) -> DaemonView {

@@ -13,7 +13,7 @@ import Verification
 /// All that can be asked of a running daemon: what the local socket, the page and the metrics have in common.
 final class DaemonView: Sendable {
     let desk: LiveDesk
-    let pricing: PricingService?
+    let pricing: PricingService
     let quotas: QuotaService?
     let history: HistoryService?
     let privacy: Privacy
@@ -35,7 +35,7 @@ final class DaemonView: Sendable {
     init(
         desk: LiveDesk,
         facts: DaemonFacts,
-        pricing: PricingService?,
+        pricing: PricingService,
         quotas: QuotaService?,
         history: HistoryService?,
         privacy: Privacy,
@@ -51,7 +51,7 @@ final class DaemonView: Sendable {
     var now: DaemonFacts {
         var found = facts.withLock { $0 }
         found.unknownSessions = desk.unknownCount
-        found.pricing = pricing?.status
+        found.pricing = pricing.status
         found.quotas = quotas?.facts
         found.stateProblems = StateHealth.problems
         found.verification = verification.withLock { $0 }
@@ -118,7 +118,7 @@ final class DaemonView: Sendable {
     /// For a scrape.
     var metrics: DaemonMetrics {
         var redis: [(store: String, status: RedisStatus)] = []
-        if let status = pricing?.redis { redis.append(("prices", status)) }
+        if let status = pricing.redis { redis.append(("prices", status)) }
         if let status = quotas?.redis { redis.append(("ledger", status)) }
         return DaemonMetrics(
             census: desk.census(),
