@@ -49,7 +49,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     var pricing: PatternPricing?
     /// The same, at hand for every statement.
     private var isPricing = false
-    /// Whether a planner is among those who answer: then texts are kept for it, and plans told apart.
+    /// Whether a planner may have told prices, here or at another node: then texts are kept for it, and plans told apart.
     private(set) var isPlanning = false
     /// Whether changes of tables wait for their transactions to commit.
     var awaitsTransactions = false
@@ -119,7 +119,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Patterns are priced by a service from now on: to be called before the first packet.
     mutating func askForPrices(_ scheme: PricingScheme) {
         pricing = PatternPricing(scheme, hash)
-        (isPricing, isPlanning) = (true, scheme.hasPlanner)
+        (isPricing, isPlanning) = (true, scheme.source != .durations)
         prices = PriceCache(lifetime: scheme.lifetime)
         ownPrices = PriceCache(capacity: 1 << 15, lifetime: scheme.lifetime)
     }
@@ -398,8 +398,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             price: isClassed ? record.value.assumed : priceList.fallback.micro,
             isMeasured: isClassed
         )
-        guard pricing != nil else {
-            // Nobody will ever tell another one.
+        guard isPlanning || isPricing && !priceList.isFallbackSet else {
+            // Nobody will ever tell another one, or a person said what they all cost.
             keep(record, CachedPrice(assumed, expires: .max, isStale: false), at: time)
             return assumed.price
         }

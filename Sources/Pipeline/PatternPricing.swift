@@ -12,12 +12,20 @@ public struct PricingScheme: Sendable {
 
     /// How long a worker holds a price before it looks for a newer one, ns; the old one holds until that is there.
     public var lifetime: Int64
-    /// Whether a planner is asked, so that texts are kept for it; otherwise only classes, durations and the store tell prices.
-    public var hasPlanner: Bool
+    /// Who tells prices.
+    public var source: Source
+
+    /// Who tells the prices of statements that are not listed.
+    public enum Source: Sendable {
+        /// A server's planner, or a store that others fill.
+        case planner
+        /// Durations alone, unless a person set what all cost.
+        case durations
+    }
 
     /// A scheme; prices are held for ten minutes.
-    public init(cluster: String, asTenant: Bool, lifetime: Int64 = 600_000_000_000, hasPlanner: Bool = true) {
-        (self.cluster, self.asTenant, self.lifetime, self.hasPlanner) = (cluster, asTenant, lifetime, hasPlanner)
+    public init(cluster: String, asTenant: Bool, lifetime: Int64 = 600_000_000_000, source: Source = .planner) {
+        (self.cluster, self.asTenant, self.lifetime, self.source) = (cluster, asTenant, lifetime, source)
     }
 }
 

@@ -10,7 +10,7 @@ public struct Settings: Sendable {
     /// Who may spend what.
     public var policy: QuotaPolicy
     /// The price of a statement without one of its own.
-    public var defaultPrice: CostUnits
+    public var defaultPrice: CostUnits?
     /// What a second of a connection costs that is held without work.
     public var heldPrice: CostUnits
     /// A file of prices, as the configuration names it.
@@ -52,7 +52,7 @@ public struct Settings: Sendable {
     /// What holds without a file.
     public init() {
         policy = .standard
-        defaultPrice = .fallback
+        defaultPrice = nil
         heldPrice = .held
     }
 

@@ -23,7 +23,7 @@ struct SettingsTests {
         #expect(settings.policy.tier(of: "alice")?.daily?.units == 1e9)
         #expect(settings.policy.tier(of: "alice")?.hourly == nil)
         #expect(settings.policy.tier(of: "bob")?.daily?.units == 2500)
-        #expect(settings.defaultPrice.units == 10)
+        #expect(settings.defaultPrice?.units == 10)
         #expect(settings.priceFile == "prices.yaml")
         #expect(settings.seed == 255)
     }

@@ -63,15 +63,17 @@ struct ExplainArguments: ParsableArguments {
             cluster: keeping.cluster,
             asTenant: explainAsTenant,
             lifetime: priceTtl * 1_000_000_000,
-            hasPlanner: explain != nil
+            source: isKept ? .planner : .durations
         )
     }
+
+    /// Prices may be a planner's: one is asked, or somebody named a place for them.
+    private var isKept: Bool { explain != nil || keeping.state != nil || keeping.redis != nil }
 
     /// The daemon's service; `consoles`: poolers that tell what they call databases.
     ///
     /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
     func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService {
-        let isKept = explain != nil || keeping.state != nil || keeping.redis != nil
         let store = isKept ? try keeping.openForDaemon() : MemoryCostStore()
         let options = options
         return PricingService(desk, store: store, consoles: consoles, isCalm: options == nil) {
