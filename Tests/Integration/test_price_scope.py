@@ -81,3 +81,30 @@ def test_a_poolers_name_for_a_database_is_no_other_database(postgres, pgbouncer,
     print(f"  through a pooler's name: {charge:.2f}, the planner {plan:.2f}")
     assert plan / 4 < charge < plan * 4
     assert "nick" not in watcher.log.since()
+
+
+@pytest.mark.parametrize("said", ["nothing", "a default"])
+def test_durations_teach_without_a_planner(said, postgres, daemon, tmp_path):
+    server = postgres("15")
+    server.ask("create role ann login; create role beth login")
+    path = tmp_path / "pgweir.yaml"
+    path.write_text("pricing:\n  default: 7\n" if said == "a default" else "{}\n", encoding="utf-8")
+    watcher = daemon(server, "--config", str(path))
+    with contextlib.closing(server.connect("ann", "postgres")) as client:
+        if said == "a default":
+            assert charges(watcher, client, "ann", "select 1") == 7
+            for _ in range(100):
+                client.ask("select 1")
+            wait_for(lambda: watcher.status()["report"]["users"][0]["statements"] == 101, 20, "all are seen", watcher.process)
+            assert watcher.status()["report"]["users"][0]["cost_units"] == 707
+            assert watcher.status()["report"]["statements"]["assumed_prices"] == 101
+            return
+        assert charges(watcher, client, "ann", "commit") < 0.2, "a class has its price at once"
+        # Some microseconds are a unit or less; a statement that nobody knows costs 1000.
+        def cheap():
+            before = charges(watcher, client, "ann", "select 1")
+            return before is not None and before < 500
+        wait_for(cheap, 60, "what is quick is cheap", watcher.process)
+        # A price that was told counts from the next execution on.
+        wait_for(lambda: client.ask("commit") is not None and watcher.status()["report"]["statements"]["assumed_prices"] == 0, 20,
+                 "nothing is assumed", watcher.process)
