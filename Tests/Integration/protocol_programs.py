@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random programs of PostgreSQL's protocol, a client that runs them, and what the answers say of each statement.
 
-A program is a list of steps for one session: messages that are sent together, or a wait for all answers. The client keeps what it
+A program is a list of steps for one session: messages that are sent together, or a wait for all answers, cancelling or not. The client keeps what it
 sent in a queue and reads the answers against it, so it knows of every statement whether it was completed, failed, or was skipped.
 """
 import collections
@@ -112,6 +112,9 @@ class Generator:
         """Steps: lists of messages (kind, bytes, details), "wait", or "end"."""
         steps = []
         for _ in range(self.random.randint(2, 9)):
+            if self.chance(0.06):
+                steps += [self.slow(), "cancel"]
+                continue
             steps.append(self.batch())
             if self.chance(0.45):
                 steps.append("wait")
@@ -136,6 +139,19 @@ class Generator:
         if self.chance(0.9):
             items.append(sync())
         return items
+
+    def slow(self):
+        """Something that does not end by itself for long, perhaps with more before and behind it."""
+        sleep = Statement(f"select pg_sleep(60) as a{self.random.randrange(ALIASES)}", None)
+        sleep.pattern = sleep.sql.replace("60", "?")
+        if self.chance(0.5):
+            around = [[self.select() for _ in range(self.random.randrange(2))] for _ in range(2)]
+            return [simple([*around[0], sleep, *around[1]])]
+        # By names of its own: bound or executed once more, it would not be cancelled.
+        items = [("C", message(b"C", b"S" + text("slow")), ("S", "slow")), *self.unit(sleep, "slow", "slow")]
+        items = [*self.unit(self.select(), "", ""), *items] if self.chance(0.4) else items
+        items = [*items, *self.unit(self.select(), "", "")] if self.chance(0.4) else items
+        return [*items, sync()]
 
     def unit(self, statement, name, portal, rows=0):
         return [parse(name, statement), bind(portal, name, statement.parameters), execute(portal, rows)]
@@ -241,14 +257,16 @@ class Session:
         self.groups = 0
         self.is_done = 0
         self.refused = self.last = None
+        self.is_late = False
         self.unanswered = self.data = 0
         self.refusals = collections.Counter()
         # As the server's log counts: Query messages done, portals begun, errors by SQLSTATE.
         self.counts = collections.Counter()
         body = struct.pack("!i", 196608) + text("user") + text(user) + text("database") + text("postgres") + b"\0"
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
-        while self.next_answer()[0] != b"Z":
-            pass
+        self.key = b""
+        while (answer := self.next_answer())[0] != b"Z":
+            self.key = answer[1] if answer[0] == b"K" else self.key
         self.socket.setblocking(False)
 
     # Answers
@@ -321,6 +339,20 @@ class Session:
             self.send([("H", message(b"H"), None)])
         while not self.is_answered():
             self.take(*self.next_answer())
+
+    def cancel(self):
+        """Asks the server to cancel what runs, again and again until all is answered: a request that comes too early is for nothing."""
+        self.socket.setblocking(True)
+        address = self.socket.getpeername()
+        self.socket.setblocking(False)
+        while not self.is_answered():
+            with socket.create_connection(address) as other:
+                other.sendall(struct.pack("!ii", 8 + len(self.key), 80877102) + self.key)
+                # The server closes it when the signal is sent.
+                other.recv(1)
+            if select.select([self.socket], [], [], 0.05)[0]:
+                while not self.is_answered() and (answer := self.next_answer(wait=False)):
+                    self.take(*answer)
 
     def end(self, protocol, outcome, pattern, code, rows):
         self.ended.append((protocol, outcome, pattern, code, rows))
@@ -451,6 +483,8 @@ class Session:
             if not self.failed:
                 self.names.pop("", None) if self.is_done == 0 else None
                 left = details[self.is_done:]
+                # Cancelled when all had run: the server may have logged the whole before.
+                self.is_late = self.is_late or code == "57014" and not left
                 # A text that does not parse holds no statement at all.
                 is_unparsed = code == "42601" and self.is_done == 0 and any(one.sql.startswith("selec ") for one in left)
                 if left and not is_unparsed:
@@ -523,6 +557,8 @@ class Session:
                         batch = []
                     if item == "wait":
                         self.wait()
+                    elif item == "cancel":
+                        self.cancel()
                 else:
                     batch.append(item)
             if batch:
