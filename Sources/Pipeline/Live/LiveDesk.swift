@@ -29,6 +29,8 @@ public struct LiveSnapshot: Sendable {
     public var workers: [(number: Int, capture: CaptureSummary, cpu: Double)]
     /// Workers that did not answer in time, whose counts are missing.
     public var missing: Int
+    /// What the tables take and may take, all workers' together.
+    public var memory: [TableMemory] = []
 }
 
 /// Where the workers of a live capture meet the services of the daemon: the one place that both touch.
@@ -45,6 +47,7 @@ public final class LiveDesk: Sendable {
         var result: ReplayResult
         var capture: CaptureSummary
         var cpu: Double
+        var memory: [TableMemory] = []
         var sessions: [SessionStatus] = []
     }
 
@@ -224,7 +227,8 @@ public final class LiveDesk: Sendable {
             result: result,
             sessions: sessions.sorted(by: SessionStatus.precedes),
             workers: parts.map { ($0.key, $0.value.capture, $0.value.cpu) },
-            missing: posts.count - parts.count
+            missing: posts.count - parts.count,
+            memory: TableMemory.sum(parts.map(\.value.memory))
         )
     }
 

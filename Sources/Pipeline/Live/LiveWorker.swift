@@ -47,7 +47,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
-            tables: .live(workers: desk.beats.count),
+            tables: options.memory.tables(workers: desk.beats.count),
+            sessions: options.memory.sessions(workers: desk.beats.count),
             recorder: recorder
         )
         tally.shedder = LoadShedder(canCutResponses: true)
@@ -263,6 +264,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard, most: LiveDesk.mostPatterns)
-        return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))
+        let cpu = Replay.now(CLOCK_THREAD_CPUTIME_ID)
+        return LiveDesk.Part(result: result, capture: capture, cpu: cpu, memory: shard.memory)
     }
 }
