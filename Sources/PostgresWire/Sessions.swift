@@ -19,9 +19,11 @@ public struct SessionLimits: Sendable {
     /// The defaults.
     public init() {}
 
-    /// Bytes of one session, of one unanswered request, and of one name with its places in the index.
+    /// Bytes of one session.
     public static var bytesOfSession: Int { MemoryLayout<Session>.stride + 2 * MemoryLayout<MessageReader>.stride }
+    /// Bytes of one unanswered request.
     public static var bytesOfRequest: Int { MemoryLayout<Request>.stride }
+    /// Bytes of one name with its places in the index.
     public static var bytesOfName: Int { MemoryLayout<NamedEntry>.stride + 4 * MemoryLayout<Int32>.stride }
 }
 
@@ -74,7 +76,8 @@ public struct Sessions: ~Copyable {
     /// Bytes of sessions, of messages that are collected, of unanswered requests, and of names.
     public var memory: (sessions: Int, messages: Int, requests: Int, names: Int) {
         (
-            table.highWater * SessionLimits.bytesOfSession, pool.used, requests.highWater * SessionLimits.bytesOfRequest,
+            table.highWater * SessionLimits.bytesOfSession, pool.used,
+            requests.highWater * SessionLimits.bytesOfRequest,
             names.highWater * SessionLimits.bytesOfName
         )
     }

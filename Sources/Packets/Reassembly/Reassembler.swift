@@ -61,8 +61,9 @@ public struct Reassembler: ~Copyable {
         pool = BlockPool(budget: limits.heldBytes)
     }
 
-    /// Connections that may be remembered, and bytes of early segments that may be held.
+    /// Connections that may be remembered.
     public var flowLimit: Int { limits.flows }
+    /// Bytes of early segments that may be held.
     public var heldLimit: Int { limits.heldBytes }
 
     /// Bytes of the tables of connections, and of early segments that are held.

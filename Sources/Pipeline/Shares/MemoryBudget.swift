@@ -99,29 +99,28 @@ extension Shard where Recorder: ~Copyable {
     /// What the tables take and may take.
     var memory: [TableMemory] {
         mutating get {
-            let (tcp, wire) = (reassembler.memory, analyser.sessions.memory)
-            let (segments, sessions) = (reassembler.heldLimit, analyser.sessions.limitsOfMemory)
+            let (tcp, wire, most) = (reassembler.memory, analyser.sessions.memory, analyser.sessions.limitsOfMemory)
             let limits = analyser.books.limits
-            let connections = reassembler.flowLimit
-            let activity = analyser.books.activity.map { $0.bytes }
+            let connections =
+                tcp.connections + wire.sessions + analyser.books.flows.highWater * MemoryLayout<FlowNote>.stride
+            let patterns = analyser.books.patterns.bytes
+            let users = analyser.books.principals.highWater
+            let activity = analyser.books.activity?.bytes
+            let mostActivity = activity == nil ? 0 : limits.activity * MemoryBudget.activity
             return [
-                TableMemory(
-                    "connections",
-                    bytes: tcp.connections + wire.sessions + analyser.books.flows.highWater * MemoryLayout<FlowNote>.stride,
-                    most: connections * MemoryBudget.connection
-                ),
-                TableMemory("segments", bytes: tcp.segments, most: segments),
-                TableMemory("messages", bytes: wire.messages, most: sessions.messages),
-                TableMemory("requests", bytes: wire.requests, most: sessions.requests),
-                TableMemory("names", bytes: wire.names, most: sessions.names),
-                TableMemory("patterns", bytes: analyser.books.patterns.bytes, most: limits.patterns * MemoryBudget.pattern),
+                TableMemory("connections", bytes: connections, most: reassembler.flowLimit * MemoryBudget.connection),
+                TableMemory("segments", bytes: tcp.segments, most: reassembler.heldLimit),
+                TableMemory("messages", bytes: wire.messages, most: most.messages),
+                TableMemory("requests", bytes: wire.requests, most: most.requests),
+                TableMemory("names", bytes: wire.names, most: most.names),
+                TableMemory("patterns", bytes: patterns, most: limits.patterns * MemoryBudget.pattern),
                 TableMemory("samples", bytes: analyser.books.samples.bytes, most: limits.samples),
                 TableMemory(
                     "users",
-                    bytes: analyser.books.principals.highWater * MemoryBudget.principal,
+                    bytes: users * MemoryBudget.principal,
                     most: limits.principals * MemoryBudget.principal
                 ),
-                TableMemory("history", bytes: activity ?? 0, most: activity == nil ? 0 : limits.activity * MemoryBudget.activity),
+                TableMemory("history", bytes: activity ?? 0, most: mostActivity),
             ]
         }
     }
