@@ -159,7 +159,10 @@ let package = Package(
                 "Quotas", "Costs", "COpenSSL", .product(name: "Yams", package: "Yams"),
             ]
         )
-        + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"])
+        + edge(
+            "Pipeline",
+            ["CLinux", "Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"]
+        )
         + edge("Telemetry", [])
         + edge(
             "Web",
