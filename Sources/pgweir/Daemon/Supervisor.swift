@@ -9,8 +9,7 @@ import Synchronization
 import Systemd
 import Verification
 
-/// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, systemd's watchdog, the report
-/// that is written now and then.
+/// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, the report that is written now and then.
 final class Supervisor: Sendable {
     /// A report that is written to a file again and again, so that a crash loses one interval at most.
     struct Output: Sendable {
@@ -56,8 +55,12 @@ final class Supervisor: Sendable {
     /// Serves until ``finish()``.
     func run() {
         notifier.ready(state)
-        var beats = desk.beats
-        var lastSign = Self.now()
+        let watchdog = Watchdog(desk, notifier)
+        watchdog.start()
+        defer {
+            watchdog.finish()
+            notifier.stopping()
+        }
         // The first at once: a path that cannot be written is better known now.
         var lastOutput = -Double.infinity
         var complaint: String?
@@ -79,14 +82,6 @@ final class Supervisor: Sendable {
                 tell(load)
             }
             let now = Self.now()
-            if let interval = notifier.watchdogInterval, now - lastSign >= interval {
-                // Only if every worker has turned since: systemd restarts a daemon that hangs.
-                let turned = desk.beats
-                if zip(turned, beats).allSatisfy({ $0 != $1 }) {
-                    notifier.alive()
-                    (beats, lastSign) = (turned, now)
-                }
-            }
             if now - lastRefresh >= 2 {
                 lastRefresh = now
                 web?.refresh()
@@ -98,7 +93,6 @@ final class Supervisor: Sendable {
                 complaint = failure
             }
         }
-        notifier.stopping()
     }
 
     /// What is left out under overload.
