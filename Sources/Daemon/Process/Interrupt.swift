@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Synchronization
+
+/// ^C and SIGTERM: ask to stop and report; a second one ends the program at once.
+public enum Interrupt {
+    private static let requests = Atomic<Int>(0)
+    private static let reloads = Atomic<Int>(0)
+
+    /// Whether the program was asked to stop.
+    public static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }
+
+    /// Whether SIGHUP came since the last time this was asked.
+    static func takeReload() -> Bool { reloads.exchange(0, ordering: .relaxed) > 0 }
+
+    /// Takes SIGHUP for "read the configuration again" from now on.
+    static func installReload() {
+        signal(SIGHUP) { _ in Interrupt.reloads.add(1, ordering: .relaxed) }
+    }
+
+    /// Takes both signals from now on.
+    public static func install() {
+        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                if Interrupt.requests.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
+            }
+        }
+    }
+}
+
+/// Something that happens once.
+final class OneTime: Sendable {
+    private let isRaised = Atomic<Bool>(false)
+
+    /// Raises it; whether it was up before.
+    func raise() -> Bool { isRaised.exchange(true, ordering: .relaxed) }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The program's version.
+public enum Version {
+    public static let text = "0.1.0"
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Glibc
+import Quotas
+import RedisClient
+import RedisStore
+import Settings
+import Systemd
+
+/// What `pgweir agent` does: it sets the limits that daemons elsewhere decided, at the PgBouncer beside it.
+public struct LimitAgent: Sendable {
+    /// The daemons' configuration, with 'quota.key'.
+    public var config: String
+    /// The Redis of the daemons, and the cluster's name; `nil`: as the configuration says.
+    public var redis: String?, cluster: String?
+    /// The folder for the audit.
+    public var state: String?
+    /// This agent's name; `nil`: the host's.
+    public var node: String?
+    public var backends: BackendConfiguration
+
+    public init(config: String, backends: BackendConfiguration) {
+        (self.config, self.backends) = (config, backends)
+    }
+
+    /// Sets limits until the program is to end, and lifts them then.
+    public func run() throws {
+        Interrupt.install()
+        let settings = try ConfigurationFile.load(config)
+        guard let key = settings.key else {
+            throw SettingsError(
+                file: config,
+                message: "'quota.key_file' or 'quota.key' is missing: it must be the daemons'."
+            )
+        }
+        guard let redis = redis ?? settings.options["state.redis"]?.words.last else {
+            throw SettingsError(
+                file: config,
+                message: "'state.redis' is missing, and --redis: limits come from there."
+            )
+        }
+        let cluster = cluster ?? settings.options["state.cluster"]?.words.last ?? "main"
+        let store: RedisLedgerStore
+        do {
+            let options = try RedisOptions(url: redis, password: Output.environment("REDISCLI_AUTH"))
+            store = try RedisLedgerStore(options, cluster: cluster)
+        } catch {
+            throw LedgerError.unavailable(store: "Redis", reason: "\(error)")
+        }
+        if let state { StoreConfiguration.makeFolder(state) }
+        let name = node ?? Self.host
+        let backends = backends
+        let service = EnforcementService(
+            hasher: UserHasher(secret: key, cluster: cluster),
+            trail: AuditTrail(folder: state),
+            node: name,
+            logsProblems: false
+        ) { backends.make(folder: state) }
+        let source = StoredLimits(store)
+        service.start(source)
+        let notifier = ServiceNotifier(environment: Output.environment)
+        notifier.ready("setting limits at \(backends.pgbouncer.count) PgBouncers")
+        Log.info("agent.started", "setting limits; ^C lifts them and ends.")
+        watch(source, service, notifier) { text in
+            // Only for people elsewhere: nothing depends on it.
+            do throws(LedgerError) { try store.keep(text, in: Self.standings, as: name) } catch {}
+        }
+        service.finish()
+    }
+
+    /// The list in which agents tell how limits stand.
+    static let standings = "standings"
+
+    private func watch(
+        _ source: StoredLimits,
+        _ service: EnforcementService,
+        _ notifier: ServiceNotifier,
+        tell: (String?) -> Void
+    ) {
+        var turns = 0
+        var complaints: Set<String> = []
+        while !Interrupt.isRequested {
+            source.refresh()
+            let problems = Set(service.summary.problems + (source.problem.map { [$0] } ?? []))
+            for problem in problems.subtracting(complaints).sorted() { Log.warning("agent.problem", problem) }
+            complaints = problems
+            if turns % 4 == 0 { tell(service.export) }
+            turns += 1
+            notifier.alive()
+            usleep(500_000)
+        }
+        tell(nil)
+        notifier.stopping()
+    }
+
+    private static var host: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard unsafe gethostname(&name, name.count - 1) == 0 else { return "agent" }
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
