@@ -176,7 +176,8 @@ public struct DaemonAssembly {
             web: web,
             notifier: ServiceNotifier(environment: Output.environment),
             output: configuration.reportFile.flatMap { file in
-                form.map { form in Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) }) }
+                form.map { form in Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) })
+                }
             },
             judgement: {
                 let judgement = try PolicySettings.load(file)
@@ -267,4 +268,3 @@ public struct DaemonAssembly {
         )
     }
 }
-

@@ -23,8 +23,11 @@ public struct DaemonConfiguration: Sendable {
     public var namesPoolers = false
     /// How often what servers count is compared with what is seen, in seconds; 0: never.
     public var verifyInterval = 60.0
+    /// How statements are priced, and where prices and the rest of the state are kept.
     public var prices = ExplainConfiguration()
+    /// Whether and where quotas are kept, and what sets limits.
     public var quotas = QuotaConfiguration()
+    /// Pages, history, log, and what may be shown.
     public var operation = OperationConfiguration()
     /// The daemon's local socket.
     public var socket: SocketPlace
@@ -45,13 +48,16 @@ public struct DaemonConfiguration: Sendable {
 
     /// A report that is written again and again, so that a crash loses one interval at most.
     public struct ReportFile: Sendable {
+        /// Where it is written.
         public var path: String
         /// Between two times, in seconds.
         public var every: Double
 
+        /// A report that is written to `path` every so many seconds.
         public init(path: String, every: Double) { (self.path, self.every) = (path, every) }
     }
 
+    /// The defaults for a tap.
     public init(_ tap: LiveTapOptions, socket: SocketPlace, output: Output) {
         (self.tap, self.socket, self.output) = (tap, socket, output)
     }

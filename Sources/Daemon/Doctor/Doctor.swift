@@ -19,11 +19,14 @@ public struct Doctor {
     public var activity: [String] = [], pooler: [String] = []
     /// A configuration to check.
     public var config: String?
+    /// The planner that would be asked, and where prices would be kept.
     public var prices = ExplainConfiguration()
+    /// Where limits would be set.
     public var limits = BackendConfiguration()
     /// The daemon's local socket.
     public var socket: String
 
+    /// A look at a tap, and at the daemon whose socket this is.
     public init(_ tap: LiveTapOptions, socket: String) { (self.tap, self.socket) = (tap, socket) }
 
     /// Looks at one thing after the other; `tell` gets what was found as it comes.

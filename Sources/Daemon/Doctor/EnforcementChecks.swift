@@ -28,7 +28,11 @@ enum EnforcementChecks {
     }
 
     /// What a PgBouncer says of itself; `ini`: the configuration that it has, if nobody named one.
-    private static func console(_ conninfo: String, _ arguments: BackendConfiguration, _ ini: inout String?) -> [Finding] {
+    private static func console(
+        _ conninfo: String,
+        _ arguments: BackendConfiguration,
+        _ ini: inout String?
+    ) -> [Finding] {
         do throws(PostgresError) {
             let connection = try PostgresConnection(conninfo, application: "pgweir doctor", seconds: 5)
             func rows(_ command: String) throws(PostgresError) -> [[String: String]] {

@@ -3,6 +3,7 @@ import Reports
 
 /// One thing that the doctor looked at.
 public struct Finding: Sendable {
+    /// How bad it is.
     public enum Level: String, Sendable {
         case fine = "ok"
         case note
@@ -10,6 +11,7 @@ public struct Finding: Sendable {
         case error
     }
 
+    /// How bad it is.
     public var level: Level
     /// A stable name for scripts, such as `capture.rights`.
     public var name: String

@@ -12,6 +12,7 @@ public struct HistoryReport {
     /// Only this user: a name, or a hash.
     public var user: String?
 
+    /// A report of a span, in seconds before now.
     public init(since: Int64, until: Int64, by: HistoryGrouping, order: String, top: Int, user: String?) {
         (self.since, self.until, self.by, self.order, self.top, self.user) = (since, until, by, order, top, user)
     }

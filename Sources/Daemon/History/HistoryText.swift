@@ -8,11 +8,13 @@ public struct HistoryText {
     private let report: ReportModel
     private let style: TerminalStyle
 
+    /// A report in a terminal's style.
     public init(_ report: ReportModel, style: TerminalStyle) {
         self.report = report
         self.style = style
     }
 
+    /// The lines of it, as UTF-8.
     public func render() -> [UInt8] {
         var lines = [
             style.paint(report.title, .bold) + "  \(report.span)",

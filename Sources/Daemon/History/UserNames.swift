@@ -5,6 +5,7 @@ import Control
 public struct UserNames {
     private let names: [String: String]
 
+    /// Asks the daemon at this socket; where none answers, no name is known.
     public init(socket: String) {
         var names: [String: String] = [:]
         if let answer = try? ControlClient.ask(ControlRequest("names"), at: socket) {

@@ -14,8 +14,10 @@ public struct ExplainConfiguration: Sendable {
     public var asTenant = false
     /// How long a worker holds a price, in seconds.
     public var lifetime: Int64 = 600
+    /// Where prices are kept.
     public var keeping = StoreConfiguration()
 
+    /// No planner, and prices in the usual place.
     public init() {}
 
     /// The hidden command of this program that parses tenants' statements.

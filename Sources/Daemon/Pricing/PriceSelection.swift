@@ -8,6 +8,7 @@ public struct PriceSelection: Sendable {
     /// Patterns of this database, that use this table, whose prices came about this way.
     public var database: String?, table: String?, method: PriceMethod?
 
+    /// Those that fit all that is not `nil`.
     public init(database: String?, table: String?, method: PriceMethod?) {
         (self.database, self.table, self.method) = (database, table, method)
     }

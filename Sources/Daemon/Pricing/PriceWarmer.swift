@@ -12,6 +12,7 @@ public struct PriceWarmer {
     /// At most so many EXPLAINs a second.
     public var rate: Double
 
+    /// Asks `server` at most `rate` times a second.
     public init(_ server: ExplainConfiguration, rate: Double) { (self.server, self.rate) = (server, rate) }
 
     /// Prices what was gathered and is not stored yet.

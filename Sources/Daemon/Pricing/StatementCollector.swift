@@ -20,6 +20,7 @@ public struct StatementCollector {
         init(_ hash: KeyedHash) { value = Normalizer(hash: hash) }
     }
 
+    /// Gathers for a cluster; `database`: where statements ran that do not say so.
     public init(cluster: String, database: String?, hash: KeyedHash) {
         (self.cluster, self.database, self.hash) = (cluster, database, hash)
         normalizer = Box(hash)

@@ -6,6 +6,7 @@ import Synchronization
 public final class FailureBox: Sendable {
     private let stored = Mutex<ExitStatus?>(nil)
 
+    /// Nothing failed yet.
     public init() {}
 
     /// A recorder of lines on standard output that ends when they cannot be written.

@@ -12,14 +12,23 @@ public struct ExitStatus: Error, Hashable {
 
 /// Exit codes by sysexits(3).
 public enum Sysexit {
+    /// EX_USAGE: wrong options.
     public static let usage = ExitStatus(64)
+    /// EX_DATAERR: bad input.
     public static let dataError = ExitStatus(65)
+    /// EX_NOINPUT: no such file or interface.
     public static let noInput = ExitStatus(66)
+    /// EX_UNAVAILABLE: something else does not answer, or is in the way.
     public static let unavailable = ExitStatus(69)
+    /// EX_OSERR: the system refused a thread or the like.
     public static let systemError = ExitStatus(71)
+    /// EX_IOERR: reading or writing failed.
     public static let ioError = ExitStatus(74)
+    /// EX_TEMPFAIL: not confirmed.
     public static let tryAgain = ExitStatus(75)
+    /// EX_NOPERM: rights are missing.
     public static let noPermission = ExitStatus(77)
+    /// EX_CONFIG: a bad configuration.
     public static let configuration = ExitStatus(78)
 }
 
@@ -81,6 +90,7 @@ public enum Output {
         return found
     }
 
+    /// What an error number of the system means.
     public static func message(_ code: Int32) -> String {
         guard let text = unsafe strerror(code) else { return "error \(code)" }
         return unsafe String(cString: text)

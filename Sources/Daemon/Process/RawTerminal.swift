@@ -5,6 +5,7 @@ import Glibc
 public struct RawTerminal: ~Copyable {
     private var before = termios()
 
+    /// Takes the terminal of standard input.
     public init() {
         _ = unsafe tcgetattr(0, &before)
         var raw = before
@@ -29,6 +30,7 @@ public struct RawTerminal: ~Copyable {
         return Character(Unicode.Scalar(byte))
     }
 
+    /// Rows and columns; 24 and 100 where they are not known.
     public static var size: (rows: Int, columns: Int) {
         var size = winsize()
         let isKnown = unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0 && size.ws_row > 0

@@ -6,6 +6,7 @@ public struct SocketPlace: Sendable {
     /// The path that was asked for, or `none`; `nil`: the usual one.
     public var asked: String?
 
+    /// The socket at this path; `nil`: the usual one.
     public init(_ asked: String?) { self.asked = asked }
 
     static let folder = "/run/pgweir"

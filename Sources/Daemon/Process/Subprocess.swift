@@ -6,10 +6,13 @@ import Glibc
 /// Not `Foundation.Process`: that opens a socket on the loopback interface first, and hangs where that is down, as in a
 /// fresh network namespace.
 public enum Subprocess {
+    /// What came of a program.
     public struct Result {
         /// The exit status; 127 if the program is not there.
         public var status: Int32
+        /// What it wrote to standard output.
         public var output: [UInt8]
+        /// What it wrote to standard error.
         public var errors: [UInt8]
     }
 

@@ -9,6 +9,7 @@ public struct ProxyConfiguration: Sendable {
     /// What a relay is started with, but its control socket.
     public var arguments: [String]
 
+    /// A relay at this socket.
     public init(path: String, starts: Bool, arguments: [String]) {
         (self.path, self.starts, self.arguments) = (path, starts, arguments)
     }

@@ -23,6 +23,7 @@ public struct BackendConfiguration: Sendable {
     /// Set no limit anywhere, and say what would be done.
     public var dryRun = false
 
+    /// Nothing is limited.
     public init() {}
 
     /// Why nobody would lift limits at PgBouncer if the daemon died; `nil`: somebody would, or there are none.

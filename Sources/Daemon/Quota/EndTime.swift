@@ -3,8 +3,10 @@ import Glibc
 
 /// Such as `90s`, `30m`, `6h` or `7d`.
 public struct Length: Sendable {
+    /// How long, in seconds.
     public var seconds: Int64
 
+    /// Reads a text; `nil`: it is none.
     public init?(argument: String) {
         guard let unit = argument.last, let factor = ["s": 1, "m": 60, "h": 3600, "d": 86_400][unit] as Int64?,
             let number = Int64(argument.dropLast()), number > 0, number <= 1_000_000
@@ -18,6 +20,7 @@ public struct EndTime: Sendable {
     /// Seconds since the epoch.
     public var seconds: Int64
 
+    /// Reads a text; `nil`: it is none.
     public init?(argument: String) {
         let halves = argument.split(whereSeparator: { $0 == "T" || $0 == " " })
         let clock = (halves.last ?? "").split(separator: ":").map { Int32($0) ?? -1 }

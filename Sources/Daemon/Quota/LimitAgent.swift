@@ -17,8 +17,10 @@ public struct LimitAgent: Sendable {
     public var state: String?
     /// This agent's name; `nil`: the host's.
     public var node: String?
+    /// Where limits are set.
     public var backends: BackendConfiguration
 
+    /// An agent of the daemons whose configuration this is.
     public init(config: String, backends: BackendConfiguration) {
         (self.config, self.backends) = (config, backends)
     }

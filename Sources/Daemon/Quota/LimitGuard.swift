@@ -18,6 +18,7 @@ public struct LimitGuard {
     /// Look once, and end; lift all limits now, and end.
     public var once = false, release = false
 
+    /// A guard of nothing yet.
     public init() {}
 
     /// Looks until the program is to end.

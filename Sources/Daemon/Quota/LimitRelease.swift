@@ -17,10 +17,9 @@ public struct LimitRelease {
     /// The daemon's configuration, where no daemon answers.
     public var config: String?
     /// The files, consoles and pidfiles that were named.
-    public var limits: String?, limitsGlobals: String?
-    public var pgbouncer: [String] = []
-    public var pgbouncerPid: [String] = []
+    public var limits: String?, limitsGlobals: String?, pgbouncer: [String] = [], pgbouncerPid: [String] = []
 
+    /// What is asked of the daemon at this socket.
     public init(socket: String, options: [String: String], resume: Bool) {
         (self.socket, self.options, self.resume) = (socket, options, resume)
     }

@@ -10,6 +10,7 @@ import Settings
 
 /// Whether and where quotas are kept.
 public struct QuotaConfiguration: Sendable {
+    /// Where limits are set.
     public var backends = BackendConfiguration()
     /// Keep no quotas: usage is reported, and nobody is judged or limited.
     public var noQuotas = false
@@ -20,6 +21,7 @@ public struct QuotaConfiguration: Sendable {
     /// This node's name in the ledger; `nil`: made once, kept with the state.
     public var node: String?
 
+    /// Quotas on this node, which nothing enforces.
     public init() {}
 
     /// The service, and what sets limits; `nil` where quotas are off.
@@ -67,7 +69,8 @@ public struct QuotaConfiguration: Sendable {
         "quotas are kept on this node only: nodes that share --redis need one 'quota.key' in their configuration "
         + "('openssl rand -hex 16')"
 
-    private func openLedger(_ keeping: StoreConfiguration, _ folder: String?, isShared: Bool) throws -> any LedgerStore {
+    private func openLedger(_ keeping: StoreConfiguration, _ folder: String?, isShared: Bool) throws -> any LedgerStore
+    {
         if let url = keeping.redis, isShared {
             do {
                 let options = try RedisOptions(url: url, password: Output.environment("REDISCLI_AUTH"))

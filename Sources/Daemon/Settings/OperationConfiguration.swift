@@ -11,10 +11,14 @@ public struct OperationConfiguration: Sendable {
     public var noHistory = false
     /// How long minutes are kept, in seconds, and how large their file may grow, in bytes.
     public var historyLimits: (seconds: Int64, bytes: Int64) = (30 * 86_400, 1 << 30)
+    /// What is logged, and in which form.
     public var logLevel = LogLevel.info
+    /// The form of log lines.
     public var logFormat = LogFormat.text
+    /// What may be shown and kept of users and statements.
     public var privacy = Privacy()
 
+    /// The defaults.
     public init() {}
 
     /// Where pages are served if nobody names an address.

@@ -8,10 +8,15 @@ public import Settings
 
 /// What a configuration says of tiers, users and prices, or the defaults: the same for captures and for live taps.
 public struct PolicySettings: Sendable {
+    /// Who may spend what.
     public var policy = QuotaPolicy.standard
+    /// What statements cost where nothing better is known.
     public var prices = PriceList()
+    /// The key of fingerprints.
     public var hash = KeyedHash.standard
+    /// A database that tells tiers.
     public var directory: DirectorySettings?
+    /// The key of users' hashes.
     public var key: [UInt8]?
 
     init() {}

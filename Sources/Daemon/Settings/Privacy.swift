@@ -7,9 +7,12 @@ public struct Privacy: Sendable, Hashable {
     /// Whether patterns are kept and shown as text; literals never are.
     public enum QueryText: String, Sendable, CaseIterable { case normalized, none }
 
+    /// Where users appear by name.
     public var userNames = UserNames.hashed
+    /// Whether patterns are text.
     public var queryText = QueryText.normalized
 
+    /// The defaults show nobody's name.
     public init(userNames: UserNames = .hashed, queryText: QueryText = .normalized) {
         (self.userNames, self.queryText) = (userNames, queryText)
     }

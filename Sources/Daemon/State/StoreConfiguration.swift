@@ -15,6 +15,7 @@ public struct StoreConfiguration: Sendable {
     /// The Redis that nodes share, as a URL.
     public var redis: String?
 
+    /// The defaults, but what is given.
     public init(cluster: String = "main", state: String? = nil, redis: String? = nil) {
         (self.cluster, self.state, self.redis) = (cluster, state, redis)
     }

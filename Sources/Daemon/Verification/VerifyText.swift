@@ -7,8 +7,10 @@ public import Verification
 public struct VerifyText {
     var style: TerminalStyle
 
+    /// Text in a terminal's style.
     public init(style: TerminalStyle) { self.style = style }
 
+    /// The lines of it, as UTF-8.
     public func render(_ comparison: Comparison, _ heading: String) -> [UInt8] {
         let version = comparison.serverVersion
         let utilities = comparison.countsUtilities ? "utility statements, too" : "no utility statements"

@@ -160,6 +160,7 @@ struct Pages: Sendable {
 
 /// JSON of models: keys in order, with underscores.
 public enum JSONOutput {
+    /// An encoder with our conventions.
     public static var encoder: JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -74,7 +74,8 @@ struct TopCommand: ParsableCommand {
             try show(view)
             let next = SystemClock.now() + interval
             while !Interrupt.isRequested, SystemClock.now() < next {
-                guard let key = terminal.key(milliseconds: Int32(min(250, max(1, (next - SystemClock.now()) * 1000)))) else {
+                guard let key = terminal.key(milliseconds: Int32(min(250, max(1, (next - SystemClock.now()) * 1000))))
+                else {
                     continue
                 }
                 if key == "q" { return }

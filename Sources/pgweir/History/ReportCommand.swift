@@ -44,7 +44,9 @@ struct ReportCommand: ParsableCommand {
     }
 
     func run() throws {
-        guard let folder = StoreConfiguration(state: state).folder else { throw ValidationError("--state none keeps no history.") }
+        guard let folder = StoreConfiguration(state: state).folder else {
+            throw ValidationError("--state none keeps no history.")
+        }
         let path = folder + "/" + HistoryService.fileName
         guard unsafe access(path, F_OK) == 0 else {
             Output.complain("there is no history at \(path); name the daemon's --state.")
