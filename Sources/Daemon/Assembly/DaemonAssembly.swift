@@ -1,140 +1,159 @@
 // SPDX-License-Identifier: Apache-2.0
-import Attribution
 import Capture
 import Control
 import Costs
 import Domain
 import Glibc
 import Pipeline
-import PostgresWire
 import Quotas
 import Reports
+import ServiceLifecycle
 import Settings
 import Systemd
 
-/// Builds the daemon from its configuration, and runs it.
+/// Builds the daemon's services from its configuration, and runs them around the packet threads.
 public struct DaemonAssembly {
-    let configuration: DaemonConfiguration
+    private let configuration: DaemonConfiguration
+    private let options: LiveTapOptions
+    /// What is watched, for people.
+    private let sources: [String]
+    private let desk: LiveDesk
+    private let relay: ProxyMode?
+    private let web: WebService?
+    private let report: FinalReport
+    private let capture: CaptureService
+    private let services: [any Service]
 
     /// Runs the daemon to its end.
+    ///
+    /// - Throws: what kept it from beginning, or ended it before it was told to, in an error of its own; an ``ExitStatus`` where
+    ///   that was said already.
     public static func run(_ configuration: DaemonConfiguration) throws {
         Log.configure(configuration.operation.logLevel, configuration.operation.logFormat)
         Scheduling.giveWay()
         let settings = try PolicySettings.load(configuration.policyFile)
-        let assembly = DaemonAssembly(configuration: configuration)
-        try assembly.tap(configuration.tapOptions(settings), settings)
-    }
-
-    private func tap(_ options: LiveTapOptions, _ settings: PolicySettings) throws {
-        let judgement = LiveJudgement(policy: settings.policy, prices: settings.prices)
         Interrupt.install()
-        let end = configuration.duration.map { ContinuousClock.now + .seconds($0) }
-        let isStopped: @Sendable () -> Bool = {
-            if Interrupt.isRequested { return true }
-            guard let end else { return false }
-            return ContinuousClock.now >= end
+        let relay = try configuration.proxy.map {
+            try ProxyMode($0, workers: configuration.workers, logFormat: configuration.operation.logFormat)
         }
-        let relayed =
-            try configuration.proxy.map {
-                try ProxyMode($0, workers: configuration.workers, logFormat: configuration.operation.logFormat)
-            }
-        defer { relayed?.finish() }
-        var options = options
-        if let relayed { options.ports = relayed.ports }
-        let tapped = relayed == nil ? options.interfaces : ["any"]
+        defer { relay?.finish() }
+        var options = configuration.tapOptions(settings)
+        if let relay { options.ports = relay.ports }
+        let tapped = relay == nil ? options.interfaces : ["any"]
         let claim = configuration.allowsSecond ? nil : try TapClaim(interfaces: tapped, ports: options.ports)
         defer { _ = claim }
+        try DaemonAssembly(configuration, settings, options, relay).run()
+    }
+
+    /// Makes the services; the pages are served from now on, all else begins with ``run()``.
+    private init(
+        _ configuration: DaemonConfiguration,
+        _ settings: PolicySettings,
+        _ options: LiveTapOptions,
+        _ relay: ProxyMode?
+    ) throws {
+        (self.configuration, self.options, self.relay) = (configuration, options, relay)
+        let sources = relay.map { ["relay \($0.path)"] } ?? options.interfaces
+        let judgement = LiveJudgement(policy: settings.policy, prices: settings.prices)
         let desk = LiveDesk(workers: configuration.workers, judgement: judgement)
+        (self.sources, self.desk) = (sources, desk)
         let pricing = try configuration.prices.service(
             desk,
             fallback: judgement.prices.fallback,
             consoles: configuration.poolers + configuration.quotas.backends.pgbouncer
         )
-        let sources = relayed.map { ["relay \($0.path)"] } ?? options.interfaces
-        let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
         let keeping = try configuration.quotas.services(
             desk,
             settings,
             configuration.prices.keeping,
-            taps: taps,
+            taps: (sources + options.ports.map(String.init)).joined(separator: "+"),
             showsNames: configuration.operation.privacy.tellsNames
         )
-        let view = view(desk, sources, options, pricing, keeping?.0, settings)
-        let web = try WebService(view, configuration.operation)
-        let tiers = TierDirectoryService(settings.directory, settings.policy)
-        let supervisor = try supervisor(view, settings.hash, web, tiers)
-        var thread: ServiceThread?
-        defer {
-            web?.finish()
-            view.history?.finish()
-            supervisor.finish()
-            thread?.join()
-            pricing.finish()
-            tiers.finish()
-            keeping?.0.finish()
+        let view = Self.view(configuration, settings, options, sources, desk, pricing, keeping?.0)
+        web = try WebService(view, configuration.operation)
+        let tiers = TierDirectoryService(settings.directory, settings.policy, for: keeping?.0)
+        let supervisor = try Self.supervisor(configuration, view, settings.hash, web, tiers)
+        capture = CaptureService(duration: configuration.duration) { relay?.isDrained($0) ?? true }
+        report = FinalReport(capture, form: configuration.reportForm, file: configuration.reportFile?.path)
+        // They end from the last to the first: first what gives, then what takes from it. The report comes when nothing writes
+        // an older one over it any more, limits are lifted before usage is stored, and signals are heard to the end.
+        var services: [any Service] = [SignalService { supervisor.wake() }]
+        if let relay { services.append(relay) }
+        if let (quotas, enforcement) = keeping {
+            services.append(quotas)
+            if let enforcement { services.append(enforcement) }
+            services.append(tiers)
         }
-        let failure = FailureBox()
+        services.append(pricing)
+        if options.resolvesSessions { services.append(Self.attribution(configuration, desk)) }
+        if configuration.verifyInterval > 0, !configuration.activity.isEmpty {
+            services.append(
+                VerificationService(configuration.activity, view, every: configuration.verifyInterval)
+            )
+        }
+        if let history = view.history { services.append(history) }
+        if let web { services.append(web) }
+        self.services = services + [report, supervisor, capture]
+    }
+
+    /// Looks at packets, on this thread and others, with services around them; returns when all have ended.
+    private func run() throws {
+        let group = ServiceRun(services)
+        var hasBegun = false
         let onReady = {
             if let user = configuration.user, let refusal = Privileges.become(user) {
                 Log.error("daemon.refused", refusal)
-                failure.code = Sysexit.noPermission
+                capture.failure.code = Sysexit.noPermission
                 return
             }
-            thread = ServiceThread { supervisor.run() }
-            relayed?.start()
-            if options.resolvesSessions { startResolver(desk) }
-            if configuration.verifyInterval > 0 {
-                VerificationService.start(configuration.activity, view, every: configuration.verifyInterval)
-            }
-            pricing.start()
-            view.history?.start()
-            if let (service, enforcement) = keeping {
-                service.start(enforcement)
-                tiers.start(service)
-            }
+            group.start()
+            hasBegun = true
             Log.info(
                 "daemon.watching",
                 "watching \(sources.joined(separator: ", ")); ^C ends it and prints the report."
             )
         }
-        let draining = OneTime()
-        let isOver: @Sendable () -> Bool = {
-            guard isStopped() || failure.code != nil else { return false }
-            // Sessions of a relay that is ours are seen to their end.
-            return relayed.map { $0.isDrained(draining.raise()) } ?? true
+        var refusal: CaptureError?
+        var outcome: LiveOutcome?
+        do throws(CaptureError) {
+            outcome = try watch(onReady)
+        } catch {
+            refusal = error
         }
-        let outcome =
-            configuration.reportForm == nil
-            ? try Live.run(
-                options,
-                desk: desk,
-                feed: relayed?.feed,
-                recorder: failure.recorder(),
-                onReady: onReady,
-                isStopped: isOver
-            )
-            : try Live.run(options, desk: desk, feed: relayed?.feed, onReady: onReady, isStopped: isOver)
-        if let code = failure.code { throw code }
-        if let form = configuration.reportForm {
-            let bytes = form.render(outcome.result)
-            // The supervisor must not put an older one over it.
-            supervisor.finish()
-            thread?.join()
-            thread = nil
-            try Output.write(bytes)
-            if let file = configuration.reportFile { try keep(bytes, in: file.path) }
-        }
-        try finish(outcome)
+        capture.finish(outcome)
+        if hasBegun { try group.wait() } else { web?.finish() }
+        if let refusal { throw refusal }
+        if let code = capture.failure.code ?? report.failure { throw code }
+        if let failure = outcome?.failure { throw failure }
     }
 
+    private func watch(_ onReady: () -> Void) throws(CaptureError) -> LiveOutcome {
+        let isStopped: @Sendable () -> Bool = { [capture] in capture.isStopped }
+        guard configuration.reportForm == nil else {
+            return try Live.run(options, desk: desk, feed: relay?.feed, onReady: onReady, isStopped: isStopped)
+        }
+        let recorder = capture.failure.recorder()
+        return try Live.run(
+            options,
+            desk: desk,
+            feed: relay?.feed,
+            recorder: recorder,
+            onReady: onReady,
+            isStopped: isStopped
+        )
+    }
+
+    // MARK: Parts
+
     /// What can be asked of the daemon.
-    private func view(
-        _ desk: LiveDesk,
-        _ sources: [String],
+    private static func view(
+        _ configuration: DaemonConfiguration,
+        _ settings: PolicySettings,
         _ options: LiveTapOptions,
+        _ sources: [String],
+        _ desk: LiveDesk,
         _ pricing: PricingService,
-        _ quotas: QuotaService?,
-        _ settings: PolicySettings
+        _ quotas: QuotaService?
     ) -> DaemonView {
         var facts = DaemonFacts(
             process: getpid(),
@@ -162,7 +181,18 @@ public struct DaemonAssembly {
         )
     }
 
-    private func supervisor(
+    private static func attribution(_ configuration: DaemonConfiguration, _ desk: LiveDesk) -> AttributionService {
+        AttributionService(
+            desk,
+            activity: configuration.activity,
+            poolers: configuration.poolers,
+            watchesSides: !configuration.namesPoolers,
+            learnsServers: configuration.learnsServers
+        )
+    }
+
+    private static func supervisor(
+        _ configuration: DaemonConfiguration,
         _ view: DaemonView,
         _ hash: KeyedHash,
         _ web: WebService?,
@@ -172,11 +202,12 @@ public struct DaemonAssembly {
         let (file, form) = (configuration.policyFile, configuration.reportForm)
         return Supervisor(
             view,
-            server: try listen(),
+            server: try listen(configuration.socket),
             web: web,
             notifier: ServiceNotifier(environment: Output.environment),
             output: configuration.reportFile.flatMap { file in
-                form.map { form in Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) })
+                form.map { form in
+                    Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) })
                 }
             },
             judgement: {
@@ -193,31 +224,8 @@ public struct DaemonAssembly {
         )
     }
 
-    /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
-    private func startResolver(_ desk: LiveDesk) {
-        let directories =
-            configuration.activity.map { SessionDirectory(.server, parameters: $0) }
-            + configuration.poolers.map { SessionDirectory(.pooler, parameters: $0) }
-        let (isWatched, isLearning) = (!configuration.namesPoolers, configuration.learnsServers)
-        let thread = ServiceThread {
-            var watch = isWatched ? PoolerWatch(directories) : nil
-            var servers = isLearning ? ServerWatch(directories) : nil
-            let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
-            while true {
-                if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
-                watch?.look(at: desk)
-                servers?.look(at: desk)
-                usleep(UInt32(resolver.pause * 1_000_000))
-            }
-        }
-        if thread == nil {
-            Log.warning("daemon.no_thread", "no thread for --activity: old sessions stay unattributed.")
-        }
-    }
-
     /// The local socket; where nobody asked for one and none is to be had, the daemon does without.
-    private func listen() throws -> ControlServer? {
-        let socket = configuration.socket
+    private static func listen(_ socket: SocketPlace) throws -> ControlServer? {
         if socket.asked == "none" { return nil }
         if socket.asked == nil, geteuid() == 0 { unsafe mkdir(SocketPlace.folder, 0o755) }
         do throws(ControlError) {
@@ -227,44 +235,5 @@ public struct DaemonAssembly {
             Log.warning("control.no_socket", "no 'pgweir status': \(error)")
             return nil
         }
-    }
-
-    private func keep(_ bytes: [UInt8], in path: String) throws {
-        do throws(SettingsError) {
-            try TextFile.replace(path, with: bytes)
-        } catch {
-            Log.error("report.not_written", "the report is not written: \(error.description)")
-            throw Sysexit.ioError
-        }
-    }
-
-    private func finish(_ outcome: LiveOutcome) throws {
-        say(outcome.result)
-        warn(outcome.result)
-        if let failure = outcome.failure { throw failure }
-    }
-
-    /// What was drained, and where it is.
-    private func say(_ result: ReplayResult) {
-        let totals = result.totals
-        Log.info(
-            "daemon.stopped",
-            "stopped: \(result.capture.packets) packets, \(totals.started) statements of \(result.sessions.total) sessions "
-                + "are in the report; \(totals.uncertain) statements were still running or in doubt."
-        )
-    }
-
-    private func warn(_ result: ReplayResult) {
-        if result.capture.relayDroppedBytes > 0 {
-            Log.warning(
-                "relay.dropped",
-                "the relay forwarded \(result.capture.relayDroppedBytes) bytes without a copy; see --ring."
-            )
-        }
-        guard result.capture.kernelDropped > 0 else { return }
-        Log.warning(
-            "capture.dropped",
-            "the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."
-        )
     }
 }

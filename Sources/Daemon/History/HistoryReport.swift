@@ -5,6 +5,9 @@ public import SQLiteStore
 
 /// What `pgweir report` shows of the history.
 public struct HistoryReport {
+    /// The history, beside the daemon's other files.
+    public static let fileName = "minutes.sqlite"
+
     /// How far back it begins, and ends, in seconds.
     public var since: Int64, until: Int64
     /// What is shown first, by what it is sorted, and lines of each table.

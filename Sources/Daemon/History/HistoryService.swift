@@ -4,6 +4,7 @@ import Glibc
 import Pipeline
 import Quotas
 import SQLiteStore
+import ServiceLifecycle
 import Settings
 import Synchronization
 
@@ -19,14 +20,15 @@ struct HistoryFacts: Sendable {
 
 /// The daemon's thread that keeps minutes: it asks the workers every few seconds who ran what, and writes each minute when
 /// it is over, so that a crash loses a minute at most.
-public final class HistoryService: Sendable {
-    let store: MinuteHistory
+final class HistoryService: Service {
+    let store: any HistoryStore
     private let desk: LiveDesk
     private let limits: (seconds: Int64, bytes: Int64)
     /// The hash of a user, and whether names and texts are kept.
     private let hash: @Sendable (String) -> String
     private let privacy: Privacy
-    private let runner = Runner()
+    private let runner: Runner
+    private var clock: any ServiceClock { runner.clock }
     private let state = Mutex(HistoryFacts())
 
     /// Seconds between two questions.
@@ -43,11 +45,13 @@ public final class HistoryService: Sendable {
 
     init(
         _ desk: LiveDesk,
-        store: MinuteHistory,
+        store: any HistoryStore,
         limits: (seconds: Int64, bytes: Int64),
         privacy: Privacy,
+        clock: any ServiceClock = SystemClock(),
         hash: @escaping @Sendable (String) -> String
     ) {
+        runner = Runner(clock)
         (self.desk, self.store, self.limits, self.privacy, self.hash) = (desk, store, limits, privacy, hash)
     }
 
@@ -65,7 +69,7 @@ public final class HistoryService: Sendable {
         let store: MinuteHistory
         do throws(HistoryError) {
             store = try MinuteHistory(
-                path: folder + "/" + Self.fileName,
+                path: folder + "/" + HistoryReport.fileName,
                 isPatient: true,
                 report: StateHealth.report
             )
@@ -82,40 +86,32 @@ public final class HistoryService: Sendable {
         )
     }
 
-    /// Beside the daemon's other files.
-    public static let fileName = "minutes.sqlite"
-
     var facts: HistoryFacts { state.withLock { $0 } }
 
     /// The hash of a user.
     func userID(_ name: String) -> String { hash(name) }
 
-    /// Starts the thread.
-    func start() {
-        runner.start("no thread for the history: nothing is kept") { [self] in run() }
+    /// Keeps minutes until the end; what is there then is written.
+    func run() async {
+        await runner.run("no thread for the history: nothing is kept") { [self] in serve() }
     }
 
-    /// Writes what is there, and ends.
-    func finish() {
-        runner.finish()
-    }
-
-    private func run() {
-        var minute = Self.minute()
+    private func serve() {
+        var minute = seconds() / 60
         var pairs: [Key: (text: [UInt8], counts: ActivityCounts)] = [:]
         var held: [String: Int] = [:]
-        var (asked, pruned) = (Self.seconds(), Int64.min)
+        var (asked, pruned) = (seconds(), Int64.min)
         while true {
             let isLast = runner.isFinished
-            let now = Self.seconds()
+            let now = seconds()
             // Just after the minute is over, so that what is asked then is all of it.
             if now - asked >= Self.pause || now / 60 != asked / 60 || now < asked || isLast {
                 asked = now
                 collect(&pairs, &held)
-                if Self.minute() != minute || isLast {
+                if seconds() / 60 != minute || isLast {
                     write(pairs, minute)
                     (pairs, held) = ([:], [:])
-                    minute = Self.minute()
+                    minute = seconds() / 60
                 }
                 if now / 3600 != pruned {
                     pruned = now / 3600
@@ -126,7 +122,7 @@ public final class HistoryService: Sendable {
             }
             if isLast { return }
             // To the beginning of the next second: minutes are to be whole.
-            runner.rest(1 - Double(SystemClock.time().nanoseconds % 1_000_000_000) / 1e9 + 0.002)
+            runner.rest(1 - Double(clock.time().nanoseconds % 1_000_000_000) / 1e9 + 0.002)
         }
     }
 
@@ -193,7 +189,7 @@ public final class HistoryService: Sendable {
 
     private func prune() {
         do throws(HistoryError) {
-            let bytes = try store.prune(before: (Self.seconds() - limits.seconds) / 60, limit: limits.bytes)
+            let bytes = try store.prune(before: (seconds() - limits.seconds) / 60, limit: limits.bytes)
             state.withLock { $0.bytes = bytes }
         } catch {
             let reason = error.description
@@ -201,7 +197,7 @@ public final class HistoryService: Sendable {
         }
     }
 
-    private static func seconds() -> Int64 { SystemClock.time().nanoseconds / 1_000_000_000 }
+    private func seconds() -> Int64 { clock.time().nanoseconds / 1_000_000_000 }
 
-    static func minute() -> Int64 { seconds() / 60 }
+    static func minute() -> Int64 { SystemClock.time().nanoseconds / 60_000_000_000 }
 }

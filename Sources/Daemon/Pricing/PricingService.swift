@@ -7,17 +7,19 @@ import Pipeline
 import RedisClient
 import RedisStore
 import Reports
+import ServiceLifecycle
 import Synchronization
 
 /// The daemon's thread that finds prices: workers ask it through the desk and never wait for it.
-final class PricingService: Sendable {
+final class PricingService: Service {
     /// What makes a pricer; it lives on the service's thread alone.
     private let makePricer: @Sendable () -> Pricer
     private let store: any CostStore
     private let desk: LiveDesk
     /// Poolers' consoles.
     private let consoles: [String]
-    private let runner = Runner()
+    private let runner: Runner
+    private var clock: any ServiceClock { runner.clock }
     private let state: Mutex<State>
 
     private struct State {
@@ -34,8 +36,10 @@ final class PricingService: Sendable {
         store: any CostStore,
         consoles: [String],
         isCalm: Bool,
+        clock: any ServiceClock = SystemClock(),
         makePricer: @escaping @Sendable () -> Pricer
     ) {
+        runner = Runner(clock)
         self.desk = desk
         self.consoles = consoles
         pause = isCalm ? 1 : 0.1
@@ -44,14 +48,9 @@ final class PricingService: Sendable {
         state = Mutex(State())
     }
 
-    /// Starts the thread.
-    func start() {
-        runner.start("no thread for prices: the default price holds.") { [self] in run() }
-    }
-
-    /// Ends it: what was learned is stored.
-    func finish() {
-        runner.finish()
+    /// Finds prices until the end; what was learned is stored then.
+    func run() async {
+        await runner.run("no thread for prices: the default price holds.") { [self] in serve() }
     }
 
     /// The Redis that keeps prices, if one does.
@@ -77,12 +76,12 @@ final class PricingService: Sendable {
         )
     }
 
-    private func run() {
+    private func serve() {
         let pricer = makePricer()
         var last = 0.0
         var aliases = DatabaseAliases(consoles)
         while !runner.isFinished {
-            pricer.take(aliases: aliases.current(at: SystemClock.now()))
+            pricer.take(aliases: aliases.current(at: clock.now()))
             let tray = desk.takePricing()
             desk.tell(
                 pricer.take(
@@ -96,7 +95,7 @@ final class PricingService: Sendable {
             desk.tell(pricer.work(patience: 0.2))
             if let roles = pricer.roles { desk.tell(roles) }
             state.withLock { $0.counters = pricer.counters }
-            let now = Double(SystemClock.time().nanoseconds) / 1e9
+            let now = Double(clock.time().nanoseconds) / 1e9
             if abs(now - last) >= Self.learning {
                 last = now
                 desk.askForObservations()

@@ -14,17 +14,20 @@ public enum Interrupt {
     static func takeReload() -> Bool { reloads.exchange(0, ordering: .relaxed) > 0 }
 
     /// Takes SIGHUP for "read the configuration again" from now on.
-    static func installReload() {
-        signal(SIGHUP) { _ in Interrupt.reloads.add(1, ordering: .relaxed) }
-    }
+    static func installReload() { signal(SIGHUP) { Interrupt.note($0) } }
 
-    /// Takes both signals from now on.
+    /// Takes both signals from now on; once services run, ``SignalService`` does.
     public static func install() {
         signal(SIGPIPE, SIG_IGN)
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                if Interrupt.requests.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
-            }
+        for number in [SIGINT, SIGTERM] { signal(number) { Interrupt.note($0) } }
+    }
+
+    /// Acts on a signal: in a signal's handler, so it only counts.
+    static func note(_ number: Int32) {
+        if number == SIGHUP {
+            reloads.add(1, ordering: .relaxed)
+        } else if requests.add(1, ordering: .relaxed).newValue > 1 {
+            _exit(128 + number)
         }
     }
 }

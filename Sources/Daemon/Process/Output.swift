@@ -20,6 +20,8 @@ public enum Sysexit {
     public static let noInput = ExitStatus(66)
     /// EX_UNAVAILABLE: something else does not answer, or is in the way.
     public static let unavailable = ExitStatus(69)
+    /// EX_SOFTWARE: a fault of our own.
+    static let software = ExitStatus(70)
     /// EX_OSERR: the system refused a thread or the like.
     public static let systemError = ExitStatus(71)
     /// EX_IOERR: reading or writing failed.

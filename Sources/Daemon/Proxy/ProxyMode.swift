@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Pipeline
+import ServiceLifecycle
 import Telemetry
 
 /// The daemon's other source: a relay that it attaches to, and perhaps started.
-final class ProxyMode: Sendable {
+final class ProxyMode: Service {
     let feed: RelayFeed
     private let hub: RelayHub
     private let relay: RelayProcess?
+    private let runner = Runner()
     /// Ports of clients' and servers' ends: what a tap there sees is the same traffic.
     let ports: [UInt16]
     let path: String
@@ -49,12 +51,11 @@ final class ProxyMode: Sendable {
         (relay, self.ports) = (started, ports)
     }
 
-    /// Watches over the attachment, on a thread that nothing waits for.
-    func start() {
-        let hub = hub
-        if ServiceThread({ hub.run() }) == nil {
-            Log.warning("daemon.no_thread", "no thread for the relay: its end will not be noticed.")
-        }
+    /// Watches over the attachment until the end.
+    func run() async {
+        let complaint = "no thread for the relay: its end will not be noticed."
+        await runner.run(complaint, isAwaited: false) { [hub] in hub.run() }
+        finish()
     }
 
     /// Whether the daemon may end, once it was asked to: a relay that it started drains first.

@@ -5,6 +5,7 @@ import PgBouncer
 import Pipeline
 import Quotas
 import Reports
+import ServiceLifecycle
 import Settings
 import Synchronization
 
@@ -23,7 +24,7 @@ extension QuotaService: LimitSource {}
 /// A thread that brings backends to what is wanted, and keeps them there.
 ///
 /// Only users that a backend itself knows are named to it: the store has hashes, and observed names are not trusted.
-final class EnforcementService: Sendable {
+final class EnforcementService: Service {
     /// Makes the backends; they live on the service's thread alone.
     private let makeBackends: @Sendable () -> [any EnforcementBackend]
     private let hasher: UserHasher
@@ -33,7 +34,9 @@ final class EnforcementService: Sendable {
     private let lease: Int64
     /// Whether problems go to the log from here.
     private let logsProblems: Bool
-    private let runner = Runner()
+    private let source: any LimitSource
+    private let runner: Runner
+    private var clock: any ServiceClock { runner.clock }
     private let state = Mutex(State())
 
     struct Summary {
@@ -68,26 +71,24 @@ final class EnforcementService: Sendable {
     private static let pause = 0.25
 
     init(
+        _ source: any LimitSource,
         hasher: UserHasher,
         trail: AuditTrail,
         node: String,
         lease: Int64 = 60,
         logsProblems: Bool = true,
+        clock: any ServiceClock = SystemClock(),
         makeBackends: @escaping @Sendable () -> [any EnforcementBackend]
     ) {
-        (self.hasher, self.trail, self.node, self.lease) = (hasher, trail, node, lease)
+        runner = Runner(clock)
+        (self.source, self.hasher, self.trail, self.node, self.lease) = (source, hasher, trail, node, lease)
         self.logsProblems = logsProblems
         self.makeBackends = makeBackends
     }
 
-    /// Starts the thread.
-    func start(_ source: any LimitSource) {
-        runner.start("no thread for limits: none is set.") { [self] in run(source) }
-    }
-
-    /// Lifts all limits and ends.
-    func finish() {
-        runner.finish()
+    /// Sets limits until the end, and lifts them then.
+    func run() async {
+        await runner.run("no thread for limits: none is set.") { [self] in serve() }
     }
 
     /// Lifts all limits here at once, and sets none until then, whatever a ledger says.
@@ -119,7 +120,7 @@ final class EnforcementService: Sendable {
     var users: [UserKey] { state.withLock { Array($0.standings.keys) } }
 
     /// All standings as text, for other nodes: who is a hash there as well.
-    var export: String { StandingText.write(state.withLock { $0.standings }, at: SystemClock.time()) }
+    var export: String { StandingText.write(state.withLock { $0.standings }, at: clock.time()) }
 
     var summary: Summary {
         state.withLock { state in
@@ -135,8 +136,8 @@ final class EnforcementService: Sendable {
         }
     }
 
-    private func run(_ source: any LimitSource) {
-        var backends = makeBackends().map { Site($0) }
+    private func serve() {
+        var backends = makeBackends().map { Site($0, at: clock.time()) }
         let names = backends.map(\.backend.name)
         state.withLock { $0.backends = names }
         while !runner.isFinished {
@@ -145,13 +146,13 @@ final class EnforcementService: Sendable {
             runner.rest(Self.pause)
         }
         for site in backends {
-            let problem = site.backend.releaseAll(now: SystemClock.time())
+            let problem = site.backend.releaseAll(now: clock.time())
             if let problem { Log.warning("enforcement.left", "limits may be left at \(site.backend.name): \(problem)") }
             trail.write([
                 AuditEntry(
                     "released",
                     nil,
-                    at: SystemClock.time(),
+                    at: clock.time(),
                     node: node,
                     actor: "enforcer",
                     details: [
@@ -167,11 +168,13 @@ final class EnforcementService: Sendable {
         let backend: any EnforcementBackend
         var known: [UserKey: String] = [:]
         var asked: Int64 = 0, met: Int64 = 0
-        let began = SystemClock.time().nanoseconds / 1_000_000_000
+        let began: Int64
         var generation: UInt64 = 0
         var since: [UserKey: Timestamp] = [:]
 
-        init(_ backend: any EnforcementBackend) { self.backend = backend }
+        init(_ backend: any EnforcementBackend, at now: Timestamp) {
+            (self.backend, began) = (backend, now.nanoseconds / 1_000_000_000)
+        }
     }
 
     /// Carries out an order to lift all limits; returns whether one is in force.
@@ -193,7 +196,7 @@ final class EnforcementService: Sendable {
         _ site: inout Site,
         _ source: any LimitSource
     ) {
-        let now = SystemClock.time()
+        let now = clock.time()
         let seconds = now.nanoseconds / 1_000_000_000
         var limits = published
         if pauses(site, now) {

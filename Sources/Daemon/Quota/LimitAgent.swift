@@ -52,48 +52,28 @@ public struct LimitAgent: Sendable {
         if let state { StoreConfiguration.makeFolder(state) }
         let name = node ?? Self.host
         let backends = backends
+        let source = StoredLimits(store)
         let service = EnforcementService(
+            source,
             hasher: UserHasher(secret: key, cluster: cluster),
             trail: AuditTrail(folder: state),
             node: name,
             logsProblems: false
         ) { backends.make(folder: state) }
-        let source = StoredLimits(store)
-        service.start(source)
         let notifier = ServiceNotifier(environment: Output.environment)
         notifier.ready("setting limits at \(backends.pgbouncer.count) PgBouncers")
         Log.info("agent.started", "setting limits; ^C lifts them and ends.")
-        watch(source, service, notifier) { text in
+        let watch = AgentWatch(source, service, notifier) { text in
             // Only for people elsewhere: nothing depends on it.
             do throws(LedgerError) { try store.keep(text, in: Self.standings, as: name) } catch {}
         }
-        service.finish()
+        let services = ServiceRun([SignalService(), service, watch])
+        services.start()
+        try services.wait()
     }
 
     /// The list in which agents tell how limits stand.
     static let standings = "standings"
-
-    private func watch(
-        _ source: StoredLimits,
-        _ service: EnforcementService,
-        _ notifier: ServiceNotifier,
-        tell: (String?) -> Void
-    ) {
-        var turns = 0
-        var complaints: Set<String> = []
-        while !Interrupt.isRequested {
-            source.refresh()
-            let problems = Set(service.summary.problems + (source.problem.map { [$0] } ?? []))
-            for problem in problems.subtracting(complaints).sorted() { Log.warning("agent.problem", problem) }
-            complaints = problems
-            if turns % 4 == 0 { tell(service.export) }
-            turns += 1
-            notifier.alive()
-            usleep(500_000)
-        }
-        tell(nil)
-        notifier.stopping()
-    }
 
     private static var host: String {
         var name = [CChar](repeating: 0, count: 256)

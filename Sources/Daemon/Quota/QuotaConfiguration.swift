@@ -55,9 +55,10 @@ public struct QuotaConfiguration: Sendable {
         let enforcement =
             backends.isEmpty
             ? nil
-            : EnforcementService(hasher: hasher, trail: trail, node: name, lease: lease) {
+            : EnforcementService(service, hasher: hasher, trail: trail, node: name, lease: lease) {
                 backends.make(folder: folder)
             }
+        if let enforcement { service.attach(enforcement) }
         if keeping.redis != nil, judgement.key == nil {
             service.note(problem: Self.noKey, of: "key")
             Log.warning("quota.no_key", Self.noKey)

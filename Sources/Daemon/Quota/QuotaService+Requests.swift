@@ -27,7 +27,7 @@ extension QuotaService {
     // MARK: Questions
 
     private func list(_ options: [String: String], _ selection: Selection) -> [UInt8] {
-        let report = QuotaReport(rows(selection), of: facts, at: SystemClock.time())
+        let report = QuotaReport(rows(selection), of: facts, at: clock.time())
         if options["format"] == "json" { return report.json() }
         return report.text(top: options["top"].flatMap { Int($0) } ?? 40, style: Self.style(options))
     }
@@ -46,7 +46,7 @@ extension QuotaService {
         let elsewhere = remoteStandings()
         let found = withState { state in
             let keeper = state.keeper
-            let now = keeper.sync.time(SystemClock.time())
+            let now = keeper.sync.time(clock.time())
             return subjects(selection, keeper, elsewhere).map { subject in
                 // As of now, not as of the last change.
                 let tier = keeper.terms.mode(of: subject.tier) == .off ? nil : state.policy.tiers[subject.tier]
@@ -104,7 +104,7 @@ extension QuotaService {
             row,
             spends: row.name.map(evidence) ?? [],
             history: trail.last(40, of: user),
-            at: SystemClock.time()
+            at: clock.time()
         )
         return options["format"] == "json" ? report.json() : report.text(style: Self.style(options))
     }
@@ -134,7 +134,7 @@ extension QuotaService {
     // MARK: Orders
 
     private func order(_ verb: String, _ options: [String: String], from peer: String) throws(ControlError) -> [UInt8] {
-        let now = SystemClock.time().nanoseconds / 1_000_000_000
+        let now = clock.time().nanoseconds / 1_000_000_000
         let isPanic = verb == "release-all"
         let (by, reason) = (options["by"] ?? "", options["reason"] ?? (isPanic ? verb : ""))
         guard !by.isEmpty, !reason.isEmpty else { throw .refused(reason: "say who and why: --reason.") }
@@ -158,7 +158,7 @@ extension QuotaService {
             AuditEntry(
                 verb,
                 user,
-                at: SystemClock.time(),
+                at: clock.time(),
                 node: node,
                 actor: "person",
                 details: [

@@ -6,19 +6,21 @@ import Quotas
 import RedisClient
 import RedisStore
 import Reports
+import ServiceLifecycle
 import Settings
 import Synchronization
 import Telemetry
 
 /// The daemon's thread that keeps quotas: usage from the workers, through the ledger, to limits that are wanted.
-final class QuotaService: Sendable {
+final class QuotaService: Service {
     let hasher: UserHasher
     let trail: AuditTrail
     let node: String
     private let showsNames: Bool
     private let desk: LiveDesk
     private let store: any LedgerStore
-    private let runner = Runner()
+    private let runner: Runner
+    var clock: any ServiceClock { runner.clock }
     private let state: Mutex<State>
     private let enforcement = Mutex<EnforcementService?>(nil)
     private let claims = Mutex(OriginClaims())
@@ -52,8 +54,10 @@ final class QuotaService: Sendable {
         trail: AuditTrail,
         lease: Int64,
         claims isShared: Bool,
-        showsNames: Bool
+        showsNames: Bool,
+        clock: any ServiceClock = SystemClock()
     ) {
+        runner = Runner(clock)
         self.showsNames = showsNames
         (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
         self.isShared = isShared
@@ -75,20 +79,15 @@ final class QuotaService: Sendable {
         )
     }
 
-    /// Starts the thread, and that of the backends, if there are any.
-    func start(_ service: EnforcementService?) {
-        enforcement.withLock { $0 = service }
-        runner.start("no thread for quotas: nobody is limited.") { [self] in run() }
-        service?.start(self)
+    /// Limits are set by this service, which is asked how they stand.
+    func attach(_ service: EnforcementService) { enforcement.withLock { $0 = service } }
+
+    /// Keeps quotas until the end; what was used is stored then.
+    func run() async {
+        await runner.run("no thread for quotas: nobody is limited.") { [self] in serve() }
     }
 
-    /// Stores what was used, and lifts limits.
-    func finish() {
-        enforcement.withLock { $0 }?.finish()
-        runner.finish()
-    }
-
-    private func run() {
+    private func serve() {
         while !runner.isFinished {
             turn()
             runner.rest(Self.pause)
@@ -100,12 +99,12 @@ final class QuotaService: Sendable {
             let units = CostUnits(micro: claims.lost.high)
             Log.warning("quota.unclaimed", "\(units) units of usage were not booked: Redis did not say who books them.")
         }
-        state.withLock { $0.keeper.close(at: SystemClock.time()) }
+        state.withLock { $0.keeper.close(at: clock.time()) }
     }
 
     private func turn() {
         let usage = admit(desk.takeUsage())
-        let now = SystemClock.time()
+        let now = clock.time()
         let (transitions, generation) = state.withLock { state in
             confirmTiers(&state)
             for entry in usage {
@@ -294,7 +293,7 @@ final class QuotaService: Sendable {
         let texts: [String: String]
         do throws(LedgerError) { texts = try store.all(in: LimitAgent.standings) } catch { return [:] }
         for (node, text) in texts {
-            let told = StandingText.read(text, from: node, at: SystemClock.time())
+            let told = StandingText.read(text, from: node, at: clock.time())
             found.merge(told) { $0 + $1 }
         }
         return found

@@ -4,6 +4,7 @@ import Domain
 import Glibc
 import Pipeline
 import Reports
+import ServiceLifecycle
 import Settings
 import Synchronization
 import Systemd
@@ -11,7 +12,7 @@ import Verification
 
 /// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, systemd's watchdog, the report
 /// that is written now and then.
-final class Supervisor: Sendable {
+final class Supervisor: Service {
     /// A report that is written to a file again and again, so that a crash loses one interval at most.
     struct Output: Sendable {
         var path: String
@@ -26,8 +27,8 @@ final class Supervisor: Sendable {
     private let notifier: ServiceNotifier
     private let output: Output?
     private let read: @Sendable () throws -> LiveJudgement
-    private let isFinished = Atomic<Bool>(false)
-    private let bell = Bell()
+    private let runner: Runner
+    private var clock: any ServiceClock { runner.clock }
     /// How often it looks for what nobody tells it, in seconds.
     private static let pause = 0.25
 
@@ -37,8 +38,10 @@ final class Supervisor: Sendable {
         web: WebService?,
         notifier: ServiceNotifier,
         output: Output?,
+        clock: any ServiceClock = SystemClock(),
         judgement: @escaping @Sendable () throws -> LiveJudgement
     ) {
+        runner = Runner(clock)
         self.view = view
         self.server = server
         self.web = web
@@ -47,30 +50,33 @@ final class Supervisor: Sendable {
         read = judgement
     }
 
-    /// Ends ``run()``.
-    func finish() {
-        isFinished.store(true, ordering: .releasing)
-        bell.ring()
+    /// There is something to look at, such as a signal.
+    func wake() { runner.wake() }
+
+    /// Serves until the end.
+    func run() async {
+        await runner.run("no thread for the local socket, reloads and the watchdog.") { [self] in serve() }
     }
 
-    /// Serves until ``finish()``.
-    func run() {
+    private func serve() {
         notifier.ready(state)
         var beats = desk.beats
-        var lastSign = SystemClock.now()
+        var lastSign = clock.now()
         // The first at once: a path that cannot be written is better known now.
         var lastOutput = -Double.infinity
         var complaint: String?
         var shedding = (0, false)
         var lastRefresh = 0.0
-        while !isFinished.load(ordering: .acquiring) {
+        while !runner.isFinished {
             if let server {
                 let pause = Int32(Self.pause * 1000)
-                server.serve(milliseconds: pause, or: bell.descriptor) { request throws(ControlError) in
+                server.serve(milliseconds: pause, or: runner.descriptor) { request throws(ControlError) in
                     try answer(request)
                 }
+                // What woke it is done with; it would wake it again and again.
+                runner.rest(0)
             } else {
-                bell.rest(Self.pause)
+                runner.rest(Self.pause)
             }
             if Interrupt.takeReload() { reload() }
             let load = (desk.shedding, desk.isCutting)
@@ -78,7 +84,7 @@ final class Supervisor: Sendable {
                 shedding = load
                 tell(load)
             }
-            let now = SystemClock.now()
+            let now = clock.now()
             if let interval = notifier.watchdogInterval, now - lastSign >= interval {
                 // Only if every worker has turned since: systemd restarts a daemon that hangs.
                 let turned = desk.beats
@@ -138,7 +144,7 @@ final class Supervisor: Sendable {
             throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
         }
         let snapshot = desk.snapshot()
-        let status = StatusReport(snapshot, of: view.now, at: SystemClock.time())
+        let status = StatusReport(snapshot, of: view.now, at: clock.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
         let style = TerminalStyle(width: width, isColored: options["color"] == "yes")
@@ -162,7 +168,7 @@ final class Supervisor: Sendable {
         view.withFacts { facts in
             facts.reloads += 1
             facts.reloadError = failure
-            if failure == nil { facts.configured = SystemClock.time() }
+            if failure == nil { facts.configured = clock.time() }
         }
         notifier.ready(state)
     }

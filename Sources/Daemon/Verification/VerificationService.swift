@@ -1,52 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
-import Pipeline
+import Domain
 import Reports
+import ServiceLifecycle
 import Synchronization
 import Verification
 
+/// A span over which what a server counts is compared with what is seen, again and again.
+struct VerificationSpan {
+    /// Ends a span and begins the next; `nil`: nothing could be said of it.
+    var next: () throws -> Comparison?
+    /// How long the last questions took, in seconds.
+    var effort: () -> Double
+}
+
 /// Compares now and then what servers count with what is seen: on a thread for each server, which nothing waits for.
-enum VerificationService {
+final class VerificationService: Service {
+    /// Begins the first span at a server.
+    typealias Begin = @Sendable (_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan
+
     /// A server that cannot be asked is tried again after so many seconds.
     private static let retry = 60.0
     /// A question that took so long is put again after so many times as long, at the soonest.
     private static let rest = 100.0
 
-    /// Begins; `servers` are connection strings or URIs of libpq.
-    static func start(_ servers: [String], _ view: DaemonView, every interval: Double) {
-        guard !servers.isEmpty else { return }
+    private let servers: [(name: String, runner: Runner)]
+    private let view: DaemonView
+    private let interval: Double
+    private let begin: Begin
+
+    /// `servers` are connection strings or URIs of libpq.
+    init(
+        _ servers: [String],
+        _ view: DaemonView,
+        every interval: Double,
+        clock: any ServiceClock = SystemClock(),
+        begin: @escaping Begin = VerificationService.begin
+    ) {
+        self.servers = servers.map { ($0, Runner(clock)) }
+        (self.view, self.interval, self.begin) = (view, interval, begin)
         view.verification.withLock { $0 = servers.indices.map { VerificationFacts(server: $0 + 1) } }
-        for (index, server) in servers.enumerated() {
-            let thread = ServiceThread {
-                while true {
-                    let problem = follow(server, index, view, interval)
-                    view.verification.withLock { facts in
-                        if facts?[index].problem == nil { Log.warning("verify.problem", problem) }
-                        facts?[index].problem = problem
-                        facts?[index].ratio = nil
-                    }
-                    pause(max(interval, retry))
+    }
+
+    /// Compares until the end, which does not wait for an answer.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for (index, server) in servers.enumerated() {
+                group.addTask { [self] in
+                    let complaint = "no thread to compare with what servers count."
+                    await server.runner.run(complaint, isAwaited: false) { [self] in serve(server.name, index, server.runner) }
                 }
             }
-            if thread == nil { Log.warning("verify.no_thread", "no thread to compare with what servers count.") }
         }
     }
 
-    /// Compares until that fails; returns why.
-    private static func follow(_ server: String, _ index: Int, _ view: DaemonView, _ interval: Double) -> String {
+    private func serve(_ server: String, _ index: Int, _ runner: Runner) {
+        while !runner.isFinished {
+            guard let problem = follow(server, index, runner) else { return }
+            view.verification.withLock { facts in
+                if facts?[index].problem == nil { Log.warning("verify.problem", problem) }
+                facts?[index].problem = problem
+                facts?[index].ratio = nil
+            }
+            runner.sleep(max(interval, Self.retry))
+        }
+    }
+
+    /// Compares until that fails; returns why, or `nil` if it is to end.
+    private func follow(_ server: String, _ index: Int, _ runner: Runner) -> String? {
         do {
-            let statistics = try StatementStatistics(server, application: "pgweir")
-            let verifier = Verifier(statistics) {
+            let span = try begin(server) { [view] in
                 guard let seen = view.seen() else { throw SilentWorker() }
                 return seen
             }
-            try verifier.begin()
             var isBlind = false
             while true {
-                pause(max(interval, verifier.effort * rest))
-                guard let found = try verifier.finish() else { continue }
+                runner.sleep(max(interval, span.effort() * Self.rest))
+                if runner.isFinished { return nil }
+                guard let found = try span.next() else { continue }
                 let facts = view.verification.withLock { all -> VerificationFacts? in
-                    all?[index].take(found)
+                    all?[index].take(found, at: runner.clock.time())
                     return all?[index]
                 }
                 guard let facts else { continue }
@@ -61,9 +93,12 @@ enum VerificationService {
         }
     }
 
-    private static func pause(_ seconds: Double) {
-        let end = SystemClock.now() + seconds
-        while SystemClock.now() < end { usleep(UInt32(min(1000, max(0.001, end - SystemClock.now())) * 1_000_000)) }
+    /// Asks a real server.
+    @Sendable
+    private static func begin(_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan {
+        let verifier = Verifier(try StatementStatistics(server, application: "pgweir"), look: seen)
+        try verifier.begin()
+        return VerificationSpan(next: { try verifier.finish() }, effort: { verifier.effort })
     }
 
     private struct SilentWorker: Error, CustomStringConvertible {
@@ -73,7 +108,7 @@ enum VerificationService {
 
 extension VerificationFacts {
     /// Takes the end of a span.
-    mutating func take(_ comparison: Comparison) {
+    mutating func take(_ comparison: Comparison, at now: Timestamp) {
         (problem, ratio, isExplained) = (nil, comparison.seenRatio, comparison.isExplained)
         counted = 0
         seen = 0
@@ -83,7 +118,7 @@ extension VerificationFacts {
         }
         totalCounted &+= counted
         totalSeen &+= seen
-        (seconds, ended) = (comparison.seconds, SystemClock.time())
+        (seconds, ended) = (comparison.seconds, now)
         reasons = comparison.reasons.map { ($0.key.rawValue, $0.value) }.sorted { $0.kind < $1.kind }
     }
 }

@@ -25,8 +25,8 @@ extension QuotaService {
                 census.bands[subject.ladder.rung, default: 0] += 1
                 if subject.isHeld { census.held += 1 }
             }
-            let now = keeper.sync.time(SystemClock.time())
-            let found = state.spenders.read(at: Double(SystemClock.time().nanoseconds) / 1e9)
+            let now = keeper.sync.time(clock.time())
+            let found = state.spenders.read(at: Double(clock.time().nanoseconds) / 1e9)
             census.others = found.others
             census.heaviest = found.members.map { user, spent in
                 let tier = keeper.decider[user].flatMap { state.policy.tiers[$0.tier] }

@@ -3,13 +3,14 @@ import Domain
 import Glibc
 import Pipeline
 import Reports
+import ServiceLifecycle
 import Settings
 import Synchronization
 import Telemetry
 import Web
 
 /// The daemon's pages: started with it, and started anew when certificates or passwords change.
-final class WebService: Sendable {
+final class WebService: Service {
     private let view: DaemonView
     private let address: String
     private let configuration: String?
@@ -64,6 +65,12 @@ final class WebService: Sendable {
         } catch {
             Log.error("web.not_reloaded", "\(error)")
         }
+    }
+
+    /// Serves until the end; it began when it was made, so that an address that is taken is known before packets are looked at.
+    func run() async {
+        try? await gracefulShutdown()
+        finish()
     }
 
     func finish() { state.withLock { $0.server }?.finish() }

@@ -47,7 +47,7 @@ struct ReportCommand: ParsableCommand {
         guard let folder = StoreConfiguration(state: state).folder else {
             throw ValidationError("--state none keeps no history.")
         }
-        let path = folder + "/" + HistoryService.fileName
+        let path = folder + "/" + HistoryReport.fileName
         guard unsafe access(path, F_OK) == 0 else {
             Output.complain("there is no history at \(path); name the daemon's --state.")
             throw Sysexit.noInput
