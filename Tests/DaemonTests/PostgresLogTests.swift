@@ -3,10 +3,8 @@ import Testing
 
 @testable import Daemon
 
-@Suite("Statements in PostgreSQL's log")
 struct PostgresLogTests {
-    @Test("plain logs: statements over several lines, prepared ones and durations; other lines are passed over")
-    func plain() {
+    @Test func `plain logs have statements over several lines, prepared ones and durations`() {
         let log = """
             2026-01-01 LOG:  statement: SELECT 1
             2026-01-01 LOG:  duration: 1.5 ms  execute p1: SELECT $1
@@ -17,8 +15,7 @@ struct PostgresLogTests {
         #expect(PostgresLog.statements(log, isCSV: false).map(\.text) == ["SELECT 1", "SELECT $1\nFROM t"])
     }
 
-    @Test("csvlog tells database and user, with quotes and line ends inside of fields")
-    func csv() {
+    @Test func `csvlog tells database and user, with quotes and line ends inside of fields`() {
         var fields = Array(repeating: "", count: 14)
         (fields[1], fields[2], fields[13]) = ("ana", "shop", "\"statement: SELECT \"\"a\"\",\n2\"")
         let entries = PostgresLog.statements(fields.joined(separator: ",") + "\n", isCSV: true)

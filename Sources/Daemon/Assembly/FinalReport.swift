@@ -12,12 +12,21 @@ final class FinalReport: Service {
     private let runner = Runner()
     private let isWritten = OneTime()
     private let failures = FailureBox()
+    private let print: @Sendable ([UInt8]) throws(ExitStatus) -> Void
 
     /// - Parameters:
     ///   - form: how the report looks; `nil`: none is printed.
     ///   - file: where it is written, too.
-    init(_ capture: CaptureService, form: ReportForm?, file: String?) {
-        (self.capture, self.form, self.file) = (capture, form, file)
+    ///   - print: writes it to standard output.
+    init(
+        _ capture: CaptureService,
+        form: ReportForm?,
+        file: String?,
+        print: @escaping @Sendable ([UInt8]) throws(ExitStatus) -> Void = { bytes throws(ExitStatus) in
+            try Output.write(bytes)
+        }
+    ) {
+        (self.capture, self.form, self.file, self.print) = (capture, form, file, print)
     }
 
     /// How the program is to end because the report could not be written.
@@ -37,7 +46,7 @@ final class FinalReport: Service {
         do throws(ExitStatus) {
             if let form {
                 let bytes = form.render(outcome.result)
-                try Output.write(bytes)
+                try print(bytes)
                 if let file { try keep(bytes, in: file) }
             }
         } catch {

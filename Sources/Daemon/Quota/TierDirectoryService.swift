@@ -49,7 +49,9 @@ final class TierDirectoryService: Service {
 
     /// Asks until the end, which does not wait for an answer.
     func run() async {
-        await runner.run("no thread for 'quota.directory': its tiers are not known.", isAwaited: false) { [self] in serve() }
+        await runner.run("no thread for 'quota.directory': its tiers are not known.", isAwaited: false) { [self] in
+            serve()
+        }
     }
 
     private func serve() {

@@ -16,7 +16,8 @@ struct VerificationSpan {
 /// Compares now and then what servers count with what is seen: on a thread for each server, which nothing waits for.
 final class VerificationService: Service {
     /// Begins the first span at a server.
-    typealias Begin = @Sendable (_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan
+    typealias Begin =
+        @Sendable (_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan
 
     /// A server that cannot be asked is tried again after so many seconds.
     private static let retry = 60.0
@@ -47,7 +48,9 @@ final class VerificationService: Service {
             for (index, server) in servers.enumerated() {
                 group.addTask { [self] in
                     let complaint = "no thread to compare with what servers count."
-                    await server.runner.run(complaint, isAwaited: false) { [self] in serve(server.name, index, server.runner) }
+                    await server.runner.run(complaint, isAwaited: false) { [self] in
+                        serve(server.name, index, server.runner)
+                    }
                 }
             }
         }
@@ -95,7 +98,8 @@ final class VerificationService: Service {
 
     /// Asks a real server.
     @Sendable
-    private static func begin(_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan {
+    private static func begin(_ server: String, _ seen: @escaping () throws -> SeenSnapshot) throws -> VerificationSpan
+    {
         let verifier = Verifier(try StatementStatistics(server, application: "pgweir"), look: seen)
         try verifier.begin()
         return VerificationSpan(next: { try verifier.finish() }, effort: { verifier.effort })
