@@ -118,6 +118,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
@@ -184,18 +185,29 @@ let package = Package(
             ]
         )
         + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
+        // The one place that joins stages and edges to a program: services, and their order.
+        + edge(
+            "Daemon",
+            [
+                "CLinux", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient",
+                "Attribution", "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
+                "Packets", "PostgresWire", "Costs", "Quotas", "Fingerprints", "Pipeline", "Reports", "Telemetry",
+                "Verification", "Web", "Dashboard",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+                // The compiler wants to see what the store is built on.
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]
+        )
         + [
+            // Commands alone: what they do is in `Daemon`.
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "CLinux", "Domain", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd",
-                    "PostgresClient",
-                    "Attribution",
-                    "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
-                    "Packets",
-                    "PostgresWire", "Costs", "Quotas",
-                    "Fingerprints", "Pipeline",
-                    "Reports", "Telemetry", "Verification", "Web", "Dashboard",
+                    "Daemon", "Domain", "Settings", "Capture", "Mirrors", "Control", "Explain", "SQLiteStore", "Costs",
+                    "Quotas", "Fingerprints", "Packets", "Pipeline", "Reports", "Telemetry", "Verification", "Web",
+                    "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),

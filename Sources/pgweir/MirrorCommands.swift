@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
+import Daemon
 public import Mirrors
 
 /// `pgweir mirror`: has the kernel copy PostgreSQL's packets to where they can be watched.
@@ -138,25 +139,5 @@ struct MirrorArguments: ParsableArguments {
         } catch {
             throw ValidationError(error.description)
         }
-    }
-}
-
-/// Runs the commands of a plan.
-enum MirrorRunner {
-    /// What the command printed.
-    ///
-    /// - Throws: the exit code for the whole program, after saying what failed.
-    static func run(_ command: MirrorCommand) throws -> String {
-        let result = Subprocess.run(command.words, input: command.input ?? "")
-        guard result.status == 0 || command.mayFail else {
-            let reason =
-                String(decoding: result.errors, as: UTF8.self).split(separator: "\n").first ?? "no reason given"
-            Output.complain(
-                "`\(command.words.joined(separator: " "))` failed: \(reason). It needs root (CAP_NET_ADMIN), the program, "
-                    + "and a kernel that can do it; `pgweir mirror plan` shows all commands."
-            )
-            throw result.status == 127 ? Sysexit.unavailable : ExitCode(1)
-        }
-        return String(decoding: result.output, as: UTF8.self)
     }
 }

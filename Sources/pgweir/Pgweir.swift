@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Daemon
+import Glibc
 
 /// The command line: each command has a file of its own.
 @main
@@ -27,14 +29,12 @@ struct Pgweir: ParsableCommand {
             var words = Array(CommandLine.arguments.dropFirst())
             if ["run", "agent", ExplainWorkerCommand._commandName].contains(words.first) { CrashPrivacy.begin() }
             try explainingErrors { words = try Launch.expand(words) }
-            main(words)
+            var command = try parseAsRoot(words)
+            try command.run()
+        } catch let end as ExitStatus {
+            Glibc.exit(end.code)
         } catch {
             exit(withError: error)
         }
     }
-}
-
-/// The program's version.
-enum Version {
-    static let text = "0.1.0"
 }

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Capture
 import Costs
+import Daemon
 import Domain
 import Fingerprints
 import Pipeline
@@ -83,7 +84,7 @@ struct ReplayCommand: ParsableCommand {
         options.filter = filter
         (options.workers, options.patterns) = (workers, patterns)
         try explainingErrors {
-            let judgement = try form.judgement()
+            let judgement = try form.policy()
             (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)
             if let compare { return try backtest(options, against: compare) }
             try report(options)
@@ -96,7 +97,7 @@ struct ReplayCommand: ParsableCommand {
         var form = form
         form.config = old
         var tests: [Backtest] = []
-        for judgement in [try form.judgement(), try self.form.judgement()] {
+        for judgement in [try form.policy(), try self.form.policy()] {
             var options = options
             (options.policy, options.prices, options.hash) = (judgement.policy, judgement.prices, judgement.hash)
             options.keepsTimeline = true
@@ -129,7 +130,7 @@ struct ReplayCommand: ParsableCommand {
         } else {
             result = try Replay.run(options, onProgress: { bar.show($0) }, isCancelled: isCancelled)
             bar.clear()
-            try Output.write(form.render(result))
+            try Output.write(form.look.render(result))
         }
         warn(result)
     }

@@ -3,9 +3,8 @@ public import ArgumentParser
 import Capture
 import Control
 import Costs
+import Daemon
 import Domain
-import Fingerprints
-import Pipeline
 import Quotas
 public import Reports
 import Settings
@@ -25,64 +24,14 @@ struct ReportArguments: ParsableArguments {
         if let top, top < 1 { throw ValidationError("--top must be at least 1.") }
     }
 
-    /// What a configuration says, or the defaults.
-    struct Judgement {
-        var policy = QuotaPolicy.standard
-        var prices = PriceList()
-        var hash = KeyedHash.standard
-        var directory: DirectorySettings?
-        var key: [UInt8]?
-    }
+    func policy() throws -> PolicySettings { try PolicySettings.load(config) }
 
-    func judgement() throws -> Judgement {
-        try Self.judgement(of: try ConfigurationFile.load(config), file: ConfigurationFile.path(config))
-    }
-
-    static func judgement(of settings: Settings, file: String?) throws -> Judgement {
-        var result = Judgement()
-        (result.policy, result.directory, result.key) = (settings.policy, settings.directory, settings.key)
-        if let seed = settings.seed { result.hash = KeyedHash(seed: seed) }
-        var prices: [Fingerprint: CostUnits] = [:]
-        if let name = settings.priceFile {
-            let path = TextFile.resolve(name, beside: file ?? "")
-            var normalizer = Normalizer(hash: result.hash)
-            for entry in try Settings.prices(yaml: try priceText(path, settings), file: path) {
-                let sql = Array(entry.statement.utf8)
-                guard
-                    let key = Fingerprint(entry.statement)
-                        ?? normalizer.sketch(sql.rawSpan, from: 0).map(\.fingerprint)
-                else { continue }
-                prices[key] = entry.price
-            }
-        }
-        result.prices = PriceList(prices: prices, fallback: settings.defaultPrice, held: settings.heldPrice)
-        return result
-    }
-
-    /// The key of fingerprints that a configuration gives, or the standard one.
-    static func hash(of config: String?) throws -> KeyedHash {
-        try ConfigurationFile.load(config).seed.map { KeyedHash(seed: $0) } ?? .standard
-    }
-
-    /// The text of the price file; an error says where that is named, too.
-    private static func priceText(_ path: String, _ settings: Settings) throws(SettingsError) -> String {
-        do throws(SettingsError) {
-            return try TextFile.read(path, allowsPipes: true)
-        } catch {
-            guard var place = settings.priceFileError else { throw error }
-            place.message += " (\(error.message))."
-            throw place
-        }
-    }
+    /// How the report looks.
+    var look: ReportForm { ReportForm(isJSON: format == .json, top: top, by: by, style: style) }
 
     var style: TerminalStyle {
         let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
         return TerminalStyle(width: Output.width(1), isColored: isColored)
-    }
-
-    func render(_ result: ReplayResult) -> [UInt8] {
-        if format == .json { return JSONReport(result, top: top).render() }
-        return TextReport(result, top: top ?? 10, by: by, style: style).render()
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Daemon
 import Glibc
 import Settings
 
@@ -29,7 +30,7 @@ struct ConfigCheckCommand: ParsableCommand {
     func run() throws {
         try explainingErrors {
             let settings = try ConfigurationFile.load(file)
-            _ = try ReportArguments.judgement(of: settings, file: ConfigurationFile.path(file))
+            _ = try PolicySettings(settings, file: ConfigurationFile.path(file))
             let words = Launch.words(settings, besides: [])
             // A file of tiers and prices alone is fit for 'replay'.
             if settings.options["capture.interfaces"] != nil || settings.options["mode"] != nil {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Costs
-import Domain
+import Daemon
 import Explain
-import Fingerprints
 import FoundationEssentials
 import Reports
 
@@ -41,9 +40,8 @@ struct CostExplainCommand: ParsableCommand {
         if listChecks {
             return try Output.write(SafetyChecks.Name.allCases.flatMap { Array($0.rawValue.utf8) + [0x0A] })
         }
-        guard let options = server.options else { return }
-        let explainer = Explainer(options)
-        var normalizer = Normalizer(hash: .standard)
+        guard let options = server.configuration.options else { return }
+        var pricer = StatementPricer(options, database: database, user: user, searchPath: searchPath)
         var hasFailures = false
         let decoder = JSONDecoder()
         var waiting = statement.reversed() as [String]
@@ -58,7 +56,7 @@ struct CostExplainCommand: ParsableCommand {
                 }
                 sql = object.sql
             }
-            let price = try price(sql, explainer, &normalizer)
+            let price = try pricer.price(sql)
             if price.method == .failed { hasFailures = true }
             try Output.write(
                 format == .ndjson
@@ -66,36 +64,5 @@ struct CostExplainCommand: ParsableCommand {
             )
         }
         if hasFailures { throw ExitCode(1) }
-    }
-
-    private func price(
-        _ sql: String,
-        _ explainer: Explainer,
-        _ normalizer: inout Normalizer
-    ) throws -> StoredPrice {
-        let bytes = Array(sql.utf8)
-        let sketch = normalizer.sketch(bytes.rawSpan, from: 0) ?? StatementSketch()
-        let text = normalizer.patternText(bytes.rawSpan, sketch)
-        var price = StoredPrice(
-            key: sketch.fingerprint,
-            fingerprint: sketch.fingerprint,
-            pattern: String(decoding: text, as: UTF8.self),
-            database: database ?? "",
-            method: .failed,
-            cost: .fallback,
-            priced: Supervisor.time()
-        )
-        (price.limit, price.offset) = (sketch.limit, sketch.offset)
-        let request = PricingRequest(text: bytes, database: database, user: user, searchPath: searchPath)
-        do throws(PricingError) {
-            price.take(try explainer.price(request), at: Supervisor.time())
-        } catch {
-            if error.isConnectionLost {
-                Output.complain("--explain: \(error)")
-                throw Sysexit.unavailable
-            }
-            price.failure = [error.sqlState, error.description].compactMap { $0 }.joined(separator: " ")
-        }
-        return price
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Costs
+import Daemon
 import Domain
 import Reports
 
@@ -19,8 +20,8 @@ struct CostListCommand: ParsableCommand {
 
     func run() throws {
         try explainingErrors {
-            let store = try keeping.openExisting()
-            var prices = try selection.find(nil, in: store, hash: .standard)
+            let store = try keeping.configuration.openExisting()
+            var prices = try selection.selection.find(nil, in: store, hash: .standard)
             prices.sort { left, right in
                 switch by {
                 case .charge: left.charge > right.charge
@@ -29,7 +30,7 @@ struct CostListCommand: ParsableCommand {
                 case .age: left.priced < right.priced
                 }
             }
-            let now = Supervisor.time()
+            let now = SystemClock.time()
             var output = format == .text ? CostLine.heading : []
             for price in prices.prefix(max(1, top)) {
                 output +=
@@ -62,7 +63,7 @@ struct CostShowCommand: ParsableCommand {
             for price in prices {
                 try Output.write(
                     format == .text
-                        ? CostLine.page(price, now: Supervisor.time()) + [0x0A] : CostLine.json(price, details: true)
+                        ? CostLine.page(price, now: SystemClock.time()) + [0x0A] : CostLine.json(price, details: true)
                 )
             }
         }
@@ -76,12 +77,12 @@ struct CostNaming: ParsableArguments {
         String?
 
     var hash: KeyedHash {
-        get throws { try ReportArguments.hash(of: config) }
+        get throws { try PolicySettings.hash(of: config) }
     }
 
     /// The stored prices of that pattern; none is told, and ends the command.
     func find(_ selection: CostSelection, _ keeping: StoreArguments) throws -> [StoredPrice] {
-        let prices = try selection.find(pattern, in: try keeping.openExisting(), hash: try hash)
+        let prices = try selection.selection.find(pattern, in: try keeping.configuration.openExisting(), hash: try hash)
         guard !prices.isEmpty else {
             Output.complain("no price is stored for '\(pattern)'; 'pgweir cost list' shows those that are.")
             throw ExitCode(1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Costs
+import Daemon
 import Domain
 import Fingerprints
 
@@ -26,17 +27,17 @@ struct CostSetCommand: ParsableCommand {
 
     func run() throws {
         try explainingErrors {
-            let store = try keeping.open()
-            var prices = try selection.find(naming.pattern, in: store, hash: try naming.hash)
+            let store = try keeping.configuration.open()
+            var prices = try selection.selection.find(naming.pattern, in: store, hash: try naming.hash)
             if prices.isEmpty, let made = try make() { prices = [made] }
             guard !prices.isEmpty else {
                 Output.complain("no price is stored for '\(naming.pattern)'; name a statement and its --database.")
                 throw ExitCode(1)
             }
             for index in prices.indices {
-                prices[index].move(to: CostUnits(units: units), at: Supervisor.time())
+                prices[index].move(to: CostUnits(units: units), at: SystemClock.time())
                 prices[index].method = .pinned
-                prices[index].priced = Supervisor.time()
+                prices[index].priced = SystemClock.time()
                 (prices[index].failure, prices[index].failures) = ("", 0)
             }
             try store.store(prices)
@@ -57,7 +58,7 @@ struct CostSetCommand: ParsableCommand {
             cluster: keeping.cluster,
             database: database,
             hash: hash,
-            at: Supervisor.time()
+            at: SystemClock.time()
         )
     }
 }
@@ -82,15 +83,15 @@ struct CostInvalidateCommand: ParsableCommand {
         String?
 
     func validate() throws {
-        guard all || pattern != nil || !selection.isEmpty else {
+        guard all || pattern != nil || !selection.selection.isEmpty else {
             throw ValidationError("Say which: --pattern, --table, --database, --method, or --all.")
         }
     }
 
     func run() throws {
         try explainingErrors {
-            let store = try keeping.openExisting()
-            let prices = try selection.find(pattern, in: store, hash: try ReportArguments.hash(of: config))
+            let store = try keeping.configuration.openExisting()
+            let prices = try selection.selection.find(pattern, in: store, hash: try PolicySettings.hash(of: config))
             try store.remove(prices.map(\.key))
             Output.complain("\(prices.count) price\(prices.count == 1 ? "" : "s") forgotten.")
         }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Costs
-import Domain
-import Explain
-import Fingerprints
-import Glibc
-import Pipeline
+import Daemon
 
 /// `pgweir cost warm`: prices for what ran before, so that a lost store is rebuilt.
 struct CostWarmCommand: ParsableCommand {
@@ -40,40 +35,12 @@ struct CostWarmCommand: ParsableCommand {
 
     func run() throws {
         try explainingErrors {
-            let hash = try ReportArguments.hash(of: config)
+            let hash = try PolicySettings.hash(of: config)
             var collector = StatementCollector(cluster: server.keeping.cluster, database: database, hash: hash)
             if let statements { try collector.readStatistics(statements) }
             for path in log { try collector.readLog(path) }
             for path in capture { try collector.readCapture(path) }
-            try price(collector.questions)
+            try PriceWarmer(server.configuration, rate: rate).price(collector)
         }
-    }
-
-    private func price(_ questions: [PriceQuestion]) throws {
-        guard let options = server.options else { return }
-        let store = try server.keeping.open()
-        let stored = Set(try store.prices(of: questions.map(\.key)).map(\.key))
-        let missing = questions.filter { !stored.contains($0.key) }.sorted { $0.calls > $1.calls }
-        var limits = Pricer.Limits()
-        (limits.rate, limits.share, limits.queue) = (rate, 1, max(1, missing.count))
-        limits.remembered = max(1, missing.count)
-        let pricer = Pricer(store: store, explainer: Explainer(options), fallback: .fallback, limits: limits) {
-            Output.complain("warning: \($0)")
-        }
-        _ = pricer.take(questions: missing, changes: [], observations: [], overflow: 0)
-        Interrupt.install()
-        while true {
-            _ = pricer.work(patience: 1)
-            guard pricer.counters.waiting > 0, !Interrupt.isRequested else { break }
-            // The rate allows no more for now.
-            usleep(20_000)
-        }
-        let counters = pricer.counters
-        var text = "\(questions.count) patterns: \(stored.count) stored before, \(counters.priced) priced, "
-        text += "\(counters.failed) without a price"
-        let left = missing.count - Int(counters.priced + counters.failed)
-        if left > 0 { text += ", \(left) not asked for (no server, asked by another node, or stopped)" }
-        Output.complain(text + ".")
-        if counters.priced == 0, counters.serverErrors > 0 { throw Sysexit.unavailable }
     }
 }

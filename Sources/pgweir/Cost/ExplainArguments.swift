@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Costs
-import Domain
-import Explain
-import Pipeline
+import Daemon
 
 /// Which server tells prices, and how it is asked: the same for the daemon and for `pgweir cost`.
 struct ExplainArguments: ParsableArguments {
@@ -34,52 +31,13 @@ struct ExplainArguments: ParsableArguments {
         guard (1...86_400).contains(priceTtl) else { throw ValidationError("--price-ttl must be from 1 to 86400.") }
     }
 
-    var options: Explainer.Options? {
-        guard let explain else { return nil }
-        var options = Explainer.Options(parameters: explain)
-        options.allowsPrimary = explainPrimary
-        options.asTenant = explainAsTenant
-        // Of the running program, also when a newer one was installed meanwhile.
-        options.parserCommand = ["/proc/self/exe", ExplainWorkerCommand._commandName]
-        options.checks = Self.checks
-        return options
-    }
-
-    /// All checks; debug builds take the name of one to leave out, for the test of the checks.
-    private static var checks: SafetyChecks {
-        #if DEBUG
-        if let name = Output.environment("PGWEIR_EXPLAIN_WITHOUT") {
-            return SafetyChecks(without: SafetyChecks.Name(rawValue: name))
-        }
-        #endif
-        return .all
-    }
-
     @OptionGroup var keeping: StoreArguments
 
-    /// How workers ask for prices.
-    var scheme: PricingScheme {
-        PricingScheme(
-            cluster: keeping.cluster,
-            asTenant: explainAsTenant,
-            lifetime: priceTtl * 1_000_000_000,
-            source: isKept ? .planner : .durations
-        )
-    }
-
-    /// Prices may be a planner's: one is asked, or somebody named a place for them.
-    private var isKept: Bool { explain != nil || keeping.state != nil || keeping.redis != nil }
-
-    /// The daemon's service; `consoles`: poolers that tell what they call databases.
-    ///
-    /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
-    func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService {
-        let store = isKept ? try keeping.openForDaemon() : MemoryCostStore()
-        let options = options
-        return PricingService(desk, store: store, consoles: consoles, isCalm: options == nil) {
-            Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
-                Log.warning("pricing.problem", $0)
-            }
-        }
+    var configuration: ExplainConfiguration {
+        var configuration = ExplainConfiguration()
+        (configuration.explain, configuration.allowsPrimary) = (explain, explainPrimary)
+        (configuration.asTenant, configuration.lifetime) = (explainAsTenant, priceTtl)
+        configuration.keeping = keeping.configuration
+        return configuration
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Daemon
 import Explain
 
 /// `pgweir explain-worker`: the process that parses tenants' statements for the daemon, so that a fault costs one answer.
 struct ExplainWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain-worker",
+        commandName: ExplainConfiguration.parserCommand,
         abstract: "Parse statements for a daemon, on standard input and output; started by the daemon.",
         shouldDisplay: false
     )

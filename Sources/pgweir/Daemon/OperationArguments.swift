@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
+public import Daemon
 public import Telemetry
 import Web
 
@@ -12,7 +13,7 @@ struct OperationArguments: ParsableArguments {
             valueName: "host:port"
         )
     )
-    var webListen = Self.standardAddress
+    var webListen = OperationConfiguration.standardAddress
     @Option(
         name: .customLong("web.config.file"),
         help: ArgumentHelp("TLS and passwords for it, as Prometheus exporters take them.", valueName: "file")
@@ -31,8 +32,6 @@ struct OperationArguments: ParsableArguments {
     @Option(help: "Whether the page and the history have the text of patterns, which holds no literal.")
     var queryText = Privacy.QueryText.normalized
 
-    static let standardAddress = "127.0.0.1:9932"
-
     func validate() throws {
         guard webListen == "none" || WebOptions(address: webListen) != nil else {
             throw ValidationError("--web.listen-address must be host:port, such as 127.0.0.1:9932, or 'none'.")
@@ -45,7 +44,15 @@ struct OperationArguments: ParsableArguments {
         }
     }
 
-    var privacy: Privacy { Privacy(userNames: userNames, queryText: queryText) }
+    var configuration: OperationConfiguration {
+        var configuration = OperationConfiguration()
+        (configuration.webAddress, configuration.webFile) = (webListen, webConfig)
+        configuration.noHistory = noHistory
+        configuration.historyLimits = (historyRetention.seconds, historyMaxSize << 20)
+        (configuration.logLevel, configuration.logFormat) = (logLevel, logFormat)
+        configuration.privacy = Privacy(userNames: userNames, queryText: queryText)
+        return configuration
+    }
 }
 
 /// A time as `30d`, or in seconds.

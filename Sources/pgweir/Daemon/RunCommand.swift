@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-import Attribution
-import Capture
-import Control
-import Costs
+import Daemon
 import Domain
-import Glibc
 import Packets
 public import Pipeline
-import PostgresClient
-import PostgresWire
-import Quotas
-import Reports
-import Settings
-import Systemd
 
 /// `pgweir run`: a live tap, metered as it goes.
 struct RunCommand: ParsableCommand {
@@ -162,8 +152,25 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
-        Log.configure(operation.logLevel, operation.logFormat)
-        Scheduling.giveWay()
+        try explainingErrors { try DaemonAssembly.run(assembled) }
+    }
+
+    /// All that was asked for.
+    private var assembled: DaemonConfiguration {
+        let output: DaemonConfiguration.Output = form.format == .ndjson ? .lines : .report(form.look)
+        var daemon = DaemonConfiguration(tap, socket: socket.place, output: output)
+        if mode == .proxy { daemon.proxy = proxy.configuration(beside: socket.place) }
+        (daemon.workers, daemon.allowsSecond) = (workers, allowSecond)
+        (daemon.duration, daemon.user) = (duration, user)
+        (daemon.activity, daemon.poolers, daemon.namesPoolers) = (activity, pooler, !poolerAt.isEmpty)
+        daemon.verifyInterval = Double(verifyInterval)
+        (daemon.prices, daemon.quotas) = (prices.configuration, quotas.configuration)
+        (daemon.operation, daemon.policyFile) = (operation.configuration, form.config)
+        daemon.reportFile = report.map { DaemonConfiguration.ReportFile(path: $0, every: Double(every)) }
+        return daemon
+    }
+
+    private var tap: LiveTapOptions {
         var options = LiveTapOptions(interfaces: interface)
         if !port.isEmpty {
             options.ports = port.flatMap(\.ports)
@@ -182,263 +189,7 @@ struct RunCommand: ParsableCommand {
         options.limits.flows = connections
         options.limits.idle = Int64(idleTimeout) * 1_000_000_000
         options.limits.blankIdle = Int64(emptyTimeout) * 1_000_000_000
-        if mode == .proxy {
-            // A relay tells when a connection is over: silence means nothing.
-            (options.limits.idle, options.limits.blankIdle) = (.max / 2, .max / 2)
-        }
-        try explainingErrors {
-            let judgement = try form.judgement()
-            (options.prices, options.hash) = (judgement.prices, judgement.hash)
-            options.resolvesSessions = !activity.isEmpty || !pooler.isEmpty
-            // 'pgweir verify' may come with a server of its own.
-            options.tellsServers = mode == .mirror
-            options.pricing = prices.scheme
-            options.isMetered = !quotas.noQuotas
-            // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.
-            options.isDivided = mode == .mirror && prices.keeping.redis != nil && !quotas.noClaims
-            options.keepsActivity = !operation.noHistory
-            try tap(options, judgement)
-        }
-    }
-
-    private func tap(_ options: LiveTapOptions, _ settings: ReportArguments.Judgement) throws {
-        let judgement = LiveJudgement(policy: settings.policy, prices: settings.prices)
-        Interrupt.install()
-        let end = duration.map { ContinuousClock.now + .seconds($0) }
-        let isStopped: @Sendable () -> Bool = {
-            if Interrupt.isRequested { return true }
-            guard let end else { return false }
-            return ContinuousClock.now >= end
-        }
-        let relayed =
-            mode == .proxy
-            ? try ProxyMode(
-                proxy,
-                path: proxy.path(beside: socket),
-                workers: workers,
-                logFormat: operation.logFormat
-            ) : nil
-        defer { relayed?.finish() }
-        var options = options
-        if let relayed { options.ports = relayed.ports }
-        let tapped = relayed == nil ? interface : ["any"]
-        let claim = allowSecond ? nil : try TapClaim(interfaces: tapped, ports: options.ports)
-        defer { _ = claim }
-        let desk = LiveDesk(workers: workers, judgement: judgement)
-        let pricing = try prices.service(
-            desk,
-            fallback: judgement.prices.fallback,
-            consoles: pooler + quotas.backends.pgbouncer
-        )
-        let sources = relayed.map { ["relay \($0.path)"] } ?? interface
-        let taps = (sources + options.ports.map(String.init)).joined(separator: "+")
-        let keeping = try quotas.services(
-            desk,
-            settings,
-            prices.keeping,
-            taps: taps,
-            showsNames: operation.privacy.tellsNames
-        )
-        let view = view(desk, sources, options, pricing, keeping?.0, settings)
-        let web = try WebService(view, operation)
-        let tiers = TierDirectoryService(settings.directory, settings.policy)
-        let supervisor = try supervisor(view, settings.hash, web, tiers)
-        var thread: ServiceThread?
-        defer {
-            web?.finish()
-            view.history?.finish()
-            supervisor.finish()
-            thread?.join()
-            pricing.finish()
-            tiers.finish()
-            keeping?.0.finish()
-        }
-        let failure = FailureBox()
-        let onReady = {
-            if let user, let refusal = Privileges.become(user) {
-                Log.error("daemon.refused", refusal)
-                failure.code = Sysexit.noPermission
-                return
-            }
-            thread = ServiceThread { supervisor.run() }
-            relayed?.start()
-            if options.resolvesSessions { startResolver(desk) }
-            if verifyInterval > 0 { VerificationService.start(activity, view, every: Double(verifyInterval)) }
-            pricing.start()
-            view.history?.start()
-            if let (service, enforcement) = keeping {
-                service.start(enforcement)
-                tiers.start(service)
-            }
-            Log.info(
-                "daemon.watching",
-                "watching \(sources.joined(separator: ", ")); ^C ends it and prints the report."
-            )
-        }
-        let draining = OneTime()
-        let isOver: @Sendable () -> Bool = {
-            guard isStopped() || failure.code != nil else { return false }
-            // Sessions of a relay that is ours are seen to their end.
-            return relayed.map { $0.isDrained(draining.raise()) } ?? true
-        }
-        let outcome =
-            form.format == .ndjson
-            ? try Live.run(
-                options,
-                desk: desk,
-                feed: relayed?.feed,
-                recorder: failure.recorder(),
-                onReady: onReady,
-                isStopped: isOver
-            )
-            : try Live.run(options, desk: desk, feed: relayed?.feed, onReady: onReady, isStopped: isOver)
-        if let code = failure.code { throw code }
-        if form.format != .ndjson {
-            let bytes = form.render(outcome.result)
-            // The supervisor must not put an older one over it.
-            supervisor.finish()
-            thread?.join()
-            thread = nil
-            try Output.write(bytes)
-            if let report { try keep(bytes, in: report) }
-        }
-        try finish(outcome)
-    }
-
-    /// What can be asked of the daemon.
-    private func view(
-        _ desk: LiveDesk,
-        _ sources: [String],
-        _ options: LiveTapOptions,
-        _ pricing: PricingService,
-        _ quotas: QuotaService?,
-        _ settings: ReportArguments.Judgement
-    ) -> DaemonView {
-        var facts = DaemonFacts(
-            process: getpid(),
-            interfaces: sources,
-            ports: options.ports,
-            began: Supervisor.time(),
-            workers: workers
-        )
-        facts.servers = options.servers.places.map(\.serverText)
-        return DaemonView(
-            desk: desk,
-            facts: facts,
-            pricing: pricing,
-            quotas: quotas,
-            history: HistoryService(desk, operation, prices.keeping, quotas, key: settings.key),
-            privacy: operation.privacy,
-            passesOver: !poolerAt.isEmpty,
-            relay: mode == .proxy ? proxy.path(beside: socket) : nil
-        )
-    }
-
-    private func supervisor(
-        _ view: DaemonView,
-        _ hash: KeyedHash,
-        _ web: WebService?,
-        _ tiers: TierDirectoryService
-    ) throws -> Supervisor {
-        Interrupt.installReload()
-        let form = form
-        return Supervisor(
-            view,
-            server: try listen(),
-            web: web,
-            notifier: ServiceNotifier(environment: Output.environment),
-            output: report.map { path in
-                Supervisor.Output(path: path, seconds: Double(every), render: { form.render($0) })
-            },
-            judgement: {
-                let judgement = try form.judgement()
-                guard judgement.hash == hash else {
-                    throw SettingsError(
-                        file: form.config ?? "",
-                        message: "'fingerprint.seed' cannot change while the daemon runs; restart it."
-                    )
-                }
-                tiers.follow(judgement.directory, judgement.policy)
-                return LiveJudgement(policy: judgement.policy, prices: judgement.prices)
-            }
-        )
-    }
-
-    /// Whether servers are proven by those that are asked; a relay connects to them itself.
-    private var learnsServers: Bool { mode == .mirror && server.isEmpty && !(activity.isEmpty && pooler.isEmpty) }
-
-    /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
-    private func startResolver(_ desk: LiveDesk) {
-        let directories =
-            activity.map { SessionDirectory(.server, parameters: $0) }
-            + pooler.map { SessionDirectory(.pooler, parameters: $0) }
-        let (isWatched, isLearning) = (poolerAt.isEmpty, learnsServers)
-        let thread = ServiceThread {
-            var watch = isWatched ? PoolerWatch(directories) : nil
-            var servers = isLearning ? ServerWatch(directories) : nil
-            let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
-            while true {
-                if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
-                watch?.look(at: desk)
-                servers?.look(at: desk)
-                usleep(UInt32(resolver.pause * 1_000_000))
-            }
-        }
-        if thread == nil {
-            Log.warning("daemon.no_thread", "no thread for --activity: old sessions stay unattributed.")
-        }
-    }
-
-    /// The local socket; where nobody asked for one and none is to be had, the daemon does without.
-    private func listen() throws -> ControlServer? {
-        if socket.socket == "none" { return nil }
-        if socket.socket == nil, geteuid() == 0 { unsafe mkdir(SocketOption.folder, 0o755) }
-        do throws(ControlError) {
-            return try ControlServer(path: socket.path)
-        } catch {
-            guard socket.socket == nil else { throw error }
-            Log.warning("control.no_socket", "no 'pgweir status': \(error)")
-            return nil
-        }
-    }
-
-    private func keep(_ bytes: [UInt8], in path: String) throws {
-        do throws(SettingsError) {
-            try TextFile.replace(path, with: bytes)
-        } catch {
-            Log.error("report.not_written", "the report is not written: \(error.description)")
-            throw Sysexit.ioError
-        }
-    }
-
-    private func finish(_ outcome: LiveOutcome) throws {
-        say(outcome.result)
-        warn(outcome.result)
-        if let failure = outcome.failure { throw failure }
-    }
-
-    /// What was drained, and where it is.
-    private func say(_ result: ReplayResult) {
-        let totals = result.totals
-        Log.info(
-            "daemon.stopped",
-            "stopped: \(result.capture.packets) packets, \(totals.started) statements of \(result.sessions.total) sessions "
-                + "are in the report; \(totals.uncertain) statements were still running or in doubt."
-        )
-    }
-
-    private func warn(_ result: ReplayResult) {
-        if result.capture.relayDroppedBytes > 0 {
-            Log.warning(
-                "relay.dropped",
-                "the relay forwarded \(result.capture.relayDroppedBytes) bytes without a copy; see --ring."
-            )
-        }
-        guard result.capture.kernelDropped > 0 else { return }
-        Log.warning(
-            "capture.dropped",
-            "the kernel dropped \(result.capture.kernelDropped) packets; give it a larger --buffer."
-        )
+        return options
     }
 }
 

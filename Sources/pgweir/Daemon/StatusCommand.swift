@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Control
+import Daemon
 import Reports
 
 /// `pgweir status`: what a running daemon has seen so far.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
 import Control
+import Daemon
 import Glibc
 public import Reports
 
@@ -46,7 +47,7 @@ struct TopCommand: ParsableCommand {
     private func look(_ view: inout TopView) throws {
         let answer = try ControlClient.ask(ControlRequest("status", ["format": "json"]), at: socket.path)
         do {
-            view.take(try TopSample(json: answer), at: Self.now())
+            view.take(try TopSample(json: answer), at: SystemClock.now())
         } catch {
             throw ControlError.broken(path: socket.path, reason: "its answer is of another version of pgweir")
         }
@@ -71,9 +72,10 @@ struct TopCommand: ParsableCommand {
         try look(&view)
         while !Interrupt.isRequested {
             try show(view)
-            let next = Self.now() + interval
-            while !Interrupt.isRequested, Self.now() < next {
-                guard let key = terminal.key(milliseconds: Int32(min(250, max(1, (next - Self.now()) * 1000)))) else {
+            let next = SystemClock.now() + interval
+            while !Interrupt.isRequested, SystemClock.now() < next {
+                guard let key = terminal.key(milliseconds: Int32(min(250, max(1, (next - SystemClock.now()) * 1000))))
+                else {
                     continue
                 }
                 if key == "q" { return }
@@ -90,12 +92,6 @@ struct TopCommand: ParsableCommand {
         // Each line cleared as it is drawn: no flicker.
         let text = "\u{1B}[H" + lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n") + "\u{1B}[J"
         try Output.write(Array(text.utf8))
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Attribution
-import Capture
-import Control
+import Daemon
 import Domain
-import Glibc
-import Packets
 import Pipeline
-import Quotas
 import Reports
-import Settings
-import Verification
 
 /// `pgweir doctor`: says in plain words what is missing, and what to do.
 struct DoctorCommand: ParsableCommand {
@@ -48,22 +41,22 @@ struct DoctorCommand: ParsableCommand {
     }
 
     func run() throws {
-        var findings: [Finding] = []
-        func tell(_ more: [Finding]) throws {
-            findings += more
-            for finding in more { try show(finding) }
+        var options = LiveTapOptions(interfaces: interface)
+        if !port.isEmpty { options.ports = port.flatMap(\.ports) }
+        options.servers = NamedServers(server.map(\.endpoint))
+        options.ports = options.servers.ports(besides: options.ports, isStandard: port.isEmpty)
+        var doctor = Doctor(options, socket: socket.path)
+        (doctor.seconds, doctor.activity, doctor.pooler, doctor.config) = (seconds, activity, pooler, config)
+        (doctor.prices, doctor.limits) = (prices.configuration, limits.configuration)
+        var levels: Set<Finding.Level> = []
+        try doctor.run { findings in
+            for finding in findings {
+                levels.insert(finding.level)
+                try show(finding)
+            }
         }
-        try tell(HostChecks.all(interfaces: interface))
-        try tell([configuration()].compactMap { $0 })
-        try tell(activity.map { check(SessionDirectory(.server, parameters: $0), "server") })
-        try tell(activity.compactMap { statements($0) })
-        try tell(pooler.map { check(SessionDirectory(.pooler, parameters: $0), "pooler") })
-        try tell(PricingChecks.all(prices))
-        try tell(EnforcementChecks.all(limits))
-        try tell([daemon()])
-        if seconds > 0, findings.first?.level != .error { try tell(traffic()) }
-        if findings.contains(where: { $0.level == .error }) { throw ExitCode(2) }
-        if findings.contains(where: { $0.level == .warning }) { throw ExitCode(1) }
+        if levels.contains(.error) { throw ExitCode(2) }
+        if levels.contains(.warning) { throw ExitCode(1) }
     }
 
     private func show(_ finding: Finding) throws {
@@ -76,75 +69,5 @@ struct DoctorCommand: ParsableCommand {
         }
         let isColored = Output.isTerminal(1) && Output.environment("NO_COLOR") == nil
         try Output.write(Array((finding.lines(isColored: isColored).joined(separator: "\n") + "\n").utf8))
-    }
-
-    private func configuration() -> Finding? {
-        guard let config else { return nil }
-        do throws(SettingsError) {
-            _ = try ConfigurationFile.load(config)
-            return .fine("configuration", "\(config) is valid")
-        } catch {
-            return .error("configuration", error.description, "mend the line that is named; the rest was not read")
-        }
-    }
-
-    private func check(_ directory: SessionDirectory, _ name: String) -> Finding {
-        do {
-            let (version, sessions) = try directory.check()
-            return .fine("\(name).reachable", "\(directory.name): \(version), \(sessions) sessions on the network")
-        } catch {
-            let remedy =
-                name == "server"
-                ? "try the same with psql; the role needs LOGIN and pg_monitor, no more"
-                : "connect to the database 'pgbouncer' as one of its stats_users"
-            return .error("\(name).reachable", "\(directory.name): \(error)", remedy)
-        }
-    }
-
-    /// Whether the server can tell what it counted, so that everybody can check what is seen.
-    private func statements(_ conninfo: String) -> Finding? {
-        do throws(VerificationError) {
-            _ = try StatementStatistics(conninfo, application: "pgweir doctor")
-            return .fine("server.statements", "pg_stat_statements can be compared with what is seen (`pgweir verify`)")
-        } catch {
-            // That it cannot be reached is told already.
-            if case .server = error { return nil }
-            return .note("server.statements", "what is seen cannot be compared with what the server counts", "\(error)")
-        }
-    }
-
-    private func daemon() -> Finding {
-        do throws(ControlError) {
-            _ = try ControlClient.ask(ControlRequest("status", ["top": "1"]), at: socket.path)
-            return .fine("daemon", "a daemon answers at \(socket.path)")
-        } catch {
-            return .note("daemon", "no daemon answers at \(socket.path)", "`pgweir run -i …` starts one")
-        }
-    }
-
-    private func traffic() -> [Finding] {
-        var options = LiveTapOptions(interfaces: interface)
-        if !port.isEmpty { options.ports = port.flatMap(\.ports) }
-        options.servers = NamedServers(server.map(\.endpoint))
-        options.ports = options.servers.ports(besides: options.ports, isStandard: port.isEmpty)
-        options.buffer = 16 << 20
-        options.limits.flows = 1 << 16
-        let end = ContinuousClock.now + .seconds(seconds)
-        Interrupt.install()
-        let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: options.prices))
-        let poolers = pooler.map { SessionDirectory(.pooler, parameters: $0) }
-        let sides = SidesCheck(poolers, at: desk, after: Double(seconds) * 0.9)
-        do throws(CaptureError) {
-            let outcome = try Live.run(
-                options,
-                desk: desk,
-                onReady: {},
-                isStopped: { Interrupt.isRequested || ContinuousClock.now >= end }
-            )
-            if let failure = outcome.failure { throw failure }
-            return TrafficChecks.all(outcome.result, seconds: seconds, options) + sides.findings
-        } catch {
-            return [.error("capture.tap", error.description, "see the text above")]
-        }
     }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-import Control
+import Daemon
 import Dashboard
-import Domain
 import FoundationEssentials
 import Glibc
 import Reports
@@ -45,17 +44,25 @@ struct ReportCommand: ParsableCommand {
     }
 
     func run() throws {
-        var place = StoreArguments()
-        place.state = state
-        guard let folder = place.folder else { throw ValidationError("--state none keeps no history.") }
-        let path = folder + "/" + HistoryService.fileName
+        guard let folder = StoreConfiguration(state: state).folder else {
+            throw ValidationError("--state none keeps no history.")
+        }
+        let path = folder + "/" + HistoryReport.fileName
         guard unsafe access(path, F_OK) == 0 else {
             Output.complain("there is no history at \(path); name the daemon's --state.")
             throw Sysexit.noInput
         }
         do {
             let store = try MinuteHistory(path: path, isReader: true)
-            let model = try make(store, UserNames(socket: socket.path))
+            let report = HistoryReport(
+                since: since.seconds,
+                until: until?.seconds ?? 0,
+                by: by,
+                order: sort.rawValue,
+                top: top,
+                user: user
+            )
+            let model = try report.make(store, UserNames(socket: socket.path))
             switch format {
             case .json: try Output.write(Array(try JSONOutput.encoder.encode(model)) + [0x0A])
             case .html: try Output.write(Array(try Dashboard(version: Version.text).report(model).utf8))
@@ -69,72 +76,6 @@ struct ReportCommand: ParsableCommand {
             throw Sysexit.ioError
         }
     }
-
-    private func make(_ store: MinuteHistory, _ names: UserNames) throws -> ReportModel {
-        let now = HistoryService.minute() + 1
-        let to = now - (until?.seconds ?? 0) / 60
-        var question = HistoryQuestion(from: now - since.seconds / 60, to: to, by: by, order: sort.rawValue, limit: top)
-        question.user = user.map { names.id(of: $0) }
-        var report = ReportModel()
-        (report.from, report.to, report.time) = (question.from, to, Supervisor.time().rfc3339)
-        report.step = max(1, (to - question.from) / 72)
-        report.title = "Who ran what" + (user.map { ": \($0)" } ?? "")
-        report.span = "\(ModelMaker.time(question.from * 60)) to \(ModelMaker.time(to * 60))"
-        let groups = by == .pattern ? nil : try store.groups(question)
-        question.grouping = .pattern
-        let patterns = try store.groups(question)
-        let total = patterns.total
-        (report.calls, report.errors, report.rows, report.bytes) = (total.calls, total.errors, total.rows, total.bytes)
-        (report.costUnits, report.costUnitsHigh) = (
-            CostUnits(micro: total.low).units, CostUnits(micro: total.high).units
-        )
-        report.seconds = Double(total.time) / 1e9
-        report.group = by == .database ? "Database" : "User"
-        report.groups = (groups?.groups ?? []).map { group in
-            var model = ModelMaker.user(group)
-            if by == .database {
-                model.name = group.database ?? "not known"
-            } else {
-                model.name = group.name ?? names.name(of: model.id)
-            }
-            model.utilization = ModelMaker.share(Double(group.sums.low), of: Double(total.low))
-            return model
-        }
-        report.trend = try store.trend(question, step: report.step).map { ModelMaker.minute($0.minute, $0.sums) }
-        let keys = patterns.groups.compactMap(\.fingerprint)
-        let trends = try store.trends(of: keys, from: question.from, to: to, step: report.step)
-        let first = question.from / report.step * report.step
-        report.patterns = patterns.groups.map { group in
-            var model = ModelMaker.pattern(group, of: total)
-            let steps = group.fingerprint.flatMap { trends[$0] } ?? [:]
-            model.trend = stride(from: first, to: to, by: Int64.Stride(report.step)).map {
-                CostUnits(micro: steps[$0]?.low ?? 0).units
-            }
-            return model
-        }
-        return report
-    }
 }
 
 extension HistoryGrouping: ExpressibleByArgument {}
-
-/// Names of users, as the running daemon knows them; without one, users stay hashes.
-struct UserNames {
-    private let names: [String: String]
-
-    init(socket: String) {
-        var names: [String: String] = [:]
-        if let answer = try? ControlClient.ask(ControlRequest("names"), at: socket) {
-            for line in String(decoding: answer, as: UTF8.self).split(separator: "\n") {
-                let halves = line.split(separator: "\t", maxSplits: 1)
-                if halves.count == 2 { names[String(halves[0])] = String(halves[1]) }
-            }
-        }
-        self.names = names
-    }
-
-    func name(of id: String) -> String? { names[id] }
-
-    /// The hash of a name; what is no name that is known is taken for a hash.
-    func id(of text: String) -> String { names.first { $0.value == text }?.key ?? text }
-}

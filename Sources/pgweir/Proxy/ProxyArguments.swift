@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Glibc
+import Daemon
 
 /// Where live traffic is watched.
 enum RunMode: String, ExpressibleByArgument, CaseIterable {
@@ -65,10 +65,8 @@ struct ProxyArguments: ParsableArguments {
         return words
     }
 
-    /// The relay's control socket, beside the daemon's.
-    func path(beside socket: SocketOption) -> String {
-        if let relay { return relay }
-        let folder = socket.path.lastIndex(of: "/").map { String(socket.path[..<$0]) } ?? "."
-        return folder + "/relay.sock"
+    /// `socket`: the daemon's own, beside which the relay's is.
+    func configuration(beside socket: SocketPlace) -> ProxyConfiguration {
+        ProxyConfiguration(path: relay ?? socket.sibling("relay.sock"), starts: starts, arguments: words)
     }
 }

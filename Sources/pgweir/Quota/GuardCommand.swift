@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Domain
-import Glibc
-import PgBouncer
-import RoleLimit
-import Settings
+import Daemon
 
 /// `pgweir guard`: lifts limits that nobody renews, with nothing but the file and a signal.
 struct GuardCommand: ParsableCommand {
@@ -50,72 +46,10 @@ struct GuardCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interrupt.install()
-        var watch = limits.map { Guard(file: $0, globals: limitsGlobals, pidFiles: pgbouncerPid) }
-        var complaint = ""
-        while !Interrupt.isRequested {
-            // Each of its own: a server that is away keeps nobody from lifting what PgBouncer has.
-            let roleProblem = checkRoles() ?? ""
-            var fileProblem = ""
-            do throws(PgBouncerError) {
-                if let finding = try watch?.check(now: Supervisor.time(), release: release) { tell(finding) }
-            } catch {
-                fileProblem = error.description
-            }
-            let problem = [fileProblem, roleProblem].filter { !$0.isEmpty }.joined(separator: "; ")
-            if !problem.isEmpty, problem != complaint { Log.warning("guard.problem", problem) }
-            complaint = problem
-            if once || release {
-                if problem.isEmpty { return }
-                throw Sysexit.ioError
-            }
-            beat(watch, fileProblem, roleProblem)
-            for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
-        }
-        if let limits { GuardSign.remove(beside: limits) }
-        if let roleState { GuardSign.remove(beside: roleState) }
-    }
-
-    /// Says that somebody is there who would lift limits, or why not.
-    private func beat(_ watch: Guard?, _ fileProblem: String, _ roleProblem: String) {
-        do throws(SettingsError) {
-            if let limits, let watch {
-                let reach = watch.reach()
-                try GuardSign.write(
-                    beside: limits,
-                    every: every,
-                    reachable: reach.count,
-                    problem: fileProblem.isEmpty ? reach.problem ?? "" : fileProblem
-                )
-            }
-            if let roleState {
-                try GuardSign.write(beside: roleState, every: every, reachable: 1, problem: roleProblem)
-            }
-        } catch {
-            // Without it the daemon sets no limit, and says that no guard is there.
-            Log.warning("guard.heartbeat", "nobody sees that the guard is there: \(error)")
-        }
-    }
-
-    /// Puts back what roles had, once the lease on their limits is over; returns what went wrong.
-    private func checkRoles() -> String? {
-        guard let roleLimit, let roleState else { return nil }
-        // Anew each time: the daemon writes the file while it lives.
-        let backend = RoleLimitBackend(RoleLimitOptions(server: roleLimit, stateFile: roleState))
-        return release ? backend.releaseAll(now: Supervisor.time()) : backend.releaseExpired(now: Supervisor.time())
-    }
-
-    private func tell(_ finding: Guard.Finding) {
-        switch finding {
-        case .fresh(let until):
-            if once { Output.complain("limits hold until \(until.rfc3339).") }
-        case .released(let users): Output.complain("released \(users.count) user\(users.count == 1 ? "" : "s").")
-        case .created: Output.complain("\(limits ?? "") was missing; there is an empty one now.")
-        case .empty: if once || release { Output.complain("nobody is limited.") }
-        case .damaged(let users):
-            Output.complain(
-                "\(limits ?? "") was damaged; it releases the \(users.count) users that were left in it now."
-            )
-        }
+        var lookout = LimitGuard()
+        (lookout.limits, lookout.limitsGlobals, lookout.pgbouncerPid) = (limits, limitsGlobals, pgbouncerPid)
+        (lookout.roleLimit, lookout.roleState) = (roleLimit, roleState)
+        (lookout.every, lookout.once, lookout.release) = (every, once, release)
+        try lookout.run()
     }
 }

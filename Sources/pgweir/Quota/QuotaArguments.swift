@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Domain
-import Glibc
-import PgBouncer
-import Pipeline
-import Quotas
-import RedisClient
-import RedisStore
-import RoleLimit
-import SQLiteStore
-import Settings
+import Daemon
 
 /// Which PgBouncer is told limits: the same for the daemon and for `pgweir agent`.
 struct BackendArguments: ParsableArguments {
@@ -70,59 +61,13 @@ struct BackendArguments: ParsableArguments {
         }
     }
 
-    /// Why nobody would lift limits at PgBouncer if the daemon died; `nil`: somebody would, or there are none.
-    var guardAbsence: String? {
-        guard let limits, !pgbouncer.isEmpty else { return nil }
-        let globals = limitsGlobals.map { " --limits-globals \($0)" } ?? ""
-        return GuardSign.absence(
-            beside: limits,
-            needed: pgbouncer.count,
-            command: "pgweir guard --limits \(limits)\(globals) --pgbouncer-pid PIDFILE"
-        )
-    }
-
-    private func roleGuardAbsence(_ stateFile: String) -> String? {
-        GuardSign.absence(
-            beside: stateFile,
-            needed: 1,
-            command: "pgweir guard --role-limit CONNINFO --role-state \(stateFile)"
-        )
-    }
-
-    var isEmpty: Bool { pgbouncer.isEmpty && roleLimit == nil && !dryRun }
-
-    /// Makes the backends, on the thread that they live on.
-    func make(folder: String?) -> [any EnforcementBackend] {
-        let now = Supervisor.time()
-        if dryRun { return [DryRun()] }
-        var backends: [any EnforcementBackend] = []
-        if let limits {
-            let instances = pgbouncer.enumerated().map { index, console in
-                PgBouncerOptions.Instance(
-                    console: console,
-                    pidFile: index < pgbouncerPid.count ? pgbouncerPid[index] : nil
-                )
-            }
-            var options = PgBouncerOptions(
-                instances: instances,
-                limitsFile: limits,
-                globalsFile: limitsGlobals,
-                operatorFile: pgbouncerIni
-            )
-            options.drain = noDrain ? .off : .lifetime
-            options.protected = Set(protect)
-            options.guardAbsence = { guardAbsence }
-            backends.append(PgBouncerBackend(options, now: now))
-        }
-        if let roleLimit {
-            var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
-            (options.trims, options.protected) = (trim, Set(protect))
-            options.guardAbsence = { roleGuardAbsence(options.stateFile) }
-            let backend = RoleLimitBackend(options)
-            if let problem = backend.releaseExpired(now: now) { Log.warning("enforcement.problem", problem) }
-            backends.append(backend)
-        }
-        return backends
+    var configuration: BackendConfiguration {
+        var configuration = BackendConfiguration()
+        (configuration.pgbouncer, configuration.pgbouncerPid) = (pgbouncer, pgbouncerPid)
+        (configuration.limits, configuration.limitsGlobals) = (limits, limitsGlobals)
+        (configuration.pgbouncerIni, configuration.noDrain, configuration.protect) = (pgbouncerIni, noDrain, protect)
+        (configuration.roleLimit, configuration.trim, configuration.dryRun) = (roleLimit, trim, dryRun)
+        return configuration
     }
 }
 
@@ -150,67 +95,11 @@ struct QuotaArguments: ParsableArguments {
         guard (15...600).contains(lease) else { throw ValidationError("--lease must be from 15 to 600.") }
     }
 
-    /// The service, and what sets limits; `nil` where quotas are off.
-    func services(
-        _ desk: LiveDesk,
-        _ judgement: ReportArguments.Judgement,
-        _ keeping: StoreArguments,
-        taps: String,
-        showsNames: Bool
-    ) throws -> (QuotaService, EnforcementService?)? {
-        guard !noQuotas else { return nil }
-        let folder = keeping.usableFolder
-        let secret = judgement.key ?? folder.flatMap { QuotaState.secret(in: $0) } ?? UserHasher.newSecret()
-        let hasher = UserHasher(secret: secret, cluster: keeping.cluster)
-        let name =
-            node ?? folder.flatMap { QuotaState.node(in: $0) } ?? String(UInt64.random(in: .min ... .max), radix: 16)
-        let store = try openLedger(keeping, folder, isShared: judgement.key != nil)
-        let trail = AuditTrail(folder: folder)
-        let service = QuotaService(
-            desk,
-            store: store,
-            node: name + "/" + taps,
-            policy: judgement.policy,
-            hasher: hasher,
-            trail: trail,
-            lease: lease,
-            claims: store is RedisLedgerStore && !noClaims,
-            showsNames: showsNames
-        )
-        let backends = backends
-        let enforcement =
-            backends.isEmpty
-            ? nil
-            : EnforcementService(hasher: hasher, trail: trail, node: name, lease: lease) {
-                backends.make(folder: folder)
-            }
-        if keeping.redis != nil, judgement.key == nil {
-            service.note(problem: Self.noKey, of: "key")
-            Log.warning("quota.no_key", Self.noKey)
-        }
-        return (service, enforcement)
-    }
-
-    private static let noKey =
-        "quotas are kept on this node only: nodes that share --redis need one 'quota.key' in their configuration "
-        + "('openssl rand -hex 16')"
-
-    private func openLedger(_ keeping: StoreArguments, _ folder: String?, isShared: Bool) throws -> any LedgerStore {
-        if let url = keeping.redis, isShared {
-            do {
-                let options = try RedisOptions(url: url, password: Output.environment("REDISCLI_AUTH"))
-                return try RedisLedgerStore(options, cluster: keeping.cluster)
-            } catch {
-                throw LedgerError.unavailable(store: "Redis", reason: "\(error)")
-            }
-        }
-        if let folder {
-            do throws(LedgerError) {
-                return try SQLiteLedgerStore(path: folder + "/ledger.sqlite", report: StateHealth.report)
-            } catch {
-                StateHealth.note(.unusable("quotas are kept in memory only: \(error)"), folder + "/ledger.sqlite")
-            }
-        }
-        return MemoryLedgerStore { Supervisor.time().nanoseconds / 1_000_000_000 }
+    var configuration: QuotaConfiguration {
+        var configuration = QuotaConfiguration()
+        configuration.backends = backends.configuration
+        (configuration.noQuotas, configuration.noClaims) = (noQuotas, noClaims)
+        (configuration.lease, configuration.node) = (lease, node)
+        return configuration
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import Control
+public import Daemon
 import Glibc
 import Quotas
 
@@ -214,3 +215,6 @@ struct QuotaModeCommand: ParsableCommand {
         try order.give("mode", options)
     }
 }
+
+extension Length: ExpressibleByArgument {}
+extension EndTime: ExpressibleByArgument {}

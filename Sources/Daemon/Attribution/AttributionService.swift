@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Attribution
+import Pipeline
+import ServiceLifecycle
+
+/// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
+final class AttributionService: Service {
+    /// Asks once; returns for how long to rest, in seconds.
+    typealias Turn = (LiveDesk) -> Double
+
+    private let desk: LiveDesk
+    private let runner: Runner
+    private let makeTurn: @Sendable () -> Turn
+
+    /// `makeTurn`: makes what asks, on the thread that it lives on.
+    init(_ desk: LiveDesk, clock: any ServiceClock = SystemClock(), makeTurn: @escaping @Sendable () -> Turn) {
+        (self.desk, self.makeTurn) = (desk, makeTurn)
+        runner = Runner(clock)
+    }
+
+    /// Asks these servers and poolers.
+    ///
+    /// - Parameters:
+    ///   - watchesSides: whether it is noticed that both sides of a pooler are seen.
+    ///   - learnsServers: whether those that are reached prove which servers are real.
+    convenience init(
+        _ desk: LiveDesk,
+        activity: [String],
+        poolers: [String],
+        watchesSides: Bool,
+        learnsServers: Bool
+    ) {
+        let directories =
+            activity.map { SessionDirectory(.server, parameters: $0) }
+            + poolers.map { SessionDirectory(.pooler, parameters: $0) }
+        self.init(desk) {
+            var watch = watchesSides ? PoolerWatch(directories) : nil
+            var servers = learnsServers ? ServerWatch(directories) : nil
+            let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
+            return { desk in
+                if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
+                watch?.look(at: desk)
+                servers?.look(at: desk)
+                return resolver.pause
+            }
+        }
+    }
+
+    /// Asks until the end, which does not wait for an answer.
+    func run() async {
+        let complaint = "no thread for --activity: old sessions stay unattributed."
+        await runner.run(complaint, isAwaited: false) { [self] in
+            let turn = makeTurn()
+            while !runner.isFinished { runner.rest(turn(desk)) }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Synchronization
+
+/// ^C and SIGTERM: ask to stop and report; a second one ends the program at once.
+public enum Interrupt {
+    private static let requests = Atomic<Int>(0)
+    private static let reloads = Atomic<Int>(0)
+
+    /// Whether the program was asked to stop.
+    public static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }
+
+    /// Whether SIGHUP came since the last time this was asked.
+    static func takeReload() -> Bool { reloads.exchange(0, ordering: .relaxed) > 0 }
+
+    /// Takes SIGHUP for "read the configuration again" from now on.
+    static func installReload() { signal(SIGHUP) { Interrupt.note($0) } }
+
+    /// Takes both signals from now on; once services run, ``SignalService`` does.
+    public static func install() {
+        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGINT, SIGTERM] { signal(number) { Interrupt.note($0) } }
+    }
+
+    /// Acts on a signal: in a signal's handler, so it only counts.
+    static func note(_ number: Int32) {
+        if number == SIGHUP {
+            reloads.add(1, ordering: .relaxed)
+        } else if requests.add(1, ordering: .relaxed).newValue > 1 {
+            _exit(128 + number)
+        }
+    }
+}
+
+/// Something that happens once.
+final class OneTime: Sendable {
+    private let isRaised = Atomic<Bool>(false)
+
+    /// Raises it; whether it was up before.
+    func raise() -> Bool { isRaised.exchange(true, ordering: .relaxed) }
+}
