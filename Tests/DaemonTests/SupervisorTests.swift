@@ -91,7 +91,9 @@ import Testing
         try await running.stop()
     }
 
-    @Test func `the report's file is written at once and then each interval; where it cannot be, it goes on`() async throws {
+    @Test func `the report's file is written each interval; where it cannot be, it goes on`()
+        async throws
+    {
         let folder = try ScratchFolder()
         let writes = Shared(0)
         let output = Supervisor.Output(path: folder.file("folder/report"), seconds: 10) { _ in

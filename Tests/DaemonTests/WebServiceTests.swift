@@ -30,7 +30,8 @@ private final class LocalSocket: Sendable {
         let code = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { own in
                 if port != nil { return unsafe connect(descriptor, own, length) }
-                return unsafe bind(descriptor, own, length) + listen(descriptor, 1) + getsockname(descriptor, own, &size)
+                return unsafe bind(descriptor, own, length) + listen(descriptor, 1)
+                    + getsockname(descriptor, own, &size)
             }
         }
         self.port = UInt16(bigEndian: address.sin_port)
