@@ -70,7 +70,7 @@ struct QuotaServiceTests {
         while limit(service, "ana") == nil { try await clock.advance(by: 0.5) }
         #expect(service.name(of: hasher.key(of: "ana")) == "ana")
         try await eventually("it is audited") {
-            trail.last(10, of: hasher.key(of: "ana")).contains { $0.event == "limited" }
+            trail.last(10, of: hasher.key(of: "ana")).contains { $0.event == "crossed" }
         }
         try await clock.advance(by: 3600)
         while limit(service, "ana") != nil { try await clock.advance(by: 1) }

@@ -102,10 +102,11 @@ import Testing
         }
         let running = Running(make(emptyView(clock), output: output))
         try await clock.advance(by: 1)
+        try await eventually("it has tried") { writes.value == 1 && clock.restingCount == 1 }
         #expect(folder.text("folder/report").isEmpty, "there is no such folder")
         try folder.makeFolder("folder")
-        try await clock.advance(by: 9)
-        try await eventually("it is written") { folder.text("folder/report") == "report \(writes.value)" }
+        try await clock.advance(by: 10)
+        try await eventually("it is written") { folder.text("folder/report") == "report 2" }
         let count = writes.value
         try await clock.advance(by: 9.75)
         try await clock.advance(by: 0.25)
