@@ -160,7 +160,10 @@ let package = Package(
                 "Quotas", "Costs", "COpenSSL", .product(name: "Yams", package: "Yams"),
             ]
         )
-        + edge("Pipeline", ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"])
+        + edge(
+            "Pipeline",
+            ["CLinux", "Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"]
+        )
         + edge("Telemetry", [])
         + edge(
             "Web",
@@ -168,7 +171,6 @@ let package = Package(
                 "CCrypt",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -18,7 +18,7 @@ public struct TapClaim: ~Copyable {
         var names: Set<String> = []
         let list = ports.isEmpty ? "all" : ports.map(String.init).joined(separator: ",")
         for interface in interfaces {
-            let name = "\(Self.prefix)\(interface)/\(list)/\(getpid())"
+            let name = Self.name(interface, list)
             names.insert(name)
             if let descriptor = Self.bind(name) { own.append(descriptor) }
         }
@@ -36,6 +36,15 @@ public struct TapClaim: ~Copyable {
 
     deinit { for descriptor in descriptors { close(descriptor) } }
 
+    /// The name of a claim; ports for which a name has no room are all of them.
+    private static func name(_ interface: String, _ list: String) -> String {
+        let name = "\(prefix)\(interface)/\(list)/\(getpid())"
+        return name.utf8.count <= longest ? name : "\(prefix)\(interface)/all/\(getpid())"
+    }
+
+    /// Bytes of an abstract name, without the zero that it begins with.
+    private static let longest = 106
+
     private static func overlap(_ own: String, _ other: String) -> Bool {
         if own == other { return true }
         let isLog = own.hasPrefix("nflog") || other.hasPrefix("nflog")
@@ -44,7 +53,7 @@ public struct TapClaim: ~Copyable {
 
     private static func bind(_ name: String) -> Int32? {
         let bytes = Array(name.utf8)
-        guard bytes.count < 107 else { return nil }
+        guard bytes.count <= longest else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         var address = sockaddr_un()

@@ -55,14 +55,22 @@ public enum Quantity {
         return decimal(value, places)
     }
 
-    /// `value` · 10^-places, exactly.
+    /// `value` · 10^-places, exactly, without trailing zeros; at most 18 places.
     public static func fixed(_ value: Int64, places: Int) -> String {
-        var digits = String(value.magnitude)
-        if digits.count <= places { digits = String(repeating: "0", count: places + 1 - digits.count) + digits }
-        let split = digits.index(digits.endIndex, offsetBy: -places)
-        var fraction = digits[split...]
-        while fraction.last == "0" { fraction.removeLast() }
-        return (value < 0 ? "-" : "") + digits[..<split] + (fraction.isEmpty ? "" : "." + fraction)
+        var scale: UInt64 = 1
+        var digits = min(max(0, places), 18)
+        for _ in 0..<digits { scale *= 10 }
+        // By numbers: a long report writes thousands, and characters of a string are dear.
+        let (whole, rest) = value.magnitude.quotientAndRemainder(dividingBy: scale)
+        var fraction = rest
+        let sign = value < 0 ? "-" : ""
+        guard fraction > 0 else { return sign + String(whole) }
+        while fraction.isMultiple(of: 10) {
+            fraction /= 10
+            digits -= 1
+        }
+        let text = String(fraction)
+        return sign + String(whole) + "." + String(repeating: "0", count: digits - text.utf8.count) + text
     }
 
     /// The nearest number of so many decimal places, without trailing zeros; 0 for what is no number.

@@ -66,6 +66,9 @@ struct ActivityTable {
         places = Array(repeating: -1, count: limit * 2)
     }
 
+    /// Bytes that it takes.
+    var bytes: Int { entries.count * MemoryBudget.activity }
+
     var isEmpty: Bool { entries.isEmpty }
 
     /// Counts the end of a statement, its cost as it was settled; false: there is no room for its pattern.

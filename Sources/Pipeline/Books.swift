@@ -18,6 +18,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     private(set) var pricesAsked: UInt64 = 0
     private(set) var priceList: PriceList
     let hash: KeyedHash
+    let limits: TableLimits
     /// Handle 0 is everybody who is not known.
     var principals = SlotTable<Principal>(limit: 1 << 18, blank: Principal())
     var principalShares: PrincipalShares
@@ -100,9 +101,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         hash: KeyedHash,
         priceList: PriceList,
         flows limit: Int,
-        tables: TableLimits = .live(workers: 1),
+        tables: TableLimits = .usual,
         recorder: consuming Recorder
     ) {
+        limits = tables
         patterns = PatternTable(limit: tables.patterns)
         principalShares = PrincipalShares(limit: tables.principals)
         samples = SampleStore(limit: tables.samples)
@@ -137,7 +139,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func serve() { isWatched = true }
 
     /// Who ran what is kept from now on, for ``takeActivity()``: to be called before the first packet.
-    mutating func keepActivity() { (activity, isKept) = (ActivityTable(), true) }
+    mutating func keepActivity() { (activity, isKept) = (ActivityTable(limit: limits.activity), true) }
 
     /// Who ran what since the last time.
     mutating func takeActivity() -> [ActivityRecord] {

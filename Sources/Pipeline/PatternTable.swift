@@ -13,6 +13,7 @@ struct PatternTable: ~Copyable {
     var records: SlotTable<PatternRecord>
     /// Normalized texts, by handle.
     private(set) var texts: [[UInt8]] = [[]]
+    private var textBytes = 0
     private var places: [Int32] = Array(repeating: -1, count: 4096)
     private var mask = 4095
     private var placed = 0
@@ -48,11 +49,14 @@ struct PatternTable: ~Copyable {
     static var otherText: [UInt8] { Array("(other patterns)".utf8) }
 
     /// A table of at most `limit` patterns, those condemned and those that stand for others not counted.
-    init(limit: Int = TableLimits.live(workers: 1).patterns) {
+    init(limit: Int = TableLimits.usual.patterns) {
         self.limit = limit
         records = SlotTable(limit: limit + 3 * Self.mostCondemned + Self.mostOthers, blank: PatternRecord())
         _ = records.take()
     }
+
+    /// Bytes that records, texts and the index take.
+    var bytes: Int { records.highWater * (MemoryLayout<PatternRecord>.stride + 32) + textBytes + 4 * places.count }
 
     /// How many patterns are known.
     var count: Int { max(0, records.count - 1 - condemned.count) }
@@ -263,6 +267,7 @@ struct PatternTable: ~Copyable {
         sum.value.firstSeen = min(sum.value.firstSeen, record.value.firstSeen)
         // Blank at once: reports walk over free slots too.
         record.value = PatternRecord()
+        textBytes -= texts[Int(handle)].count
         texts[Int(handle)] = []
         records.give(handle)
     }
@@ -271,6 +276,7 @@ struct PatternTable: ~Copyable {
 
     private mutating func put(_ text: [UInt8], _ handle: PatternHandle) {
         while texts.count <= Int(handle) { texts.append([]) }
+        textBytes += text.count
         texts[Int(handle)] = text
     }
 

@@ -15,11 +15,12 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         hash: KeyedHash,
         priceList: PriceList,
         limits: ReassemblyLimits,
-        tables: TableLimits = .live(workers: 1),
+        tables: TableLimits = .usual,
+        sessions: SessionLimits = SessionLimits(),
         recorder: consuming Recorder
     ) {
         reassembler = Reassembler(serverPorts: serverPorts, limits: limits)
-        var sessionLimits = SessionLimits()
+        var sessionLimits = sessions
         sessionLimits.sessions = limits.flows
         analyser = Analyser(
             sessions: Sessions(hash: hash, limits: sessionLimits),

@@ -26,6 +26,9 @@ struct NameTable: ~Copyable {
         entries = SlotTable(limit: limit, blank: NamedEntry(), checksHandles: true)
     }
 
+    /// How many names there were at once, at most.
+    var highWater: Int { entries.highWater }
+
     /// An entry, in place.
     @inline(__always)
     mutating func slot(_ entry: Int32) -> Slot<NamedEntry> { entries.slot(entry) }

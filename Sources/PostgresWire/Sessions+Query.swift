@@ -180,16 +180,12 @@ extension Sessions {
     private static func modifies(_ sketch: StatementSketch, _ text: RawSpan) -> Bool {
         var words = WordReader(offset: sketch.range.lowerBound, end: min(sketch.range.upperBound, text.byteCount))
         guard words.take("with", text) else { return false }
-        while words.offset < words.end {
-            if text.byte(at: words.offset) == 0x28 {
-                words.offset &+= 1
-                if words.take("insert", text) || words.take("update", text) || words.take("delete", text)
-                    || words.take("merge", text)
-                {
-                    return true
-                }
-            } else {
-                words.offset &+= 1
+        while let parenthesis = text.firstOffset(of: 0x28, from: words.offset), parenthesis < words.end {
+            words.offset = parenthesis &+ 1
+            if words.take("insert", text) || words.take("update", text) || words.take("delete", text)
+                || words.take("merge", text)
+            {
+                return true
             }
         }
         return false

@@ -18,6 +18,13 @@ public struct SessionLimits: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// Bytes of one session.
+    public static var bytesOfSession: Int { MemoryLayout<Session>.stride + 2 * MemoryLayout<MessageReader>.stride }
+    /// Bytes of one unanswered request.
+    public static var bytesOfRequest: Int { MemoryLayout<Request>.stride }
+    /// Bytes of one name with its places in the index.
+    public static var bytesOfName: Int { MemoryLayout<NamedEntry>.stride + 4 * MemoryLayout<Int32>.stride }
 }
 
 /// The PostgreSQL sessions of one worker: frames messages, follows the protocol, reports statements.
@@ -56,6 +63,23 @@ public struct Sessions: ~Copyable {
         requests = SlotTable(limit: limits.requests, blank: Request(), checksHandles: true)
         names = NameTable(limit: limits.names)
         pool = BlockPool(budget: limits.collectedBytes)
+    }
+
+    /// The most bytes that collected messages, unanswered requests and names may take.
+    public var limitsOfMemory: (messages: Int, requests: Int, names: Int) {
+        (
+            limits.collectedBytes, limits.requests * SessionLimits.bytesOfRequest,
+            limits.names * SessionLimits.bytesOfName
+        )
+    }
+
+    /// Bytes of sessions, of messages that are collected, of unanswered requests, and of names.
+    public var memory: (sessions: Int, messages: Int, requests: Int, names: Int) {
+        (
+            table.highWater * SessionLimits.bytesOfSession, pool.used,
+            requests.highWater * SessionLimits.bytesOfRequest,
+            names.highWater * SessionLimits.bytesOfName
+        )
     }
 
     /// A connection was seen for the first time.

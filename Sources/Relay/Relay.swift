@@ -137,8 +137,9 @@ public enum Relay {
             guard message.text.hasPrefix("listeners "), !message.descriptors.isEmpty else {
                 throw .noTakeover(path: options.control, reason: message.text)
             }
-            for descriptor in message.descriptors { Socket.prepareListener(descriptor) }
-            return (message.descriptors, channel)
+            let listeners = message.takeDescriptors()
+            for descriptor in listeners { Socket.prepareListener(descriptor) }
+            return (listeners, channel)
         }
         if ask("status", at: options.control) != nil { throw .isRunning(path: options.control) }
         for descriptor in handed { Socket.prepareListener(descriptor) }

@@ -17,12 +17,22 @@ public final class RelayChannel: Sendable {
 
     deinit { close(descriptor) }
 
-    /// A message, and the descriptors that came with it.
-    public struct Message: Sendable {
+    /// A message, and the descriptors that came with it: those that nobody takes are closed at its end.
+    public final class Message {
         /// Its text.
-        public var text: String
-        /// Descriptors; whoever takes the message closes them.
-        public var descriptors: [Int32]
+        public let text: String
+        /// Descriptors that came with it and were not taken.
+        public private(set) var descriptors: [Int32]
+
+        fileprivate init(text: String, descriptors: [Int32]) { (self.text, self.descriptors) = (text, descriptors) }
+
+        deinit { for descriptor in descriptors { close(descriptor) } }
+
+        /// Hands the descriptors over; whoever takes them closes them.
+        public func takeDescriptors() -> [Int32] {
+            defer { descriptors = [] }
+            return descriptors
+        }
     }
 
     /// The most descriptors that one message carries (SCM_MAX_FD).
@@ -34,8 +44,9 @@ public final class RelayChannel: Sendable {
     ///
     /// - Parameter patience: how long it may take to send and to receive, in milliseconds.
     public static func connect(to path: String, patience: Int = 5000) -> RelayChannel? {
+        guard let address = address(path) else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0, let address = address(path) else { return nil }
+        guard descriptor >= 0 else { return nil }
         guard unsafe Self.with(address, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
             close(descriptor)
             return nil
@@ -50,10 +61,11 @@ public final class RelayChannel: Sendable {
     /// Listens at `path`, in the place of whoever listened there before; only the own user may connect.
     public static func listen(at path: String) -> Int32? {
         let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        let descriptor = socket(AF_UNIX, type, 0)
         // Bound under another name first: there is no moment at which nobody listens.
         let passing = path + "." + String(getpid())
-        guard descriptor >= 0, let address = address(passing) else { return nil }
+        guard let address = address(passing) else { return nil }
+        let descriptor = socket(AF_UNIX, type, 0)
+        guard descriptor >= 0 else { return nil }
         unsafe unlink(passing)
         let mask = umask(0o177)
         let isBound = unsafe Self.with(address) { unsafe bind(descriptor, $0, $1) } == 0
@@ -126,11 +138,13 @@ public final class RelayChannel: Sendable {
                 }
             }
         }
-        guard count > 0 else { return nil }
-        return Message(
+        guard count >= 0 else { return nil }
+        let message = Message(
             text: String(decoding: bytes.prefix(count), as: UTF8.self),
             descriptors: Self.descriptors(in: control, used)
         )
+        // Without a byte it is the end, and may have descriptors all the same.
+        return count > 0 ? message : nil
     }
 
     /// Whether the other side is gone, as far as can be told without waiting.

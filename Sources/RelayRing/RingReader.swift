@@ -19,7 +19,10 @@ import Glibc
     ///
     /// - Throws: ``RingError``; the descriptors are closed then.
     public init(descriptors: [Int32]) throws(RingError) {
-        guard descriptors.count == 3 else { throw .foreign(reason: "it has \(descriptors.count) descriptors, not 3") }
+        guard descriptors.count == 3 else {
+            for descriptor in descriptors { Glibc.close(descriptor) }
+            throw .foreign(reason: "it has \(descriptors.count) descriptors, not 3")
+        }
         bell = descriptors[2]
         do throws(RingError) {
             do throws(RingError) {

@@ -27,6 +27,8 @@ public struct DaemonFacts: Sendable {
     public var stateProblems: [String] = []
     /// What servers counted against what was seen; `nil`: nobody asks them.
     public var verification: [VerificationFacts]?
+    /// Bytes of memory that it may take, and that it takes; 0: not known.
+    public var memoryBudget = 0, memoryTaken = 0
     /// When the configuration that holds was read.
     public var configured: Timestamp
 
@@ -108,6 +110,7 @@ public struct StatusReport {
                     for server in verification { json.object { json in server.write(&json) } }
                 }
             }
+            memory(&json)
             json.array("workers") { json in
                 for worker in snapshot.workers {
                     json.object { json in
@@ -155,6 +158,32 @@ public struct StatusReport {
         }
     }
 
+    /// The budget, and which table has how much of it.
+    private func memory(_ json: inout JSONWriter) {
+        json.object("memory") { json in
+            json.field("budget_bytes", facts.memoryBudget)
+            json.field("resident_bytes", facts.memoryTaken)
+            json.array("tables") { json in
+                for table in snapshot.memory {
+                    json.object { json in
+                        json.field("table", table.name)
+                        json.field("bytes", table.bytes)
+                        json.field("limit_bytes", table.most)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same in a line; tables that are nearly full are named.
+    private func memoryLine() -> String? {
+        guard facts.memoryTaken > 0 else { return nil }
+        let full = snapshot.memory.filter { $0.most > 0 && $0.bytes >= $0.most / 10 * 9 }.map(\.name)
+        return "  memory: \(Quantity.bytes(UInt64(clamping: facts.memoryTaken))) of "
+            + Quantity.bytes(UInt64(clamping: facts.memoryBudget))
+            + (full.isEmpty ? "" : "; nearly full: " + full.joined(separator: ", "))
+    }
+
     private func write(_ session: SessionStatus, _ json: inout JSONWriter) {
         json.field("session", session.number)
         json.field("client", session.client.description)
@@ -182,6 +211,7 @@ public struct StatusReport {
         if facts.unknownSessions > 0 {
             lines.append("  \(facts.unknownSessions) sessions began before; whose they are is being asked")
         }
+        if let memory = memoryLine() { lines.append(memory) }
         if let pricing = facts.pricing { lines.append("  prices (\(pricing.store)): \(pricing.line)") }
         if let quotas = facts.quotas { lines += quotas.lines(style) }
         for server in facts.verification ?? [] {

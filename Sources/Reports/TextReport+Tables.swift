@@ -66,8 +66,8 @@ extension TextReport {
     private func assumption() -> [String] {
         let (assumed, all) = (result.assumedPrices, result.totals.started)
         guard assumed > 0 else { return [] }
-        let share = assumed >= all ? "Prices are assumed" : "\(Quantity.grouped(assumed)) statements' prices are assumed"
-        return ["", style.paint("\(share): no planner was asked (--explain), and no list (--prices) has them", .dim)]
+        let whose = assumed >= all ? "Prices" : "Prices of \(Quantity.grouped(assumed)) statements"
+        return ["", style.paint("\(whose) are assumed: neither a planner nor a price list told them", .dim)]
     }
 
     private func table(_ title: String, _ patterns: [PatternUsage]) -> [String] {

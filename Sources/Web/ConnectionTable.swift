@@ -24,11 +24,14 @@ final class ConnectionTable: Sendable {
         var phase = Phase.opening
         /// In the order of connecting.
         var number: UInt64
+        /// It ends once it is idle.
+        var isRetired = false
     }
 
     private struct State {
         var entries: [ObjectIdentifier: Entry] = [:]
         var last: UInt64 = 0
+        var isClosed = false
     }
 
     private let limit: Int
@@ -41,6 +44,7 @@ final class ConnectionTable: Sendable {
 
     func add(_ channel: any Channel) {
         let victim = state.withLock { state -> (any Channel)? in
+            guard !state.isClosed else { return channel }
             state.last += 1
             let victim =
                 state.entries.count < limit
@@ -56,7 +60,29 @@ final class ConnectionTable: Sendable {
     }
 
     func note(_ phase: Phase, of channel: any Channel) {
-        state.withLock { $0.entries[ObjectIdentifier(channel)]?.phase = phase }
+        let isOver = state.withLock { state in
+            state.entries[ObjectIdentifier(channel)]?.phase = phase
+            return phase == .idle && state.entries[ObjectIdentifier(channel)]?.isRetired == true
+        }
+        if isOver { channel.close(mode: .all, promise: nil) }
+    }
+
+    /// Cuts all connections, and those that come from now on.
+    func close() {
+        let channels = state.withLock { state in
+            state.isClosed = true
+            return state.entries.values.map(\.channel)
+        }
+        for channel in channels { channel.close(mode: .all, promise: nil) }
+    }
+
+    /// Ends the connections that there are: at once, or once what they asked for is answered.
+    func retire() {
+        let silent = state.withLock { state in
+            for key in state.entries.keys { state.entries[key]?.isRetired = true }
+            return state.entries.values.filter { $0.phase == .opening || $0.phase == .idle }.map(\.channel)
+        }
+        for channel in silent { channel.close(mode: .all, promise: nil) }
     }
 
     func remove(_ channel: any Channel) {

@@ -11,18 +11,17 @@ struct FrontDesk: HTTPResponder {
 
     private let quick: WebServer.QuickAnswer
     private let answer: WebServer.Answer
-    private let passwords: PasswordCheck
+    private let access: ClientAccess
     private let clerk = Clerk()
     private let isLoopback: Bool
 
     init(
-        _ options: WebOptions,
+        _ access: ClientAccess,
+        isLoopback: Bool,
         quick: @escaping WebServer.QuickAnswer,
         answer: @escaping WebServer.Answer
     ) {
-        (self.quick, self.answer) = (quick, answer)
-        passwords = PasswordCheck(options.users)
-        isLoopback = options.isLoopback
+        (self.access, self.isLoopback, self.quick, self.answer) = (access, isLoopback, quick, answer)
     }
 
     func start() -> Bool { clerk.start() }
@@ -46,9 +45,9 @@ struct FrontDesk: HTTPResponder {
         if let found = quick(asked) { return Self.response(found, isHead: isHead) }
         // Probes need no password.
         let header = request.headers[.authorization]
+        let passwords = access.current.passwords
         var isAllowed = asked.path.hasPrefix("/-/") ? true : passwords.quick(header)
         if isAllowed == nil, let header {
-            let passwords = passwords
             isAllowed = await onClerk { passwords.slow(header) }
         }
         guard isAllowed == true else {

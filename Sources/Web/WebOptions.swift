@@ -10,6 +10,8 @@ public struct WebOptions: Sendable, Hashable {
     public var users: [String: String]
     /// Connections at once; beyond that, the oldest that asks for nothing is closed.
     public var connections = 512
+    /// A connection on which nothing happens for so long is closed.
+    var idleSeconds: Int64 = 10
 
     /// A certificate and its key (PEM), and who may connect.
     public struct TLSFiles: Sendable, Hashable {

@@ -2,11 +2,9 @@
 import Glibc
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import NIOCore
 import NIOPosix
-import NIOSSL
 import Synchronization
 
 /// Serves pages: HTTP/1.1 by Hummingbird, for GET and HEAD only.
@@ -21,42 +19,45 @@ public final class WebServer: Sendable {
     public typealias QuickAnswer = @Sendable (WebRequest) -> WebResponse?
 
     private let options: WebOptions
-    private let desk: FrontDesk
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let quick: QuickAnswer
+    private let answer: Answer
+    private let table: ConnectionTable
+    private let acceptance = Acceptance()
     private let state = Mutex(State())
 
     private struct State {
-        var task: Task<Void, Never>?
+        var running: Running?
+        var listener: (any Channel)?
         var port: Int?
         var failure: String?
     }
 
+    /// What a server that runs is made of, and has to be ended.
+    private struct Running {
+        var access: ClientAccess
+        var desk: FrontDesk
+        var group: MultiThreadedEventLoopGroup
+        var task: Task<Void, Never>
+    }
+
     /// A server that does not serve yet.
     public init(_ options: WebOptions, quick: @escaping QuickAnswer, answer: @escaping Answer) {
-        self.options = options
-        desk = FrontDesk(options, quick: quick, answer: answer)
+        (self.options, self.quick, self.answer) = (options, quick, answer)
+        table = ConnectionTable(limit: options.connections)
     }
 
     /// The port that is served.
     public var port: Int? { state.withLock { $0.port } }
 
-    /// Serves until ``finish()``; returns once clients can connect.
+    /// Serves until ``finish()``, and returns once clients can connect.
+    ///
+    /// Where that fails, nothing is left running.
     public func start() throws(WebError) {
-        let server = try builder()
+        let access = ClientAccess(try ClientAccess.Rules(options))
+        let desk = FrontDesk(access, isLoopback: options.isLoopback, quick: quick, answer: answer)
         guard desk.start() else { throw .cannotListen(address: address, reason: "no thread is to be had") }
-        var logger = Logger(label: "pgweir.web", factory: { _ in SwiftLogNoOpLogHandler() })
-        logger.logLevel = .critical
-        let application = Application(
-            responder: desk,
-            server: server,
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port),
-                backlog: 1024
-            ),
-            onServerRunning: { [self] channel in state.withLock { $0.port = channel.localAddress?.port ?? 0 } },
-            eventLoopGroupProvider: .shared(group),
-            logger: logger
-        )
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let application = application(desk, access, group)
         let task = Task(executorPreference: LoopExecutor(group.any())) { [self] in
             do {
                 try await application.run()
@@ -64,7 +65,16 @@ public final class WebServer: Sendable {
                 state.withLock { $0.failure = "\(error)" }
             }
         }
-        state.withLock { $0.task = task }
+        state.withLock { $0.running = Running(access: access, desk: desk, group: group, task: task) }
+        do throws(WebError) {
+            try waitUntilRunning()
+        } catch {
+            finish()
+            throw error
+        }
+    }
+
+    private func waitUntilRunning() throws(WebError) {
         for _ in 0..<5000 {
             let (port, failure) = state.withLock { ($0.port, $0.failure) }
             if port != nil { return }
@@ -74,52 +84,80 @@ public final class WebServer: Sendable {
         throw .cannotListen(address: address, reason: "it takes too long")
     }
 
+    /// Takes another certificate, other authorities and other passwords from `options`, whose address is ignored.
+    ///
+    /// The server goes on listening. Connections that began under the old rules end: idle ones at once, others once they are
+    /// answered.
+    ///
+    /// - Throws: ``WebError/badCertificate(file:reason:)``; what was in force goes on.
+    public func reload(_ options: WebOptions) throws(WebError) {
+        guard let running = state.withLock({ $0.running }) else { return }
+        running.access.replace(try ClientAccess.Rules(options))
+        let table = table
+        // On the loop that makes connections ready: each of them is made by the new rules, or stands in the table by now.
+        running.group.any().execute { table.retire() }
+    }
+
     /// Ends; connections are cut.
     public func finish() {
-        let (task, group) = (state.withLock { $0.task }, group)
-        task?.cancel()
-        desk.finish()
+        let (running, listener) = state.withLock { state in (state.running.take(), state.listener.take()) }
+        guard let running else { return }
+        let table = table
+        if let listener {
+            // Not by cancelling the task, which would leave connections to nobody.
+            running.group.any().execute { [acceptance] in
+                acceptance.end(listener)
+                table.close()
+            }
+        } else {
+            running.task.cancel()
+        }
+        running.desk.finish()
         Task {
             // Its loop is needed until the last connection is gone.
-            await task?.value
-            try? await group.shutdownGracefully()
+            await running.task.value
+            try? await running.group.shutdownGracefully()
         }
     }
 
     private var address: String { "\(options.host):\(options.port)" }
 
-    private func builder() throws(WebError) -> HTTPServerBuilder {
+    private func application(
+        _ desk: FrontDesk,
+        _ access: ClientAccess,
+        _ group: MultiThreadedEventLoopGroup
+    ) -> some ApplicationProtocol {
         let decoder = HTTP1Channel.Configuration.DecoderConfiguration(
             maxHeaderFieldSize: 8 << 10,
             maxHeaderListSize: 16 << 10,
             maxHeaderFieldCount: 100
         )
-        let table = ConnectionTable(limit: options.connections)
-        let base = HTTPServerBuilder.http1(
-            configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [ConnectionHandler(table)],
-                idleTimeout: .seconds(10),
-                httpDecoderConfiguration: decoder
-            )
+        let table = table
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionHandler(table)],
+            idleTimeout: .seconds(options.idleSeconds),
+            httpDecoderConfiguration: decoder
         )
-        guard let tls = options.tls else { return base }
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(tls.certificate).map {
-                NIOSSLCertificateSource.certificate($0)
-            }
-            let key = try NIOSSLPrivateKey(file: tls.key, format: .pem)
-            var configuration = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain,
-                privateKey: .privateKey(key)
-            )
-            configuration.minimumTLSVersion = .tlsv12
-            if let authorities = tls.clientAuthorities {
-                configuration.trustRoots = .file(authorities)
-                configuration.certificateVerification = .noHostnameVerification
-            }
-            return try .tls(base, tlsConfiguration: configuration)
-        } catch {
-            throw .badCertificate(file: tls.certificate, reason: "\(error)")
-        }
+        var logger = Logger(label: "pgweir.web", factory: { _ in SwiftLogNoOpLogHandler() })
+        logger.logLevel = .critical
+        return Application(
+            responder: desk,
+            server: HTTPServerBuilder { [acceptance] responder in
+                ListenerChannel(
+                    base: HTTP1Channel(responder: responder, configuration: configuration),
+                    access: access,
+                    acceptance: acceptance
+                )
+            },
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port),
+                backlog: 1024
+            ),
+            onServerRunning: { [self] channel in
+                state.withLock { ($0.listener, $0.port) = (channel, channel.localAddress?.port ?? 0) }
+            },
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
     }
 }

@@ -22,12 +22,11 @@ import Testing
 
     private func make(
         _ view: DaemonView,
-        watchdog: Int? = nil,
         server: ControlServer? = nil,
         output: Supervisor.Output? = nil,
         read: @escaping @Sendable () throws -> LiveJudgement = { LiveJudgement(policy: .standard, prices: PriceList()) }
     ) -> Supervisor {
-        let environment = systemd.environment(watchdog: watchdog)
+        let environment = systemd.environment()
         return Supervisor(
             view,
             server: server,
@@ -76,19 +75,25 @@ import Testing
 
     @Test func `signs of life are given while every worker turns, and only then`() async throws {
         let view = emptyView(clock, workers: 1)
-        let running = Running(make(view, watchdog: 4))
-        try await eventually("it works") { systemd.messages == ["READY=1"] }
+        let environment = systemd.environment(watchdog: 4)
+        let watchdog = try #require(Watchdog(view.desk, ServiceNotifier { environment[$0] }, clock: clock))
+        let running = Running(watchdog)
         try await clock.advance(by: 2)
         try await eventually("a turn is over") { clock.restingCount == 1 }
-        #expect(systemd.messages == ["READY=1"], "the worker stands still")
+        #expect(systemd.messages == [], "the worker stands still")
         var seen = 0
-        _ = view.desk.visit(0, &seen)
+        _ = view.desk.visit(0, &seen, isWoken: false)
         try await clock.advance(by: 0.25)
-        try await eventually("it lives") { systemd.messages == ["READY=1", "WATCHDOG=1"] }
+        try await eventually("it lives") { systemd.messages == ["WATCHDOG=1"] }
         try await clock.advance(by: 2)
         try await eventually("a turn is over") { clock.restingCount == 1 }
-        #expect(systemd.messages == ["READY=1", "WATCHDOG=1"])
+        #expect(systemd.messages == ["WATCHDOG=1"])
         try await running.stop()
+    }
+
+    @Test func `where systemd waits for no signs of life there is no watchdog`() {
+        let environment = systemd.environment()
+        #expect(Watchdog(emptyView().desk, ServiceNotifier { environment[$0] }) == nil)
     }
 
     @Test func `the report's file is written each interval; where it cannot be, it goes on`()

@@ -178,7 +178,7 @@ struct PricerTests {
         #expect(answers.map(\.isMeasured) == [false, true, true])
         #expect(run(1, 0.1, 2).map(\.price) == [1_000_000_000], "two runs teach nothing")
         let cheap = try #require(run(1, 0.1, 100).first)
-        #expect(cheap.price > 2_000_000 && cheap.price < 4_000_000, "a tenth of a millisecond is 3 units: \(cheap.price)")
+        #expect(cheap.price > 2_000_000 && cheap.price < 4_000_000, "a tenth of a ms is 3 units: \(cheap.price)")
         #expect(cheap.planned > 0 && cheap.usual > 80_000 && cheap.usual < 120_000)
         let dear = try #require(run(1, 1000, 2000).first)
         #expect(dear.price > 20_000_000_000, "also upwards: \(dear.price)")

@@ -272,14 +272,15 @@ struct RelayChannelTests {
         #expect(server.send("rings 1", [ends[1], ends[0], ends[1]]))
         #expect(server.send("handover"))
         let first = try #require(client.receive())
-        #expect(first.text == "rings 1" && first.descriptors.count == 3)
-        #expect(unsafe write(first.descriptors[0], "x", 1) == 1)
+        let descriptors = first.takeDescriptors()
+        #expect(first.text == "rings 1" && descriptors.count == 3 && first.descriptors.isEmpty)
+        #expect(unsafe write(descriptors[0], "x", 1) == 1)
         var byte: UInt8 = 0
         #expect(unsafe read(ends[0], &byte, 1) == 1 && byte == 0x78)
         let second = try #require(client.receive())
         #expect(second.text == "handover" && second.descriptors.isEmpty)
         #expect(!client.isOver)
-        for descriptor in first.descriptors + ends { close(descriptor) }
+        for descriptor in descriptors + ends { close(descriptor) }
     }
 
     @Test("whoever listens anew takes the place of who listened there, and nobody else may connect")
@@ -299,5 +300,53 @@ struct RelayChannelTests {
         #expect(unsafe stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
         #expect(RelayChannel.connect(to: path + ".none") == nil)
         #expect(RelayChannel.listen(at: "/tmp/" + String(repeating: "x", count: 200)) == nil)
+    }
+
+    /// How many descriptors of this process are open, after `body` has run many times, beyond those before: others may open some
+    /// meanwhile, but not as many.
+    private func leftOpen(_ body: () -> Void) -> Bool {
+        func count() -> Int { (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count ?? 0 }
+        let before = count()
+        for _ in 0..<400 { body() }
+        return count() - before > 200
+    }
+
+    @Test("a path that is too long for a socket leaves none open")
+    func longPath() {
+        // The second is too long once the passing name is added to it.
+        for length in [200, 102] {
+            let path = "/tmp/" + String(repeating: "x", count: length)
+            #expect(RelayChannel.listen(at: path) == nil)
+            let isLeft = leftOpen {
+                _ = RelayChannel.connect(to: path)
+                _ = RelayChannel.listen(at: path)
+            }
+            #expect(!isLeft, "\(length) bytes")
+        }
+    }
+
+    @Test("descriptors that nobody takes are closed, also those of a message without a byte")
+    func untaken() throws {
+        for text in ["unknown", ""] {
+            let isLeft = leftOpen {
+                var pair: [Int32] = [-1, -1]
+                guard unsafe socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &pair) == 0 else { return }
+                let (one, other) = (RelayChannel(descriptor: pair[0]), RelayChannel(descriptor: pair[1]))
+                #expect(one.send(text, [0, 0, 0]))
+                #expect(other.receive()?.text == (text.isEmpty ? nil : text))
+            }
+            #expect(!isLeft, "'\(text)'")
+        }
+    }
+
+    @Test("a ring that is refused leaves no descriptor open")
+    func refusedRing() {
+        for count in 1...4 {
+            let isLeft = leftOpen {
+                let descriptors = (0..<count).map { _ in dup(0) }
+                #expect(throws: RingError.self) { try RingReader(descriptors: descriptors) }
+            }
+            #expect(!isLeft, "\(count)")
+        }
     }
 }

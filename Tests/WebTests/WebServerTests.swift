@@ -6,14 +6,14 @@ import Testing
 @testable import Web
 
 /// Waits on a thread of its own: the server answers on those that tests run on, of which there are few.
-private func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
     }
 }
 
 /// One request over a plain socket: what came back, until the server closed or time was up.
-private func talk(_ port: Int, _ text: String, seconds: Int = 60) -> String {
+func talk(_ port: Int, _ text: String, seconds: Int = 60) -> String {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -144,4 +144,4 @@ struct WebRequestTests {
 }
 
 /// A cheap bcrypt hash, by the same library that checks it.
-private func cheapHash(_ password: String) -> String { PasswordCheck.hash(password) }
+func cheapHash(_ password: String) -> String { PasswordCheck.hash(password) }

@@ -72,7 +72,8 @@ public struct DaemonAssembly {
         let view = Self.view(configuration, settings, options, sources, desk, pricing, keeping?.0)
         web = try WebService(view, configuration.operation)
         let tiers = TierDirectoryService(settings.directory, settings.policy, for: keeping?.0)
-        let supervisor = try Self.supervisor(configuration, view, settings.hash, web, tiers)
+        let notifier = ServiceNotifier(environment: Output.environment)
+        let supervisor = try Self.supervisor(configuration, view, settings.hash, web, tiers, notifier)
         capture = CaptureService(duration: configuration.duration) { relay?.isDrained($0) ?? true }
         report = FinalReport(capture, form: configuration.reportForm, file: configuration.reportFile?.path)
         // They end from the last to the first: first what gives, then what takes from it. The report comes when nothing writes
@@ -93,7 +94,10 @@ public struct DaemonAssembly {
         }
         if let history = view.history { services.append(history) }
         if let web { services.append(web) }
-        self.services = services + [report, supervisor, capture]
+        services += [report, supervisor]
+        // Signs of life until the workers have ended, whatever holds up the supervisor.
+        if let watchdog = Watchdog(desk, notifier) { services.append(watchdog) }
+        self.services = services + [capture]
     }
 
     /// Looks at packets, on this thread and others, with services around them; returns when all have ended.
@@ -196,7 +200,8 @@ public struct DaemonAssembly {
         _ view: DaemonView,
         _ hash: KeyedHash,
         _ web: WebService?,
-        _ tiers: TierDirectoryService
+        _ tiers: TierDirectoryService,
+        _ notifier: ServiceNotifier
     ) throws -> Supervisor {
         Interrupt.installReload()
         let (file, form) = (configuration.policyFile, configuration.reportForm)
@@ -204,7 +209,7 @@ public struct DaemonAssembly {
             view,
             server: try listen(configuration.socket),
             web: web,
-            notifier: ServiceNotifier(environment: Output.environment),
+            notifier: notifier,
             output: configuration.reportFile.flatMap { file in
                 form.map { form in
                     Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) })

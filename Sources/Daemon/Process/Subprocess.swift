@@ -19,14 +19,16 @@ public enum Subprocess {
     /// Runs `words[0]`, found in PATH, with `input` to read.
     public static func run(_ words: [String], input: String) -> Result {
         // Everything in files without a name: no pipe can fill while we read another.
-        guard let input = file(Array(input.utf8)), let output = file([]), let errors = file([]) else {
+        let files = [file(Array(input.utf8)), file([]), file([])].compactMap(\.self)
+        defer { for descriptor in files { close(descriptor) } }
+        guard files.count == 3 else {
             return Result(status: 126, output: [], errors: Array("no temporary file".utf8))
         }
-        defer { for descriptor in [input, output, errors] { close(descriptor) } }
+        let (output, errors) = (files[1], files[2])
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        for (number, descriptor) in [input, output, errors].enumerated() {
+        for (number, descriptor) in files.enumerated() {
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
         var arguments = unsafe words.map { unsafe strdup($0) }

@@ -41,14 +41,14 @@ final class RelayHub: Sendable {
         let words = answer.text.split(separator: " ")
         guard words.count == 4, words[0] == "rings", let count = Int(words[1]), answer.descriptors.count == 3 * count
         else {
-            for descriptor in answer.descriptors { close(descriptor) }
             throw Refusal(reason: "the relay at \(path) says: \(answer.text)")
         }
+        let descriptors = answer.takeDescriptors()
         var readers: [RingReader] = []
         var refusal: RingError?
         for number in 0..<count {
             do throws(RingError) {
-                readers.append(try RingReader(descriptors: Array(answer.descriptors[3 * number..<3 * number + 3])))
+                readers.append(try RingReader(descriptors: Array(descriptors[3 * number..<3 * number + 3])))
             } catch {
                 refusal = error
             }

@@ -10,8 +10,7 @@ import Synchronization
 import Systemd
 import Verification
 
-/// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, systemd's watchdog, the report
-/// that is written now and then.
+/// Serves what is around the workers, on a thread of its own: the local socket, SIGHUP, the report that is written now and then.
 final class Supervisor: Service {
     /// A report that is written to a file again and again, so that a crash loses one interval at most.
     struct Output: Sendable {
@@ -55,13 +54,12 @@ final class Supervisor: Service {
 
     /// Serves until the end.
     func run() async {
-        await runner.run("no thread for the local socket, reloads and the watchdog.") { [self] in serve() }
+        await runner.run("no thread for the local socket and reloads.") { [self] in serve() }
     }
 
     private func serve() {
         notifier.ready(state)
-        var beats = desk.beats
-        var lastSign = clock.now()
+        defer { notifier.stopping() }
         // The first at once: a path that cannot be written is better known now.
         var lastOutput = -Double.infinity
         var complaint: String?
@@ -85,14 +83,6 @@ final class Supervisor: Service {
                 tell(load)
             }
             let now = clock.now()
-            if let interval = notifier.watchdogInterval, now - lastSign >= interval {
-                // Only if every worker has turned since: systemd restarts a daemon that hangs.
-                let turned = desk.beats
-                if zip(turned, beats).allSatisfy({ $0 != $1 }) {
-                    notifier.alive()
-                    (beats, lastSign) = (turned, now)
-                }
-            }
             if now - lastRefresh >= 2 {
                 lastRefresh = now
                 web?.refresh()
@@ -104,7 +94,6 @@ final class Supervisor: Service {
                 complaint = failure
             }
         }
-        notifier.stopping()
     }
 
     /// What is left out under overload.

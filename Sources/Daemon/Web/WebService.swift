@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Domain
 import Glibc
 import Pipeline
@@ -9,28 +10,31 @@ import Synchronization
 import Telemetry
 import Web
 
-/// The daemon's pages: started with it, and started anew when certificates or passwords change.
+/// The daemon's pages, for as long as it runs; certificates and passwords are read again when their files change.
 final class WebService: Service {
-    private let view: DaemonView
     private let address: String
     private let configuration: String?
-    private let state: Mutex<State>
-    private let pulse: Pulse
+    private let server: WebServer
+    /// The files as they were when they were read last.
+    private let read: Mutex<[String]>
 
-    private struct State {
-        var server: WebServer?
-        var stamps: [String] = []
-    }
-
-    /// Serves pages; where nobody asked for an address and the usual one is not to be had, the daemon does without.
+    /// Serves pages; without a configuration and at the standard address, a failure to listen is a warning and the result is `nil`.
     init?(_ view: DaemonView, _ operation: OperationConfiguration) throws {
         guard operation.webAddress != "none" else { return nil }
-        pulse = Pulse(view.desk)
-        (self.view, address, configuration) = (view, operation.webAddress, operation.webFile)
-        state = Mutex(State())
-        do {
-            try start()
-        } catch let error as WebError {
+        let pulse = Pulse(view.desk)
+        let pages = try Pages(view, pulse)
+        (address, configuration) = (operation.webAddress, operation.webFile)
+        // Taken before they are read: what changes meanwhile is read again.
+        read = Mutex(Self.stamps(address, configuration))
+        let options = try Self.options(address, configuration)
+        server = WebServer(
+            options,
+            quick: { Self.probe($0, pulse) },
+            answer: { pages.answer($0) }
+        )
+        do throws(WebError) {
+            try server.start()
+        } catch {
             guard address == OperationConfiguration.standardAddress, configuration == nil else {
                 Output.complain(error.description)
                 throw Sysexit.unavailable
@@ -38,32 +42,25 @@ final class WebService: Service {
             Log.warning("web.not_served", error.description)
             return nil
         }
-        Log.info("web.serving", "pages and metrics at \(url)")
+        Log.info("web.serving", "pages and metrics at \(options.tls == nil ? "http" : "https")://\(address)/")
     }
 
-    /// Looks for new certificates and passwords; a bad file leaves the old ones in force.
+    /// Reads certificates and passwords again if their files have changed; what cannot be used leaves the old ones in force.
     func refresh() {
         guard configuration != nil else { return }
-        let fresh = stamps()
-        guard state.withLock({ $0.stamps != fresh }) else { return }
-        state.withLock { $0.stamps = fresh }
+        let found = Self.stamps(address, configuration)
+        let isNew = read.withLock { read in
+            defer { read = found }
+            return read != found
+        }
+        guard isNew else { return }
         do {
-            _ = try options()
-            let old = state.withLock { $0.server }
-            old?.finish()
-            // The port is free a moment later.
-            for attempt in 0..<20 {
-                do {
-                    try start()
-                    break
-                } catch let error as WebError where attempt < 19 {
-                    if case .badCertificate = error { throw error }
-                    usleep(100_000)
-                }
-            }
+            // An editor empties a file before it writes it: that is no order to ask for no password.
+            guard found.first?.hasSuffix(" 0") == false else { throw Unfinished() }
+            try server.reload(try Self.options(address, configuration))
             Log.info("web.reloaded", "certificates and passwords of the pages were read again")
         } catch {
-            Log.error("web.not_reloaded", "\(error)")
+            Log.error("web.not_reloaded", "\(error); the certificate and the passwords from before hold")
         }
     }
 
@@ -73,11 +70,13 @@ final class WebService: Service {
         finish()
     }
 
-    func finish() { state.withLock { $0.server }?.finish() }
+    func finish() { server.finish() }
 
-    private var url: String { "\((try? options())?.tls == nil ? "http" : "https")://\(address)/" }
+    private struct Unfinished: Error, CustomStringConvertible {
+        var description: String { "the web configuration is empty or not there" }
+    }
 
-    private func options() throws -> WebOptions {
+    private static func options(_ address: String, _ configuration: String?) throws -> WebOptions {
         guard var options = WebOptions(address: address) else {
             throw WebError.cannotListen(address: address, reason: "not host:port")
         }
@@ -94,32 +93,23 @@ final class WebService: Service {
         return options
     }
 
-    private func start() throws {
-        let pages = try Pages(view, pulse)
-        let server = WebServer(
-            try options(),
-            quick: { [self] in probe($0) },
-            answer: { pages.answer($0) }
-        )
-        try server.start()
-        let stamps = stamps()
-        state.withLock { state in (state.server, state.stamps) = (server, stamps) }
-    }
-
-    /// When the files were written.
-    private func stamps() -> [String] {
+    /// Which files there are, when they were written, and their sizes; the configuration's is first.
+    private static func stamps(_ address: String, _ configuration: String?) -> [String] {
         guard let configuration else { return [] }
         var names = [configuration]
-        if let options = try? options(), let tls = options.tls { names += [tls.certificate, tls.key] }
+        if let tls = (try? options(address, configuration))?.tls {
+            names += [tls.certificate, tls.key]
+            if let authorities = tls.clientAuthorities { names.append(authorities) }
+        }
         return names.map { name in
             var status = stat()
-            guard unsafe stat(name, &status) == 0 else { return "" }
-            return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size)"
+            guard unsafe stat(name, &status) == 0 else { return " 0" }
+            return "\(status.st_ino) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(status.st_size)"
         }
     }
 
     /// What runs on the loop itself, so it may take no lock that a store's client holds.
-    private func probe(_ request: WebRequest) -> WebResponse? {
+    private static func probe(_ request: WebRequest, _ pulse: Pulse) -> WebResponse? {
         guard request.path == "/-/healthy" else { return nil }
         return pulse.isAlive ? .text("pgweir is healthy.") : .text("a worker hangs.", status: 503)
     }

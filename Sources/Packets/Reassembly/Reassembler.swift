@@ -17,6 +17,9 @@ public struct ReassemblyLimits: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// Bytes of one connection, its places in the index included.
+    public static var bytesOfFlow: Int { MemoryLayout<Flow>.stride + 4 * MemoryLayout<Int64>.stride }
 }
 
 /// Turns segments into ordered streams (RFC 9293), per connection and direction.
@@ -56,6 +59,16 @@ public struct Reassembler: ~Copyable {
         flows = SlotTable(limit: limits.flows, blank: Flow(), checksHandles: true)
         held = SlotTable(limit: 1 << 22, blank: HeldSegment(), checksHandles: true)
         pool = BlockPool(budget: limits.heldBytes)
+    }
+
+    /// Connections that may be remembered.
+    public var flowLimit: Int { limits.flows }
+    /// Bytes of early segments that may be held.
+    public var heldLimit: Int { limits.heldBytes }
+
+    /// Bytes of the tables of connections, and of early segments that are held.
+    public var memory: (connections: Int, segments: Int) {
+        (flows.highWater * ReassemblyLimits.bytesOfFlow, pool.used + held.highWater * MemoryLayout<HeldSegment>.stride)
     }
 
     /// Connections remembered now, ended ones that wait for late packets included.

@@ -63,6 +63,8 @@ public struct LiveTapOptions: Sendable {
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
     public var limits = ReassemblyLimits()
+    /// What the tables of all workers may take.
+    public var memory = MemoryBudget(bytes: MemoryBudget.usual)
 
     /// The defaults for some interfaces.
     public init(interfaces: [String]) { self.interfaces = interfaces }

@@ -29,6 +29,8 @@ public struct LiveCensus: Sendable {
     public var patternEvictions: UInt64 = 0, sampleEvictions: UInt64 = 0, principalEvictions: UInt64 = 0
     /// Bytes of texts that are kept to be priced.
     public var sampleBytes: UInt64 = 0
+    /// What each table takes and may take, all workers' together; always the same tables in the same order.
+    public var memory: [TableMemory] = []
     /// Prices that stood with their pattern or in the first level, and that did not.
     public var priceHits: UInt64 = 0, priceMisses: UInt64 = 0
     /// Finished statements by the binary exponent of their nanoseconds: those below 2^n ns, at n.
@@ -56,6 +58,7 @@ public struct LiveCensus: Sendable {
         sampleEvictions += other.sampleEvictions
         principalEvictions += other.principalEvictions
         sampleBytes += other.sampleBytes
+        memory = TableMemory.sum([memory, other.memory])
         activityLost += other.activityLost
         priceHits += other.priceHits
         priceMisses += other.priceMisses
@@ -87,6 +90,7 @@ public struct LiveCensus: Sendable {
         sampleBytes = UInt64(shard.analyser.books.samples.bytes)
         patternOverflow = shard.analyser.books.patterns.overflow
         activityLost = shard.analyser.books.activity?.lost ?? 0
+        memory = shard.memory
         let counts = shard.analyser.books.octaves
         for index in octaves.indices { octaves[index] = counts[index] }
     }

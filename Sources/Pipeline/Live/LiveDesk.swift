@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 public import Domain
-import Glibc
 public import Quotas
 import Synchronization
 
@@ -29,6 +28,8 @@ public struct LiveSnapshot: Sendable {
     public var workers: [(number: Int, capture: CaptureSummary, cpu: Double)]
     /// Workers that did not answer in time, whose counts are missing.
     public var missing: Int
+    /// What the tables take and may take, all workers' together.
+    public var memory: [TableMemory] = []
 }
 
 /// Where the workers of a live capture meet the services of the daemon: the one place that both touch.
@@ -45,6 +46,7 @@ public final class LiveDesk: Sendable {
         var result: ReplayResult
         var capture: CaptureSummary
         var cpu: Double
+        var memory: [TableMemory] = []
         var sessions: [SessionStatus] = []
     }
 
@@ -102,23 +104,7 @@ public final class LiveDesk: Sendable {
         let unknownCount = Atomic<Int>(0)
         let shedding = Atomic<Int>(0)
         let isCutting = Atomic<Bool>(false)
-        /// A pipe: what is written at one end wakes the worker, which waits at the other.
-        let button: Int32, bell: Int32
-
-        init() {
-            var ends: [Int32] = [-1, -1]
-            _ = unsafe pipe(&ends)
-            for end in ends {
-                _ = fcntl(end, F_SETFL, O_NONBLOCK)
-                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
-            }
-            (bell, button) = (ends[0], ends[1])
-        }
-
-        deinit {
-            _ = Glibc.close(bell)
-            _ = Glibc.close(button)
-        }
+        let wakeUp = WakeUp()
     }
 
     /// A desk for `workers` workers.
@@ -224,7 +210,8 @@ public final class LiveDesk: Sendable {
             result: result,
             sessions: sessions.sorted(by: SessionStatus.precedes),
             workers: parts.map { ($0.key, $0.value.capture, $0.value.cpu) },
-            missing: posts.count - parts.count
+            missing: posts.count - parts.count,
+            memory: TableMemory.sum(parts.map(\.value.memory))
         )
     }
 
@@ -261,17 +248,18 @@ public final class LiveDesk: Sendable {
     // MARK: Workers
 
     /// What tells a worker, beside packets, that there is something to do.
-    func bell(_ worker: Int) -> Int32 { posts[worker].bell }
+    func wakeUp(_ worker: Int) -> Int32 { posts[worker].wakeUp.descriptor }
 
     /// A turn of a worker's loop; returns what it is asked if that changed since `seen`.
+    ///
+    /// - Parameter isWoken: whether its wake-up was readable. That is cleared before the version is looked at: see ``WakeUp``.
     @inline(__always)
-    func visit(_ worker: Int, _ seen: inout Int) -> Orders? {
+    func visit(_ worker: Int, _ seen: inout Int, isWoken: Bool) -> Orders? {
         posts[worker].beats.add(1, ordering: .relaxed)
+        if isWoken { posts[worker].wakeUp.clear() }
         let now = version.load(ordering: .acquiring)
         guard now != seen else { return nil }
         seen = now
-        var rings = [UInt8](repeating: 0, count: 64)
-        _ = unsafe read(posts[worker].bell, &rings, rings.count)
         return state.withLock { $0.orders }
     }
 
@@ -297,7 +285,6 @@ public final class LiveDesk: Sendable {
 
     func ring() {
         version.add(1, ordering: .acquiringAndReleasing)
-        var one: UInt8 = 1
-        for post in posts { _ = unsafe write(post.button, &one, 1) }
+        for post in posts { post.wakeUp.wake() }
     }
 }

@@ -47,7 +47,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
-            tables: .live(workers: desk.beats.count),
+            tables: options.memory.tables(workers: desk.beats.count),
+            sessions: options.memory.sessions(workers: desk.beats.count),
             recorder: recorder
         )
         tally.shedder = LoadShedder(canCutResponses: true)
@@ -66,9 +67,10 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         var failure: CaptureError?
         do throws(CaptureError) {
             while !isStopped() {
-                let descriptors = source.descriptors + [desk.bell(number)]
+                let descriptors = source.descriptors + [desk.wakeUp(number)]
                 var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-                _ = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
+                let count = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
+                let isWoken = count > 0 && waiting.last?.revents != 0
                 tally.clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
                 let before = tally.counted.packets
                 let isBehind = try source.drain(into: &shard, &tally)
@@ -78,7 +80,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
                 if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
                 if tally.clock.steady &- lastExchange >= Self.exchangeInterval { exchange() }
-                if let orders = desk.visit(number, &seen) { obey(orders) }
+                if let orders = desk.visit(number, &seen, isWoken: isWoken) { obey(orders) }
                 if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
                 if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
                 if !resolutions.isEmpty, !isBehind { settle() }
@@ -263,6 +265,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard, most: LiveDesk.mostPatterns)
-        return LiveDesk.Part(result: result, capture: capture, cpu: Replay.now(CLOCK_THREAD_CPUTIME_ID))
+        let cpu = Replay.now(CLOCK_THREAD_CPUTIME_ID)
+        return LiveDesk.Part(result: result, capture: capture, cpu: cpu, memory: shard.memory)
     }
 }

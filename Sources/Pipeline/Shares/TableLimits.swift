@@ -11,24 +11,19 @@ public struct TableLimits: Sendable {
     public var principals: Int
     /// Bytes of the first statements of patterns, which are kept until they are priced.
     public var samples: Int
+    /// Pairs of user and pattern that the history has not taken yet.
+    public var activity: Int
 
     /// Limits; each is at least what one entry takes.
-    public init(patterns: Int, principals: Int, samples: Int) {
+    public init(patterns: Int, principals: Int, samples: Int, activity: Int = 1 << 15) {
         self.patterns = min(1 << 20, max(16, patterns))
         self.principals = min(1 << 16, max(16, principals))
         self.samples = max(1 << 16, samples)
+        self.activity = min(1 << 20, max(1 << 9, activity))
     }
 
-    /// Those of a daemon with `workers` workers: about 300 MiB in all, however many there are, as long as there are no more
-    /// than eight.
-    public static func live(workers: Int) -> TableLimits {
-        let count = max(1, workers)
-        return TableLimits(
-            patterns: max(1 << 14, (1 << 17) / count),
-            principals: max(1 << 13, (1 << 16) / count),
-            samples: max(4 << 20, (32 << 20) / count)
-        )
-    }
+    /// Those of a daemon that was told nothing, with one worker.
+    public static var usual: TableLimits { MemoryBudget(bytes: MemoryBudget.usual).tables(workers: 1) }
 
     /// Those of a replay of `workers` workers that keeps about `patterns` patterns; a worker keeps at least a quarter of them,
     /// as connections may be few.

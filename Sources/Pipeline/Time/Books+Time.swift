@@ -64,8 +64,9 @@ extension Books where Recorder: ~Copyable {
 
     /// A transaction was idle: beyond a second, its connection has a price, as a pattern of its own.
     mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {
+        guard duration > BusyTime.free else { return }
         let price = BusyTime.held(duration &- BusyTime.free, at: priceList.held)
-        guard duration > BusyTime.free, price > 0 else { return }
+        guard price > 0 else { return }
         let pattern = idlePattern(principal)
         let payer = principals.slot(principal)
         payer.value.counts.cost &+= price

@@ -154,7 +154,6 @@ struct ControlPlane: ~Copyable {
             if channel.role == .analyser { detach() }
             return false
         }
-        for descriptor in message.descriptors { close(descriptor) }
         switch message.text {
         case "status": return channel.channel.send(status.json(board))
         case "attach": return attach(channel)
