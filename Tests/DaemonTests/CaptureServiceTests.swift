@@ -85,7 +85,8 @@ struct CaptureServiceTests {
 
     @Test func `without packet threads there is no report`() async throws {
         let printed = Shared(0)
-        let report = FinalReport(CaptureService(duration: nil), form: form, file: nil) { _ in printed.change { $0 += 1 } }
+        let report = FinalReport(CaptureService(duration: nil), form: form, file: nil) { _ in printed.change { $0 += 1 }
+        }
         try await Running(report).stop()
         #expect(printed.value == 0)
     }

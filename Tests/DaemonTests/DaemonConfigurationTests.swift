@@ -14,7 +14,11 @@ import Testing
 
 struct DaemonConfigurationTests {
     private func make() -> DaemonConfiguration {
-        DaemonConfiguration(LiveTapOptions(interfaces: ["eth0"]), socket: SocketPlace("/run/a/pgweir.sock"), output: .lines)
+        DaemonConfiguration(
+            LiveTapOptions(interfaces: ["eth0"]),
+            socket: SocketPlace("/run/a/pgweir.sock"),
+            output: .lines
+        )
     }
 
     @Test func `what is tapped follows from the services that are wanted`() {

@@ -115,7 +115,9 @@ struct EnforcementServiceTests {
         try await running.stop()
     }
 
-    @Test func `limits of an earlier life stay until it is known what is wanted, but no longer than a lease`() async throws {
+    @Test func `limits of an earlier life stay while nothing is known, but no longer than a lease`()
+        async throws
+    {
         site.limits.value = ["ana": 5]
         let running = Running(make())
         try await clock.advance(by: 30)
@@ -139,7 +141,9 @@ struct EnforcementServiceTests {
         try await running.stop()
     }
 
-    @Test func `an order to lift all goes before what is wanted, until its time is over or it is taken back`() async throws {
+    @Test func `an order to lift all goes before what is wanted, until it is taken back`()
+        async throws
+    {
         want(["ana": 5])
         let service = make()
         let running = Running(service)
@@ -198,7 +202,9 @@ struct AgentTests {
             clock: clock
         ) { [] }
         let told = Shared<[String?]>([])
-        let watch = AgentWatch(source, service, ServiceNotifier { _ in nil }, clock: clock) { text in told.change { $0.append(text) } }
+        let watch = AgentWatch(source, service, ServiceNotifier { _ in nil }, clock: clock) { text in
+            told.change { $0.append(text) }
+        }
         let running = Running(watch)
         try await eventually("it reads") { source.wanted.limits == limits }
         #expect(told.value.count == 1 && told.value[0] != nil)

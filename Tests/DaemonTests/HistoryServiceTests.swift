@@ -15,7 +15,9 @@ struct HistoryServiceTests {
     private let store = FakeHistoryStore()
 
     private func make(_ privacy: Privacy = Privacy()) -> HistoryService {
-        HistoryService(desk, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) { "hash of " + $0 }
+        HistoryService(desk, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) {
+            "hash of " + $0
+        }
     }
 
     private func run(_ user: String?, _ calls: UInt64, _ fingerprint: UInt64 = 1) {
@@ -95,6 +97,7 @@ struct HistoryServiceTests {
     @Test func `old minutes are pruned every hour`() async throws {
         let service = make()
         let running = Running(service)
+        try await clock.advance(by: 5)
         try await eventually("pruned at once") { store.prunes.value.count == 1 }
         #expect(store.prunes.value[0].before == (1_800_000_000 - 86_400) / 60 && store.prunes.value[0].limit == 1 << 20)
         try await clock.advance(by: 3600)

@@ -67,11 +67,11 @@ struct QuotaServiceTests {
         let service = make()
         let running = Running(service)
         spend(120, "ana")
-        try await clock.advance(by: 0.1)
-        try await eventually("ana is limited") { limit(service, "ana") != nil || clock.restingCount == 0 }
         while limit(service, "ana") == nil { try await clock.advance(by: 0.5) }
         #expect(service.name(of: hasher.key(of: "ana")) == "ana")
-        #expect(trail.last(10, of: hasher.key(of: "ana")).contains { $0.event == "limited" })
+        try await eventually("it is audited") {
+            trail.last(10, of: hasher.key(of: "ana")).contains { $0.event == "crossed" }
+        }
         try await clock.advance(by: 3600)
         while limit(service, "ana") != nil { try await clock.advance(by: 1) }
         try await running.stop()
@@ -95,7 +95,9 @@ struct QuotaServiceTests {
         try await eventually("it begins") { clock.restingCount == 1 }
         store.health.isFailing = true
         spend(120, "ana")
-        while !service.facts.problems.contains(where: { $0.contains("not in step") }) { try await clock.advance(by: 0.5) }
+        while !service.facts.problems.contains(where: { $0.contains("not in step") }) {
+            try await clock.advance(by: 0.5)
+        }
         store.health.isFailing = false
         while !service.facts.problems.isEmpty { try await clock.advance(by: 0.5) }
         while limit(service, "ana") == nil { try await clock.advance(by: 0.5) }

@@ -113,7 +113,7 @@ struct RunnerTests {
 }
 
 struct ServiceRunTests {
-    @Test func `services end one after the other, the last first, and each is waited for`() throws {
+    @Test func `services end one after the other, the last first, and each is waited for`() async throws {
         let ends = Shared<[String]>([])
         func service(_ name: String) -> any Service {
             Loop(runner: Runner()) { runner in
@@ -125,11 +125,11 @@ struct ServiceRunTests {
         let last = Loop(runner: Runner()) { _ in ends.change { $0.append("packets") } }
         let run = ServiceRun([service("relay"), service("usage"), service("pages"), last])
         run.start()
-        try run.wait()
+        try await aside { try run.wait() }
         #expect(ends.value == ["packets", "pages", "usage", "relay"])
     }
 
-    @Test func `a service that fails ends all, and the program says so`() throws {
+    @Test func `a service that fails ends all, and the program says so`() async throws {
         struct Failing: Service {
             struct Fault: Error {}
             func run() async throws { throw Fault() }
@@ -142,7 +142,7 @@ struct ServiceRunTests {
             }, Failing(),
         ])
         run.start()
-        #expect(throws: Sysexit.software) { try run.wait() }
+        await #expect(throws: Sysexit.software) { try await aside { try run.wait() } }
         #expect(ends.value == 1)
     }
 }

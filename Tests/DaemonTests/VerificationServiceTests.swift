@@ -43,7 +43,8 @@ struct VerificationServiceTests {
     init() { view = emptyView(clock) }
 
     private func make(_ servers: [String] = ["one"]) -> VerificationService {
-        VerificationService(servers, view, every: 60, clock: clock) { [begun, isReachable, seen, effort, gate] server, _ in
+        VerificationService(servers, view, every: 60, clock: clock) {
+            [begun, isReachable, seen, effort, gate] server, _ in
             begun.change { $0.append(server) }
             guard isReachable.value else { throw Unreachable() }
             return VerificationSpan(

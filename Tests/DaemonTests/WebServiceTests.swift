@@ -30,7 +30,8 @@ private final class LocalSocket: Sendable {
         let code = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { own in
                 if port != nil { return unsafe connect(descriptor, own, length) }
-                return unsafe bind(descriptor, own, length) + listen(descriptor, 1) + getsockname(descriptor, own, &size)
+                return unsafe bind(descriptor, own, length) + listen(descriptor, 1)
+                    + getsockname(descriptor, own, &size)
             }
         }
         self.port = UInt16(bigEndian: address.sin_port)
@@ -85,6 +86,27 @@ private final class LocalSocket: Sendable {
         #expect(metrics.hasPrefix("HTTP/1.1 200") && metrics.contains("pgweir_build_info"))
         try await running.stop()
         try await eventually("nobody listens") { try await get("/-/healthy", port) == "refused" }
+    }
+
+    @Test func `a password that is set meanwhile is asked for, and a bad file leaves it in force`() async throws {
+        let folder = try ScratchFolder()
+        try folder.write("basic_auth_users: {}\n", to: "web.yml")
+        var operation = operation(try freePort)
+        operation.webFile = folder.file("web.yml")
+        let (asked, port) = (operation, UInt16(operation.webAddress.split(separator: ":")[1]) ?? 0)
+        let service = try #require(try await aside { try WebService(emptyView(), asked) })
+        let running = Running(service)
+        #expect(try await get("/metrics", port).hasPrefix("HTTP/1.1 200"))
+        let hash = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+        try folder.write("basic_auth_users: {ana: '\(hash)'}\n", to: "web.yml")
+        try await aside { service.refresh() }
+        #expect(try await get("/metrics", port).hasPrefix("HTTP/1.1 401"))
+        for text in ["", "basic_auth_users: {ana: plain}\n"] {
+            try folder.write(text, to: "web.yml")
+            try await aside { service.refresh() }
+            #expect(try await get("/metrics", port).hasPrefix("HTTP/1.1 401"))
+        }
+        try await running.stop()
     }
 
     @Test func `an address that is taken is a refusal, where somebody asked for it`() async throws {

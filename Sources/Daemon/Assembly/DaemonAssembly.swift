@@ -94,8 +94,10 @@ public struct DaemonAssembly {
         }
         if let history = view.history { services.append(history) }
         if let web { services.append(web) }
+        services += [report, supervisor]
+        // Signs of life until the workers have ended, whatever holds up the supervisor.
         if let watchdog = Watchdog(desk, notifier) { services.append(watchdog) }
-        self.services = services + [report, supervisor, capture]
+        self.services = services + [capture]
     }
 
     /// Looks at packets, on this thread and others, with services around them; returns when all have ended.

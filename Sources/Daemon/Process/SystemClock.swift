@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Structs of the C library belong to this or to Glibc, whichever the compiler meets first.
 import CLinux
 public import Domain
 import Glibc
@@ -28,6 +29,13 @@ public struct SystemClock: ServiceClock {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+    }
+
+    /// Seconds of a clock that goes on while the machine sleeps (CLOCK_BOOTTIME).
+    static func uptime() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_BOOTTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     func now() -> Double { Self.now() }

@@ -26,9 +26,5 @@ enum GuardSign {
         return GuardHeartbeat.absence(in: text, uptime: uptime, needed: needed, command: command)
     }
 
-    private static var uptime: Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_BOOTTIME, &time)
-        return Int64(time.tv_sec)
-    }
+    private static var uptime: Int64 { Int64(SystemClock.uptime()) }
 }

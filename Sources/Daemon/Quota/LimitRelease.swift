@@ -68,9 +68,7 @@ public struct LimitRelease {
 
     /// Waits until all places confirm, and tells how each stands; returns whether all did.
     private func awaitConfirmation() throws -> Bool {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        let end = Double(time.tv_sec) + Self.patience
+        let end = SystemClock.now() + Self.patience
         var places: [Place] = []
         repeat {
             do throws(ControlError) {
@@ -82,8 +80,7 @@ public struct LimitRelease {
             }
             if places.allSatisfy({ $0.state == "confirmed" }) { break }
             usleep(200_000)
-            unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        } while Double(time.tv_sec) < end
+        } while SystemClock.now() < end
         for place in places {
             switch place.state {
             case "confirmed": Output.complain("\(place.name): confirmed, nobody is limited.")

@@ -148,11 +148,7 @@ final class QuotaService: Service {
     }
 
     /// Milliseconds of a clock that goes on while the machine sleeps: leases end meanwhile.
-    private static var clock: Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_BOOTTIME, &time)
-        return Int64(time.tv_sec) &* 1000 &+ Int64(time.tv_nsec) / 1_000_000
-    }
+    private static var clock: Int64 { Int64(SystemClock.uptime() * 1000) }
 
     /// The log names nobody: who may read names asks `pgweir quota why`.
     private func tell(_ transition: Transition) {

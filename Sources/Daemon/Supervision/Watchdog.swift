@@ -15,19 +15,21 @@ final class Watchdog: Service {
     /// Between two looks at a worker that has not turned, in seconds.
     private static let pause = 0.25
 
-    /// `nil`: nobody waits for signs of life.
+    /// `nil` if systemd waits for no signs of life.
     init?(_ desk: LiveDesk, _ notifier: ServiceNotifier, clock: any ServiceClock = SystemClock()) {
         guard let interval = notifier.watchdogInterval else { return nil }
-        (self.desk, self.notifier, self.interval, runner) = (desk, notifier, interval, Runner(clock))
+        (self.desk, self.notifier, self.interval) = (desk, notifier, interval)
+        runner = Runner(clock)
     }
 
+    /// Gives signs until the end.
     func run() async {
         await runner.run("no thread for systemd's watchdog: it will take the daemon for one that hangs.") { [self] in
-            watch(interval)
+            serve()
         }
     }
 
-    private func watch(_ interval: Double) {
+    private func serve() {
         var beats = desk.beats
         var isDue = false
         while !runner.isFinished {

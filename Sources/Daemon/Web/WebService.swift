@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Domain
 import Glibc
 import Pipeline
@@ -17,7 +18,7 @@ final class WebService: Service {
     /// The files as they were when they were read last.
     private let read: Mutex<[String]>
 
-    /// Serves pages; where nobody asked for an address and the usual one is not to be had, the daemon does without.
+    /// Serves pages; without a configuration and at the standard address, a failure to listen is a warning and the result is `nil`.
     init?(_ view: DaemonView, _ operation: OperationConfiguration) throws {
         guard operation.webAddress != "none" else { return nil }
         let pulse = Pulse(view.desk)
