@@ -4,8 +4,10 @@
 struct Upstream: Sendable, Hashable {
     var address: SocketAddress
     var host: String
-    /// Tells it from all others that a connection may meet while it looks for a server.
+    /// Tells it from all others that there are now: what a connection has tried is remembered by this.
     var number: UInt8 = 0
+    /// Tells it from all others that there ever were: a number that was given up stands for another server later.
+    var serial: UInt32 = 0
     /// Whether the last connection to it failed.
     var isFailed = false
 }
@@ -15,6 +17,7 @@ struct UpstreamList: Sendable {
     struct Entry: Sendable {
         var address: SocketAddress
         var number: UInt8
+        var serial: UInt32
         var isFailed = false
         /// When it is asked next, ns of a steady clock, and how long to wait if it then fails in TLS, ns.
         var asksAt: Int64 = 0, pause: Int64 = 0
@@ -31,6 +34,7 @@ struct UpstreamList: Sendable {
     private(set) var states: [State]
     private var isUsed = [Bool](repeating: false, count: mostAddresses)
     private var lastNumber = mostAddresses - 1
+    private var lastSerial: UInt32 = 0
 
     /// Addresses of all names together; more than that are left out.
     static let mostAddresses = 256
@@ -46,7 +50,13 @@ struct UpstreamList: Sendable {
     }
 
     private static func upstream(_ entry: Entry, of state: State) -> Upstream {
-        Upstream(address: entry.address, host: state.name.host, number: entry.number, isFailed: entry.isFailed)
+        Upstream(
+            address: entry.address,
+            host: state.name.host,
+            number: entry.number,
+            serial: entry.serial,
+            isFailed: entry.isFailed
+        )
     }
 
     /// What a name stands for now; whether that is something else than before.
@@ -57,9 +67,15 @@ struct UpstreamList: Sendable {
         guard old.map(\.address) != addresses else { return false }
         for entry in old where !addresses.contains(entry.address) { isUsed[Int(entry.number)] = false }
         states[index].entries = addresses.compactMap { address in
-            old.first { $0.address == address } ?? takeNumber().map { Entry(address: address, number: $0) }
+            old.first { $0.address == address } ?? makeEntry(address)
         }
         return true
+    }
+
+    private mutating func makeEntry(_ address: SocketAddress) -> Entry? {
+        guard let number = takeNumber() else { return nil }
+        lastSerial &+= 1
+        return Entry(address: address, number: number, serial: lastSerial)
     }
 
     /// The number that has been free for longest: connections may remember one that was given up just now.
@@ -96,7 +112,7 @@ struct UpstreamList: Sendable {
 
     /// Takes what a probe found; whether the order changes by that.
     mutating func take(_ answer: UpstreamProbe.Answer, of upstream: Upstream, at now: Int64) -> Bool {
-        let isSame = { (entry: Entry) in entry.number == upstream.number && entry.address == upstream.address }
+        let isSame = { (entry: Entry) in entry.serial == upstream.serial }
         switch answer {
         case .answers: return note(isHealthy: true, where: isSame)
         case .noConnection: return false
@@ -110,6 +126,11 @@ struct UpstreamList: Sendable {
             return false
         }
     }
+}
+
+extension [Upstream] {
+    /// The one of a serial number; `nil`: no name stands for it any more.
+    func upstream(_ serial: UInt32) -> Upstream? { first { $0.serial == serial } }
 }
 
 /// Which upstreams a connection has tried, by number.

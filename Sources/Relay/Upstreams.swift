@@ -48,13 +48,13 @@ final class Upstreams: Sendable {
     /// a matter of the name.
     func noteFailure(_ upstream: Upstream, ofTLS: Bool) {
         change { list in
-            list.note(isHealthy: false) { ofTLS ? $0.number == upstream.number : $0.address == upstream.address }
+            list.note(isHealthy: false) { ofTLS ? $0.serial == upstream.serial : $0.address == upstream.address }
         }
     }
 
     /// A connection to `upstream` came about, with TLS where that is asked for.
     func noteSuccess(_ upstream: Upstream) {
-        change { $0.note(isHealthy: true) { $0.number == upstream.number } }
+        change { $0.note(isHealthy: true) { $0.serial == upstream.serial } }
     }
 
     private func change(_ body: (inout UpstreamList) -> Bool) {

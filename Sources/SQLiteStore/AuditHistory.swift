@@ -2,23 +2,29 @@
 import Domain
 import GRDB
 public import Quotas
+import Synchronization
 
 /// The audit in an SQLite file, to be asked; the lines of the audit file are the record.
 public final class AuditHistory: Sendable {
     private let file: SQLiteFile
     private let path: String
-    /// Older entries beyond this are forgotten.
-    private static let most = 1_000_000
+    private let most: Int
+    private let appended = Atomic<Int>(0)
+    /// So many are appended between two looks for those that are too many.
+    private static let pause = 1000
 
-    /// Opens the file, or makes it; ``SQLiteCostStore/init(path:isPatient:report:)`` tells of the parameters.
-    public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
-        self.path = path
+    /// Opens the file, or makes it; ``SQLiteCostStore/init(path:isPatient:report:)`` tells of the other parameters.
+    ///
+    /// - Parameter most: how many entries it keeps, the newest; a few more for a while.
+    public init(
+        path: String,
+        most: Int = 1_000_000,
+        isPatient: Bool = false,
+        report: FileReport = .none
+    ) throws(LedgerError) {
+        (self.path, self.most) = (path, most)
         do {
-            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { database in
-                try database.execute(
-                    sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - \(Self.most)"
-                )
-            }
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { try Self.prune($0, most) }
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
         }
@@ -43,6 +49,13 @@ public final class AuditHistory: Sendable {
         probes: ["SELECT number, time, node, actor, event, user, details FROM audit"]
     )
 
+    private static func prune(_ database: Database, _ most: Int) throws {
+        try database.execute(
+            sql: "DELETE FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - ?",
+            arguments: [most]
+        )
+    }
+
     /// Keeps entries.
     public func append(_ entries: [AuditEntry]) throws(LedgerError) {
         do {
@@ -56,6 +69,8 @@ public final class AuditHistory: Sendable {
                         entry.time.nanoseconds, entry.node, entry.actor, entry.event, entry.user?.description, details,
                     ])
                 }
+                let before = appended.wrappingAdd(entries.count, ordering: .relaxed).oldValue
+                if (before &+ entries.count) / Self.pause != before / Self.pause { try Self.prune(database, most) }
             }
         } catch {
             throw .unavailable(store: path, reason: "\(error)")

@@ -25,6 +25,9 @@ public struct FileHealth: Sendable {
         case .gone:
             losses[name] = "was removed while it was open; a new one is made. \(loss)"
             return losses[name]
+        case .overgrown(let reason):
+            obstacles[name] = "cannot be rotated, and grows: \(reason)"
+            return obstacles[name]
         case .usable:
             obstacles[name] = nil
             return nil

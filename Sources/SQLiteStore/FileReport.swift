@@ -10,6 +10,8 @@ public struct FileReport: Sendable {
         case unusable(String)
         /// It was removed or replaced while it was open.
         case gone
+        /// It is used, and cannot be replaced by an empty one as it should, for a reason: it grows.
+        case overgrown(String)
         /// It is used again.
         case usable
     }

@@ -14,8 +14,8 @@ public final class SQLiteCostStore: CostStore {
     public let name: String
     /// Prices beyond this are forgotten, the oldest first: when the file is opened, and now and then.
     private let mostPrices: Int
-    private let stored = Atomic<Int>(0)
-    /// So many are stored between two looks.
+    private let stored = Atomic<Int>(0), claimed = Atomic<Int>(0)
+    /// So many are stored, or claimed, between two looks.
     private static let pause = 1000
 
     /// Opens the file, or makes it.
@@ -78,6 +78,11 @@ public final class SQLiteCostStore: CostStore {
                 arguments: [surplus]
             )
         }
+        try forgetClaims(database)
+    }
+
+    /// Forgets claims that are over: a pattern that is never asked for again leaves one behind.
+    private static func forgetClaims(_ database: Database) throws {
         try database.execute(sql: "DELETE FROM claim WHERE until <= unixepoch()")
     }
 
@@ -131,7 +136,10 @@ public final class SQLiteCostStore: CostStore {
 
     /// Whether no other process asks for this price right now.
     public func claim(_ key: Fingerprint, seconds: Int) throws(CostStoreError) -> Bool {
-        try perform { database in
+        // Not only with prices: those of patterns that cannot be priced are never stored.
+        let isDue = claimed.add(1, ordering: .relaxed).newValue % Self.pause == 0
+        return try perform { database in
+            if isDue { try Self.forgetClaims(database) }
             try database.execute(
                 sql: """
                     INSERT INTO claim (key, until) VALUES (?, unixepoch() + ?)

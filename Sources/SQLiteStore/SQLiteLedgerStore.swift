@@ -10,7 +10,7 @@ import Synchronization
 public final class SQLiteLedgerStore: LedgerStore {
     private let file: SQLiteFile
     private let exchanges = Atomic<Int>(0)
-    /// After so many exchanges registers that nobody needs are cleared away.
+    /// After so many exchanges what nobody needs is cleared away.
     private static let cleaning = 1000
     /// What it is, for people.
     public let name: String
@@ -19,13 +19,18 @@ public final class SQLiteLedgerStore: LedgerStore {
     public init(path: String, isPatient: Bool = false, report: FileReport = .none) throws(LedgerError) {
         name = path
         do {
-            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { database in
-                try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
-                try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
-            }
+            file = try SQLiteFile(path, Self.schema, report, isPatient: isPatient) { try Self.forget($0) }
         } catch {
             throw .unavailable(store: path, reason: "\(error)")
         }
+    }
+
+    /// Clears away what nobody needs any more; leases stay, as their tokens must grow.
+    private static func forget(_ database: Database) throws {
+        try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()")
+        // Longer than any window looks back.
+        try database.execute(sql: "DELETE FROM touched WHERE at <= unixepoch() - 3456000")
+        try database.execute(sql: "DELETE FROM entry WHERE until <= unixepoch()")
     }
 
     private static let schema = SQLiteFile.Schema(
@@ -75,7 +80,7 @@ public final class SQLiteLedgerStore: LedgerStore {
         let isDue = exchanges.add(1, ordering: .relaxed).newValue % Self.cleaning == 0
         return try perform { database in
             try Self.set(writes, as: node, database)
-            if isDue { try database.execute(sql: "DELETE FROM register WHERE until <= unixepoch()") }
+            if isDue { try Self.forget(database) }
             return try Self.read(writes.map(\.key), node, database)
         }
     }

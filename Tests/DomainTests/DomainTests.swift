@@ -200,9 +200,10 @@ struct BlockPoolTests {
         #expect(pool.take(1)?.capacity == 64)
     }
 
-    @Test func `bytes outside a block cannot be named`() {
+    @Test func `bytes outside a block cannot be named`() throws {
         var pool = BlockPool(budget: 4096)
-        guard let block = pool.take(64) else { return }
+        let taken = pool.take(64)
+        let block = try #require(taken)
         block.store([1, 2, 3].rawSpan, at: 0)
         #expect(block.bytes(-5..<3).byteCount == 3)
         #expect(block.bytes(60..<900).byteCount == 4)

@@ -160,7 +160,15 @@ struct TruthTests {
         return counts
     }
 
-    @Test func `captures are there`() { #expect(Self.cases.count >= 15) }
+    @Test func `captures are there, and most say which texts PostgreSQL counted`() throws {
+        #expect(Self.cases.count >= 15)
+        let shipped = Self.cases.filter { $0.folder == Repository.captures }
+        let speaking = try shipped.count { one in
+            let truth = try Truth(one.folder + "/" + one.name + ".truth.json")
+            return truth.expect == "exact" && !truth.patterns.isEmpty
+        }
+        #expect(speaking * 2 > shipped.count, "\(speaking) of \(shipped.count)")
+    }
 
     @Test(arguments: cases)
     func `counts are those that PostgreSQL wrote down`(_ one: Case) throws {
@@ -172,6 +180,7 @@ struct TruthTests {
                 #expect(ours[user] ?? Truth.Counts() == truth.counts[user] ?? Truth.Counts(), "\(user)")
             }
         case "statements_only":
+            #expect(ours.keys.contains { !$0.hasSuffix("@pgbouncer") })
             // The pooler adds statements of its own on the server's side.
             for (user, counts) in ours where !user.hasSuffix("@pgbouncer") {
                 #expect(counts.isAtMost(truth.counts[user] ?? Truth.Counts()), "\(user)")
@@ -260,14 +269,17 @@ struct MalformedTests {
     }
 
     @Test func `every damaged capture is read to its end or refused, twice the same`() throws {
+        var read = 0
         for path in Self.files {
             var options = ReplayOptions(paths: [path])
             options.limits.flows = 1 << 14
             guard let first = try? Replay.run(options) else { continue }
+            read += 1
             let again = try Replay.run(options)
             #expect(first.totals == again.totals, "\(path)")
             let ignored = first.capture.ignoredByReason.reduce(0) { $0 + $1.count }
             #expect(first.capture.packets == ignored + first.reassembly.segments, "\(path)")
         }
+        #expect(read * 2 > Self.files.count || Self.files.isEmpty, "\(read) of \(Self.files.count)")
     }
 }

@@ -66,6 +66,24 @@ struct UpstreamListTests {
         for last in 0..<250 { #expect(lab.set([last]) && lab.next() == last) }
     }
 
+    @Test("what a connection is on its way to is never taken for a server that came later")
+    func targets() throws {
+        let lab = try Lab(["a", "b"])
+        #expect(lab.set([1], of: 0))
+        let target = try #require(lab.list.order.first)
+        #expect(lab.list.order.upstream(target.serial)?.host == "a")
+        // DNS takes the address away, and brings others under another name until all numbers were used again.
+        #expect(lab.set([], of: 0))
+        for last in 2..<1000 {
+            #expect(lab.set([last], of: 1))
+            #expect(lab.list.order.upstream(target.serial) == nil)
+            // What becomes of that connection is not the newcomer's fault, or merit.
+            #expect(!lab.take(.answers, of: target, at: 0) && !lab.take(.noTLS, of: target, at: 0))
+            #expect(lab.list.order.map(\.isFailed) == [false])
+        }
+        #expect(lab.set([1], of: 0) && lab.list.order.upstream(target.serial) == nil)
+    }
+
     @Test("as many as a connection can remember are used")
     func many() throws {
         let lab = try Lab(["a"])

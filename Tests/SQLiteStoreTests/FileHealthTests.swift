@@ -7,9 +7,11 @@ struct FileHealthTests {
     @Test(arguments: 0..<20) func `what was lost stays told, whatever comes after it`(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         var health = FileHealth()
-        var (isLost, isBlocked, aside) = (false, false, 0)
+        var (isLost, isBlocked, isLarge, aside) = (false, false, false, 0)
         for _ in 0..<200 {
-            let events: [FileReport.Event] = [.setAside("/s/ledger.1", "x"), .unusable("full"), .gone, .usable]
+            let events: [FileReport.Event] = [
+                .setAside("/s/ledger.1", "x"), .unusable("full"), .gone, .usable, .overgrown("denied"),
+            ]
             let event = events.randomElement(using: &random) ?? .usable
             let said = health.note(event, "ledger", loss: "Usage is lost.")
             #expect((said == nil) == (event == .usable))
@@ -17,11 +19,13 @@ struct FileHealthTests {
             switch event {
             case .setAside: (isLost, aside) = (true, aside + 1)
             case .gone: isLost = true
-            case .unusable: isBlocked = true
-            case .usable: isBlocked = false
+            case .unusable: (isBlocked, isLarge) = (true, false)
+            case .overgrown: (isBlocked, isLarge) = (false, true)
+            case .usable: (isBlocked, isLarge) = (false, false)
             }
             #expect(health.problems.contains { $0.hasSuffix("Usage is lost.") } == isLost)
             #expect(health.problems.contains("ledger: cannot be used: full") == isBlocked)
+            #expect(health.problems.contains("ledger: cannot be rotated, and grows: denied") == isLarge)
             #expect(health.setAside["ledger", default: 0] == aside)
         }
     }

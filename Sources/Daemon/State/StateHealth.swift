@@ -24,6 +24,7 @@ enum StateHealth {
         switch event {
         case .setAside(_, let reason): Log.error("state.set_aside", text, [("file", name), ("reason", reason)])
         case .unusable(let reason): Log.warning("state.unusable", text, [("file", name), ("reason", reason)])
+        case .overgrown(let reason): Log.warning("state.overgrown", text, [("file", name), ("reason", reason)])
         case .gone: Log.error("state.removed", text, [("file", name)])
         case .usable: break
         }

@@ -42,7 +42,7 @@ public final class MemoryLedgerStore: LedgerStore {
         }
     }
 
-    /// Registers beyond this make it look for old ones.
+    /// Registers or texts beyond this make it look for old ones.
     private static let many = 1 << 20
 
     /// Reads registers.
@@ -115,8 +115,11 @@ public final class MemoryLedgerStore: LedgerStore {
 
     /// Keeps a text for a time.
     public func put(_ name: String, _ text: String?, seconds: Int64) throws(LedgerError) {
-        let until = clock() + seconds
-        state.withLock { $0.texts[name] = text.map { ($0, until) } }
+        let now = clock()
+        state.withLock { state in
+            if state.texts.count > Self.many { state.texts = state.texts.filter { $0.value.until > now } }
+            state.texts[name] = text.map { ($0, now + seconds) }
+        }
     }
 
     /// The text, if its time is not over.

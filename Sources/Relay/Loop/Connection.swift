@@ -132,8 +132,8 @@ struct Connection: BitwiseCopyable {
         case none
         /// Where it was going before netfilter's REDIRECT brought it here.
         case original
-        /// The upstream of this number.
-        case upstream(UInt8)
+        /// The upstream of this serial number.
+        case upstream(UInt32)
     }
 
     /// How a client beyond the limit begins, where the relay passes TLS through and cannot see what it wants.

@@ -146,7 +146,7 @@ extension RelayWorker {
         let tried = connection.value.tried
         guard let found = upstreams.first(where: { !tried.contains($0.number) }) else { return nil }
         connection.value.tried.insert(found.number)
-        connection.value.target = .upstream(found.number)
+        connection.value.target = .upstream(found.serial)
         return found
     }
 
@@ -170,7 +170,7 @@ extension RelayWorker {
         switch connection.value.target {
         case .none: nil
         case .original: original(connection)
-        case .upstream(let number): upstreams.first { $0.number == number }
+        case .upstream(let serial): upstreams.upstream(serial)
         }
     }
 
