@@ -53,6 +53,7 @@ struct ActivityTable {
     }
 
     private var entries: [Entry] = []
+    /// Where entries are found: a power of two of places, at most half of them taken, so that every search ends.
     private var places: [Int32]
     private let limit: Int
     /// Entries of each principal.
@@ -63,7 +64,9 @@ struct ActivityTable {
     /// A table for `limit` pairs, a KiB each when they are there.
     init(limit: Int = 1 << 15) {
         self.limit = limit
-        places = Array(repeating: -1, count: limit * 2)
+        var count = 2
+        while count < limit * 2 { count *= 2 }
+        places = Array(repeating: -1, count: count)
     }
 
     /// Bytes that it takes.
