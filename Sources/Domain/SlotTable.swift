@@ -83,6 +83,15 @@ import Glibc
         return slot(current)
     }
 
+    /// The handle of what stands at a place from 0; `nil` outside the table.
+    ///
+    /// Where handles are checked, debug and fuzz builds say `nil` for a free slot too; others leave that to the record.
+    @inline(__always)
+    public func handle(at place: Int) -> Int32? {
+        guard place >= 0, place < highWater else { return nil }
+        return owners.handle(at: Int32(truncatingIfNeeded: place))
+    }
+
     /// What stands at a place from 0, as ``occupant(of:)`` says it.
     @inline(__always)
     public func occupant(at place: Int) -> Slot<Element>? {

@@ -20,7 +20,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     let hash: KeyedHash
     let limits: TableLimits
     /// Handle 0 is everybody who is not known.
-    var principals = SlotTable<Principal>(limit: 1 << 18, blank: Principal())
+    var principals = SlotTable<Principal>(limit: 1 << 18, blank: Principal(), checksHandles: true)
     var principalShares: PrincipalShares
     var owners = Owners()
     var sweep = TableSweep()
@@ -115,7 +115,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         self.priceList = priceList
         flows = SlotTable(limit: limit, blank: FlowNote(), checksHandles: true)
         self.recorder = recorder
-        _ = principals.take()
+        _ = principals.include(0)
     }
 
     /// Patterns are priced by a service from now on: to be called before the first packet.
@@ -143,6 +143,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     /// Who ran what since the last time.
     mutating func takeActivity() -> [ActivityRecord] {
+        finishMoves()
         guard let taken = activity?.take() else { return [] }
         return taken.map { entry in
             let (principal, record) = (principals[entry.principal], patterns.records[entry.pattern])
@@ -150,7 +151,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
                 user: principal.user,
                 database: principal.database,
                 fingerprint: record.fingerprint,
-                text: patterns.texts[Int(entry.pattern)],
+                text: patterns.text(of: entry.pattern),
                 counts: entry.counts
             )
         }
@@ -158,11 +159,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
 
     /// What a user spent most on in the current hour.
     func evidence(against user: String, at time: Timestamp, most count: Int) -> [PatternSpend] {
-        let limit = principals.highWater
-        return spend.spent(by: { Int($0) < limit && principals[$0].user == user }, at: time, most: count).map { found in
+        spend.spent(by: { principals[$0].user == user }, at: time, most: count).map { found in
             PatternSpend(
                 fingerprint: patterns.records[found.pattern].fingerprint,
-                text: patterns.texts[Int(found.pattern)],
+                text: patterns.text(of: found.pattern),
                 database: databases[Int(patterns.records[found.pattern].database)],
                 cost: found.cost,
                 calls: found.calls
@@ -213,13 +213,15 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func take(_ roles: RoleFacts) {
         guard pricing?.roles != roles else { return }
         pricing?.roles = roles
-        for handle in 1..<Int32(max(1, principals.highWater)) { applyRole(of: handle) }
+        for place in 1..<max(1, principals.highWater) { principals.handle(at: place).map { applyRole(of: $0) } }
     }
 
     /// Other prices hold from now on; what was charged stays as it is.
     mutating func price(by list: PriceList) {
         priceList = list
-        for handle in 0..<Int32(patterns.records.highWater) { patterns.records[handle].priceExpires = .min }
+        for place in 0..<patterns.records.highWater {
+            patterns.records.occupant(at: place)?.value.priceExpires = .min
+        }
     }
 
     /// The name of an application by its number.
@@ -269,8 +271,8 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     ) -> PatternHandle {
         let owner = principals[principal].owner
         if let known = patterns.findAnew(sketch.fingerprint, scope.code) {
-            if isPlanning, samples[known] == nil {
-                samples.keep(sample(sketch, text, principal, scope.path), of: known, for: owner)
+            if isPlanning, samples[patterns.place(of: known)] == nil {
+                samples.keep(sample(sketch, text, principal, scope.path), of: patterns.place(of: known), for: owner)
             }
             return known
         }
@@ -278,7 +280,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let handle = addPattern(sketch.fingerprint, scope, pattern, firstSeen: moment.ordinal, for: principal)
         classify(handle, sketch.kind, pattern)
         if takesSample(handle) {
-            samples.keep(sample(sketch, text, principal, scope.path), of: handle, for: owner)
+            samples.keep(sample(sketch, text, principal, scope.path), of: patterns.place(of: handle), for: owner)
         }
         return handle
     }
@@ -348,7 +350,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     }
 
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle) {
-        if isPlanning { samples.keep(types: types, of: pattern) }
+        if isPlanning { samples.keep(types: types, of: patterns.place(of: pattern)) }
     }
 
     mutating func searchPath(_ value: RawSpan, for principal: PrincipalHandle) -> UInt16 {
@@ -362,7 +364,11 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let text = Array("function call \(oid)".utf8)
         let handle = addPattern(pattern, scope, text, firstSeen: moment.ordinal, for: principal)
         if takesSample(handle) {
-            samples.keep(PatternSample(text: text), of: handle, for: principals[principal].owner)
+            samples.keep(
+                PatternSample(text: text),
+                of: patterns.place(of: handle),
+                for: principals[principal].owner
+            )
         }
         return handle
     }
@@ -420,7 +426,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         let (since, overflow) = time.nanoseconds.subtractingReportingOverflow(record.value.asked)
         guard overflow || since < 0 || since > 2_000_000_000, pricing != nil, !record.value.isOther else { return }
         record.value.asked = time.nanoseconds
-        guard !isPlanning || samples[record.handle] != nil else {
+        guard !isPlanning || samples[record.place] != nil else {
             // It gave way to others: the next text is kept, and asked for.
             patterns.wantSample(record.handle)
             return
@@ -491,12 +497,12 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         for principal: PrincipalHandle
     ) -> PatternHandle {
         let record = patterns.records[pattern]
-        let text = patterns.texts[Int(pattern)]
+        let text = patterns.text(of: pattern)
         let handle = addPattern(record.fingerprint, scope, text, firstSeen: record.firstSeen, for: principal)
-        if takesSample(handle), var sample = samples[pattern] {
+        if takesSample(handle), var sample = samples[patterns.place(of: pattern)] {
             sample.user = principals[principal].user
             sample.searchPath = pricing?.path(scope.path)
-            samples.keep(sample, of: handle, for: principals[principal].owner)
+            samples.keep(sample, of: patterns.place(of: handle), for: principals[principal].owner)
         }
         return handle
     }
@@ -659,7 +665,7 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
                 database: principal.database,
                 application: application(note.application),
                 fingerprint: patterns.records[event.pattern].fingerprint,
-                text: patterns.texts[Int(event.pattern)]
+                text: patterns.text(of: event.pattern)
             )
         )
     }

@@ -18,8 +18,8 @@ struct FlowNote: BitwiseCopyable {
     var application: Int32 = 0
     /// When its explicit transaction began, ns since the epoch; `.min`: there is none.
     var transaction = Int64.min
-    /// Who pays.
-    var principal: Int32 = 0
+    /// In which database, by the index of its name: who began it may be gone when it ends.
+    var database: Int32 = 0
 
     init() {}
 

@@ -126,7 +126,7 @@ extension Books where Recorder: ~Copyable {
     ) -> PrincipalHandle {
         guard let handle = principals.take() else { return 0 }
         principalIndex[key] = handle
-        principalShares.lists.append(handle, to: owner)
+        principalShares.lists.append(principals.place(of: handle), to: owner)
         if principalShares.isCrowded { wantsSweep = true }
         let name = name(login.database)
         principals[handle].user = self.name(login.user)

@@ -24,7 +24,7 @@ extension Books where Recorder: ~Copyable {
     /// These servers are proven; what was used at others, and is not in the ledger yet, is possible from now on.
     mutating func take(proven servers: NamedServers) {
         provenServers = servers
-        for handle in 1..<Int32(max(1, principals.highWater)) { applyProof(to: handle) }
+        for place in 1..<max(1, principals.highWater) { principals.handle(at: place).map { applyProof(to: $0) } }
     }
 
     /// Whether what a principal uses is proven to be used.

@@ -138,6 +138,12 @@ struct PatternPricing {
         waiting.wanted.removeAll { gone[$0] != nil }
     }
 
+    /// The number of this user may be another's soon, who has a share of their own.
+    mutating func forget(_ owner: Int32) {
+        pathCounts[owner] = nil
+        waiting.shares[owner] = nil
+    }
+
     /// A change that counts once its transaction commits; where too many wait for that, it counts at once.
     mutating func hold(_ change: PlanChange, of flow: FlowHandle) {
         guard heldCount < Self.mostChanges else { return note(change) }
@@ -184,7 +190,7 @@ extension Books where Recorder: ~Copyable {
         }
         guard isChange, isPlanning, event.pattern > 0 else { return }
         let database = databases[Int(pattern.value.database)]
-        let change = PlanChange(database: database, pattern: patterns.texts[Int(event.pattern)])
+        let change = PlanChange(database: database, pattern: patterns.text(of: event.pattern))
         pricing?.hold(change, of: event.flow)
         awaitsTransactions = pricing?.holdsChanges ?? false
     }
@@ -220,16 +226,21 @@ extension Books where Recorder: ~Copyable {
 
     /// One of every pattern that ran.
     func allQuestions() -> [PriceQuestion] {
-        (1..<max(1, Int32(patterns.texts.count))).filter { patterns.records[$0].calls > 0 }.compactMap { question($0) }
+        (1..<max(1, patterns.records.highWater)).compactMap { place in
+            guard let record = patterns.records.occupant(at: place), record.value.calls > 0 else { return nil }
+            return question(record.handle)
+        }
     }
 
     private func question(_ handle: PatternHandle) -> PriceQuestion? {
         let record = patterns.records[handle]
-        guard !record.isOther, let sample = samples[handle] ?? withoutText(record) else { return nil }
+        guard !record.isOther, let sample = samples[patterns.place(of: handle)] ?? withoutText(record) else {
+            return nil
+        }
         return PriceQuestion(
             key: record.key,
             fingerprint: record.fingerprint,
-            pattern: patterns.texts[Int(handle)],
+            pattern: patterns.text(of: handle),
             sample: sample,
             database: databases[Int(record.database)],
             limit: record.scope.limit,
@@ -275,13 +286,13 @@ extension Books where Recorder: ~Copyable {
 
     /// Durations since the last time, of `count` patterns from `start` on; returns where to go on.
     mutating func observations(from start: Int32, count: Int) -> (found: [PriceObservation], next: Int32) {
-        let end = Int32(patterns.texts.count)
+        let end = Int32(clamping: patterns.records.highWater)
         guard end > 1 else { return ([], 1) }
         let first = start >= end ? 1 : max(1, start)
         let last = min(Int(end), Int(first) + count)
         var found: [PriceObservation] = []
-        for handle in first..<Int32(last) {
-            let record = patterns.records.slot(handle)
+        for place in Int(first)..<last {
+            guard let record = patterns.records.occupant(at: place) else { continue }
             let owner = record.value.recentOwner
             if owner >= 0 {
                 let payer = owners.key(of: owner)

@@ -11,12 +11,13 @@ import PostgresWire
 /// that stands for all other patterns of that user in that database.
 struct PatternTable: ~Copyable {
     var records: SlotTable<PatternRecord>
-    /// Normalized texts, by handle.
-    private(set) var texts: [[UInt8]] = [[]]
+    /// Normalized texts, by place.
+    private var texts: [[UInt8]] = [[]]
     private var textBytes = 0
     private var places: [Int32] = Array(repeating: -1, count: 4096)
     private var mask = 4095
     private var placed = 0
+    /// By the places of patterns.
     private var lists = OwnedLists()
     private let limit: Int
     /// Records that stand for all other patterns of a user in a database.
@@ -31,6 +32,8 @@ struct PatternTable: ~Copyable {
     private(set) var isCrowded = false
     /// How many patterns are to be added before condemning is worth while again.
     private var patience = 0
+    /// Records that were added up with others, and whose places nobody has yet: see ``giveBack()``.
+    private var leaving: [PatternHandle] = []
     /// Whether something was condemned since ``removeCondemned(_:)``.
     private var hasCondemned = false
 
@@ -51,8 +54,12 @@ struct PatternTable: ~Copyable {
     /// A table of at most `limit` patterns, those condemned and those that stand for others not counted.
     init(limit: Int = TableLimits.usual.patterns) {
         self.limit = limit
-        records = SlotTable(limit: limit + 3 * Self.mostCondemned + Self.mostOthers, blank: PatternRecord())
-        _ = records.take()
+        records = SlotTable(
+            limit: limit + 3 * Self.mostCondemned + Self.mostOthers,
+            blank: PatternRecord(),
+            checksHandles: true
+        )
+        _ = records.include(0)
     }
 
     /// Bytes that records, texts and the index take.
@@ -63,6 +70,13 @@ struct PatternTable: ~Copyable {
 
     /// What a user's patterns take of the table's room.
     func weight(of owner: Int32) -> Int { lists.weight(of: owner) }
+
+    /// Where a pattern stands: what is kept beside the table is found by this.
+    @inline(__always)
+    func place(of handle: PatternHandle) -> Int32 { records.place(of: handle) }
+
+    /// A pattern's normalized text.
+    func text(of handle: PatternHandle) -> [UInt8] { texts[Int(place(of: handle))] }
 
     /// Who ran a pattern first.
     func owner(of handle: PatternHandle) -> Int32 { records[handle].owner }
@@ -124,7 +138,7 @@ struct PatternTable: ~Copyable {
         records[handle].firstSeen = ordinal
         records[handle].owner = owner
         put(text, handle)
-        lists.append(handle, to: owner, weight: weight)
+        lists.append(place(of: handle), to: owner, weight: weight)
         place(handle)
         patience -= 1
         if !isCrowded, lists.weight > Self.full(limit) || lists.weight(of: owner) > Self.full(Self.most(limit)) {
@@ -163,10 +177,10 @@ struct PatternTable: ~Copyable {
     /// All patterns of a user who is forgotten are nobody's; returns what stands for the records of others now.
     mutating func disown(_ owner: Int32, _ fingerprint: Fingerprint) -> [PatternHandle: PatternHandle] {
         var heirs: [PatternHandle: PatternHandle] = [:]
-        while let handle = lists.first(of: owner) {
-            records[handle].owner = 0
-            lists.remove(handle)
-            lists.append(handle, to: 0, weight: Self.weight(texts[Int(handle)]))
+        while let place = lists.first(of: owner) {
+            records.occupant(at: Int(place))?.value.owner = 0
+            lists.remove(place)
+            lists.append(place, to: 0, weight: Self.weight(texts[Int(place)]))
         }
         for (database, handle) in others.removeValue(forKey: owner) ?? [:] {
             otherCount -= 1
@@ -175,6 +189,17 @@ struct PatternTable: ~Copyable {
             fold(handle, into: heir)
         }
         return heirs
+    }
+
+    /// The numbers of these users may be those of others soon: durations that wait to be learned from are nobody's.
+    mutating func forget(_ users: Set<Int32>) {
+        for place in 0..<records.highWater {
+            guard let record = records.occupant(at: place) else { continue }
+            if users.contains(record.value.recentOwner) {
+                (record.value.recent, record.value.recentOwner) = (RecentDurations(), -1)
+            }
+            if users.contains(record.value.lastOwner) { record.value.lastOwner = -1 }
+        }
     }
 
     // MARK: Making room
@@ -190,7 +215,7 @@ struct PatternTable: ~Copyable {
         for owner in lists.owners(above: share) {
             let left = share - share / 8
             while lists.weight(of: owner) > left, condemned.count < Self.mostCondemned, visits < Self.mostVisits,
-                let handle = lists.first(of: owner)
+                let handle = lists.first(of: owner).flatMap({ records.handle(at: Int($0)) })
             {
                 visits += 1
                 if isSpared(handle) { lists.turn(owner) } else { condemn(handle) }
@@ -216,7 +241,7 @@ struct PatternTable: ~Copyable {
     }
 
     private mutating func condemn(_ handle: PatternHandle) {
-        lists.remove(handle)
+        lists.remove(place(of: handle))
         unplace(handle)
         records[handle].isCondemned = true
         condemned[identity(handle)] = handle
@@ -233,7 +258,7 @@ struct PatternTable: ~Copyable {
         records[handle].chances = 1
         records[handle].scopeCode = records[handle].scope.code
         condemned[identity(handle)] = nil
-        lists.append(handle, to: records[handle].owner, weight: Self.weight(texts[Int(handle)]))
+        lists.append(place(of: handle), to: records[handle].owner, weight: Self.weight(text(of: handle)))
         place(handle)
     }
 
@@ -267,17 +292,26 @@ struct PatternTable: ~Copyable {
         sum.value.firstSeen = min(sum.value.firstSeen, record.value.firstSeen)
         // Blank at once: reports walk over free slots too.
         record.value = PatternRecord()
-        textBytes -= texts[Int(handle)].count
-        texts[Int(handle)] = []
-        records.give(handle)
+        let place = Int(place(of: handle))
+        textBytes -= texts[place].count
+        texts[place] = []
+        leaving.append(handle)
+    }
+
+    /// Lets others have the places of what was removed: not before all that is kept of it was handed to its heirs, as a new
+    /// record in such a place would be taken for the old one.
+    mutating func giveBack() {
+        for handle in leaving { records.give(handle) }
+        leaving = []
     }
 
     // MARK: The index
 
     private mutating func put(_ text: [UInt8], _ handle: PatternHandle) {
-        while texts.count <= Int(handle) { texts.append([]) }
+        let place = Int(place(of: handle))
+        while texts.count <= place { texts.append([]) }
         textBytes += text.count
-        texts[Int(handle)] = text
+        texts[place] = text
     }
 
     @inline(__always)

@@ -120,7 +120,8 @@ public struct ReplayResult: Sendable {
             byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
         }
         var payers: [PrincipalHandle: Int] = [:]
-        for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
+        for place in 1..<max(1, analyser.books.principals.highWater) {
+            guard let handle = analyser.books.principals.handle(at: place) else { continue }
             let principal = analyser.books.reported(handle)
             if principal.user == nil {
                 // A session whose owner is not known yet: nobody's so far.
@@ -157,10 +158,11 @@ public struct ReplayResult: Sendable {
     ) -> [PatternHandle: Int] {
         var places: [PatternHandle: Int] = [:]
         var entries: [CostliestPatterns.Entry] = []
-        for handle in 0..<Int32(analyser.books.patterns.texts.count) {
-            let record = analyser.books.patterns.records.slot(handle)
-            guard record.value.calls &+ record.value.errors > 0 || record.value.cost != 0 else { continue }
-            entries.append(.init(handle: handle, owner: record.value.owner, cost: record.value.cost))
+        for place in 0..<analyser.books.patterns.records.highWater {
+            guard let record = analyser.books.patterns.records.occupant(at: place),
+                record.value.calls &+ record.value.errors > 0 || record.value.cost != 0
+            else { continue }
+            entries.append(.init(handle: record.handle, owner: record.value.owner, cost: record.value.cost))
             if record.value.isAssumed { assumedPrices &+= record.value.calls &+ record.value.errors }
         }
         var listed = entries.map(\.handle)
@@ -186,7 +188,7 @@ public struct ReplayResult: Sendable {
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
-                    text: analyser.books.patterns.texts[Int(handle)],
+                    text: analyser.books.patterns.text(of: handle),
                     database: record.database == 0
                         ? nil : analyser.books.databases[Int(record.database)],
                     calls: record.calls,

@@ -76,9 +76,13 @@ extension Books where Recorder: ~Copyable {
     /// Adds up what an unknown session did with its owner's counts; 0: nobody.
     mutating func moveUnknown(_ flow: FlowHandle, to owner: PrincipalHandle) {
         guard let own = unknown?.remove(flow) else { return }
+        // Its transaction is one in the owner's database.
+        if flows.contains(flow) { flows[flow].database = principals[owner].databaseIndex }
         principals[owner].counts.add(principals[own].counts)
         principals[owner].account.add(principals[own].account)
         if owner > 0 { woke(owner) }
+        principals[own].owner = principals[owner].owner
+        leavePace(of: own)
         // Blank at once: reports walk over free slots too.
         principals[own] = Principal()
         moved[own] = owner

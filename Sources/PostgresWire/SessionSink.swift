@@ -164,6 +164,8 @@ public protocol SessionSink: ~Copyable {
         _ principal: PrincipalHandle,
         at moment: Moment
     ) -> PrincipalHandle
+    /// A session refers to this pattern from now on, to which perhaps none did before.
+    mutating func revived(_ pattern: PatternHandle)
     /// Whether something waits for ``transactionEnded(_:committed:)``.
     var awaitsTransactions: Bool { get }
     /// A session's transaction ended; `committed`: and nothing of it was taken back.
@@ -198,6 +200,8 @@ extension SessionSink where Self: ~Copyable {
     ) -> PrincipalHandle { principal }
     /// It costs nothing.
     public mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {}
+    /// Patterns stay.
+    public mutating func revived(_ pattern: PatternHandle) {}
     /// Nothing does.
     public var awaitsTransactions: Bool { false }
     /// It does not matter.

@@ -47,9 +47,9 @@ extension Sessions {
         _ sink: inout some SessionSink & ~Copyable
     ) -> Prepared? {
         guard !shared.isEmpty, Self.isPoolerName(name) else { return nil }
-        return shared[sharedKey(session, name, &sink)].map {
-            Prepared(effect: Effect(), pattern: $0.pattern, kind: $0.kind)
-        }
+        guard let known = shared[sharedKey(session, name, &sink)] else { return nil }
+        sink.revived(known.pattern)
+        return Prepared(effect: Effect(), pattern: known.pattern, kind: known.kind)
     }
 
     private mutating func sharedKey(

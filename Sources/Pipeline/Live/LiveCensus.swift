@@ -75,8 +75,8 @@ public struct LiveCensus: Sendable {
         for wire in StatementProtocol.allCases {
             byProtocol[wire] = shard.analyser.books.byProtocol[Int(wire.rawValue)]
         }
-        for handle in 0..<Int32(max(1, shard.analyser.books.principals.highWater)) {
-            let principal = shard.analyser.books.principals[handle]
+        for place in 0..<shard.analyser.books.principals.highWater {
+            guard let principal = shard.analyser.books.principals.occupant(at: place)?.value else { continue }
             totals.add(principal.counts)
             if principal.user == nil { unattributed.add(principal.counts) } else { principals += 1 }
         }

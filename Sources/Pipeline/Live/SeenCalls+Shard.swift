@@ -11,15 +11,15 @@ extension Shard where Recorder: ~Copyable {
     /// What each user did, as pg_stat_statements counts it; what is nobody's stands together.
     var seenCalls: [SeenCalls] {
         var found: [CallsPlace: PrincipalCounts] = [:]
-        for handle in 0..<Int32(max(1, analyser.books.principals.highWater)) {
-            let principal = analyser.books.principals[handle]
+        for place in 0..<analyser.books.principals.highWater {
+            guard let principal = analyser.books.principals.occupant(at: place)?.value else { continue }
             let isKnown = principal.user != nil
-            let place = CallsPlace(
+            let key = CallsPlace(
                 user: principal.user,
                 database: isKnown ? principal.database : nil,
                 server: isKnown ? principal.server : nil
             )
-            found[place, default: PrincipalCounts()].add(principal.counts)
+            found[key, default: PrincipalCounts()].add(principal.counts)
         }
         return found.map { place, counts in
             var calls = SeenCalls(user: place.user, database: place.database, server: place.server)

@@ -52,7 +52,7 @@ extension Shard where Recorder: ~Copyable {
                     database: principal.database,
                     application: analyser.books.application(note.application),
                     activity: activity,
-                    text: analyser.books.patterns.texts[Int(activity.pattern)]
+                    text: analyser.books.patterns.text(of: activity.pattern)
                 )
             )
         }
@@ -77,8 +77,10 @@ extension Shard where Recorder: ~Copyable {
     /// What each known user did.
     var countsByUser: [String: PrincipalCounts] {
         var counts: [String: PrincipalCounts] = [:]
-        for handle in 1..<Int32(max(1, analyser.books.principals.highWater)) {
-            guard let user = analyser.books.principals[handle].user else { continue }
+        for place in 1..<max(1, analyser.books.principals.highWater) {
+            guard let handle = analyser.books.principals.handle(at: place),
+                let user = analyser.books.principals[handle].user
+            else { continue }
             counts[user, default: PrincipalCounts()].add(analyser.books.reported(handle).counts)
         }
         return counts

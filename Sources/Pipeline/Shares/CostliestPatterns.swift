@@ -18,7 +18,7 @@ struct CostliestPatterns {
     /// Divides `entries` into at most `most` that are listed and others, each in the order of its handles.
     init(_ entries: [Entry], most: Int) {
         var lists = OwnedLists()
-        for entry in entries { lists.append(entry.handle, to: entry.owner) }
+        for (index, entry) in entries.enumerated() { lists.append(Int32(clamping: index), to: entry.owner) }
         let share = lists.share(of: most)
         // One pass for all of them: there may be many owners.
         var costs: [Int32: [Int64]] = [:]

@@ -7,13 +7,14 @@ import PostgresWire
 /// Only what no session refers to is removed. What it had counted is added to the same user's principal without an address,
 /// or is nobody's where nothing else of that user is left.
 struct PrincipalShares {
+    /// By the places of principals.
     var lists = OwnedLists()
     private let limit: Int
     private var condemned: [Fingerprint: PrincipalHandle] = [:]
     private(set) var isCrowded = false
     private var patience = 0
     /// Whether something was condemned since ``takeCondemned()``.
-    private var hasCondemned = false
+    private(set) var hasCondemned = false
     /// Principals that were added up with others of their user, and users who were forgotten.
     private(set) var evictions: UInt64 = 0
     var forgotten: UInt64 = 0
@@ -51,10 +52,9 @@ struct PrincipalShares {
         for owner in share > 0 ? lists.owners(above: share) : [] {
             let left = share - share / 8
             while lists.weight(of: owner) > left, condemned.count < Self.mostCondemned, visits < Self.mostVisits,
-                let handle = lists.first(of: owner)
+                let principal = lists.first(of: owner).flatMap({ principals.occupant(at: Int($0)) })
             {
                 visits += 1
-                let principal = principals.slot(handle)
                 let uses = principal.value.counts.sent
                 if principal.value.seenUses != uses || principal.value.isRest {
                     principal.value.seenUses = uses
@@ -79,8 +79,7 @@ struct PrincipalShares {
         while condemned.count < Self.mostCondemned, visits < min(Self.mostVisits, Int(end)) {
             visits += 1
             hand = hand + 1 < end ? hand + 1 : 1
-            guard lists.owner(of: hand) != nil else { continue }
-            let principal = principals.slot(hand)
+            guard lists.owner(of: hand) != nil, let principal = principals.occupant(at: Int(hand)) else { continue }
             let uses = principal.value.counts.sent
             if principal.value.seenUses != uses {
                 principal.value.seenUses = uses
@@ -94,7 +93,7 @@ struct PrincipalShares {
     private var hand: Int32 = 0
 
     private mutating func condemn(_ principal: Slot<Principal>) {
-        lists.remove(principal.handle)
+        lists.remove(principal.place)
         principal.value.isCondemned = true
         condemned[principal.value.key] = principal.handle
     }
@@ -103,7 +102,7 @@ struct PrincipalShares {
     mutating func spare(_ key: Fingerprint, _ principals: borrowing SlotTable<Principal>) -> PrincipalHandle? {
         guard let handle = condemned.removeValue(forKey: key) else { return nil }
         principals[handle].isCondemned = false
-        lists.append(handle, to: principals[handle].owner)
+        lists.append(principals.place(of: handle), to: principals[handle].owner)
         return handle
     }
 

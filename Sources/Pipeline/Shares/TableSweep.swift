@@ -39,6 +39,8 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
 
     mutating func isReferred(pattern: PatternHandle) { patterns.spare(pattern) }
 
+    mutating func revived(_ pattern: PatternHandle) { patterns.spare(pattern) }
+
     mutating func isReferred(principal: PrincipalHandle) {
         guard principal > 0, principals[principal].isCondemned else { return }
         _ = knownPrincipal(principals[principal].key)
@@ -70,9 +72,16 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         return true
     }
 
+    /// Of whom statements wait to be settled, the account must be there then.
+    private mutating func spareUnsettled() {
+        guard principalShares.hasCondemned else { return }
+        for long in longStatements { isReferred(principal: long.principal) }
+    }
+
     /// Removes what nothing refers to; returns patterns that are gone, with what stands for them.
     mutating func endSweep() -> [PatternHandle: PatternHandle] {
         sweep.next = nil
+        spareUnsettled()
         for (_, number) in sweep.applications {
             applications[Int(number)] = ""
             freeApplications.append(number)
@@ -81,9 +90,18 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         let (keys, hash) = (owners, hash)
         var gone = patterns.removeCondemned { Self.otherFingerprint(keys.key(of: $0), hash) }
         let payers = removePrincipals(&gone)
+        // What stood for a pattern may be gone with its user: what is kept goes on to the last of them.
+        for (pattern, heir) in gone {
+            guard var last = gone[heir] else { continue }
+            while let next = gone[last] { last = next }
+            gone[pattern] = last
+        }
         if !gone.isEmpty { pricing?.forget(gone) }
-        for pattern in gone.keys { samples.remove(pattern) }
+        for pattern in gone.keys { samples.remove(patterns.place(of: pattern)) }
         if !gone.isEmpty || !payers.isEmpty { fold(patterns: gone, principals: payers) }
+        // Only now: a newcomer in the place of what is gone would be taken for it.
+        patterns.giveBack()
+        for payer in payers.keys { principals.give(payer) }
         wantsSweep = patterns.isCrowded || principalShares.isCrowded
         return gone
     }
@@ -93,6 +111,9 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         activity?.fold(patterns: patterns, principals: principals)
         spend.fold(patterns: patterns, principals: principals)
         foldLong(patterns: patterns, principals: principals)
+        guard !principals.isEmpty else { return }
+        active.removeAll { principals[$0] != nil }
+        paced.removeAll { principals[$0] != nil }
     }
 
     /// The fingerprint that stands for all other patterns of a user.
@@ -104,6 +125,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         _ gone: inout [PatternHandle: PatternHandle]
     ) -> [PrincipalHandle: PrincipalHandle] {
         var heirs: [PrincipalHandle: PrincipalHandle] = [:]
+        var forgotten: Set<Int32> = []
         for handle in principalShares.takeCondemned() {
             let owner = principals[handle].owner
             let hasOthers = principalShares.lists.weight(of: owner) > 0
@@ -115,17 +137,26 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
             principals[heir].counts.add(principals[handle].counts)
             principals[heir].account.add(principals[handle].account)
             heirs[handle] = heir
+            leavePace(of: handle)
             // Blank at once: reports walk over free slots too.
             principals[handle] = Principal()
-            principals.give(handle)
-            guard !hasOthers else { continue }
+            guard !hasOthers, forgotten.insert(owner).inserted else { continue }
             principalShares.forgotten &+= 1
             for (old, new) in patterns.disown(owner, Self.otherFingerprint(.unknown, hash)) { gone[old] = new }
             samples.move(from: owner, to: 0)
-            owners.forget(owner)
         }
-        active.removeAll { heirs[$0] != nil }
+        forget(forgotten)
         return heirs
+    }
+
+    /// These users hold nothing any more: their numbers may be those of others, who must not have what was kept by them.
+    private mutating func forget(_ users: Set<Int32>) {
+        guard !users.isEmpty else { return }
+        patterns.forget(users)
+        for user in users {
+            pricing?.forget(user)
+            owners.forget(user)
+        }
     }
 
     /// The principal that stands for all other addresses of the user of another one, in its database.
@@ -143,7 +174,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
         principals[heir].path = other.path
         (principals[heir].key, principals[heir].owner, principals[heir].isRest) = (key, other.owner, true)
         principals[heir].account.isMetered = isMetered
-        principalShares.lists.append(heir, to: other.owner)
+        principalShares.lists.append(principals.place(of: heir), to: other.owner)
         return heir
     }
 }

@@ -114,11 +114,13 @@ extension Books where Recorder: ~Copyable {
         switch event.kind {
         case .begin:
             guard flows[event.flow].transaction == .min else { return }
-            (flows[event.flow].transaction, flows[event.flow].principal) = (event.started.nanoseconds, event.principal)
+            flows[event.flow].transaction = event.started.nanoseconds
+            flows[event.flow].database = principals[event.principal].databaseIndex
         case .commit, .rollback: endTransaction(event.flow, at: end)
         default:
             guard flows[event.flow].transaction == .min else { return }
-            addHolder(event.flow, of: event.principal, from: end &- event.duration, to: end)
+            let database = principals[event.principal].databaseIndex
+            addHolder(event.flow, in: database, from: end &- event.duration, to: end)
         }
     }
 
@@ -127,16 +129,13 @@ extension Books where Recorder: ~Copyable {
         let start = flows[flow].transaction
         guard start != .min else { return }
         flows[flow].transaction = .min
-        addHolder(flow, of: flows[flow].principal, from: start, to: end)
+        addHolder(flow, in: flows[flow].database, from: start, to: end)
     }
 
-    private mutating func addHolder(_ flow: FlowHandle, of principal: PrincipalHandle, from start: Int64, to end: Int64)
-    {
+    private mutating func addHolder(_ flow: FlowHandle, in database: Int32, from start: Int64, to end: Int64) {
         guard end &- start >= TimeEvidence.shortestWait * 9 / 10 else { return }
-        let database = databases[Int(principals[principal].databaseIndex)]
-        evidence.add(
-            TimeEvidence.Holder(session: flows[flow].session, database: database, start: start, end: end)
-        )
+        let (session, name) = (flows[flow].session, databases[Int(database)])
+        evidence.add(TimeEvidence.Holder(session: session, database: name, start: start, end: end))
     }
 
     /// Charges what is possible.
@@ -145,6 +144,11 @@ extension Books where Recorder: ~Copyable {
         payer.value.counts.cost &+= amount
         patterns.records[long.pattern].cost &+= amount
         if payer.value.account.charge(amount, at: Timestamp(nanoseconds: long.started)) { woke(long.principal) }
+    }
+
+    /// A principal goes: its pace of the current second is part of the evidence all the same.
+    mutating func leavePace(of handle: PrincipalHandle) {
+        if principals[handle].isPaced { turnPace(principals.slot(handle), to: .min) }
     }
 
     /// The current second's paces are part of the evidence, too.
@@ -165,6 +169,7 @@ extension Books where Recorder: ~Copyable {
 
     /// Settles the long statements that ended before a time, by what all workers know.
     mutating func settleLong(_ evidence: TimeEvidence, before end: Int64 = .max) {
+        finishMoves()
         guard !longStatements.isEmpty else { return }
         var left: [LongStatement] = []
         for long in longStatements {

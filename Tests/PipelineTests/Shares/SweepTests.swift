@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
-import Packets
 import PostgresWire
 import Quotas
 import TestKit
@@ -25,68 +24,13 @@ struct SweepTests {
         var rows: UInt64 = 0
     }
 
-    private static func analyser(_ tables: TableLimits, flows: Int) -> Analyser<NoRecorder> {
-        var limits = SessionLimits()
-        limits.sessions = flows
-        return Analyser(
-            sessions: Sessions(hash: .standard, limits: limits),
-            books: Books(hash: .standard, priceList: PriceList(), flows: flows, tables: tables, recorder: NoRecorder())
-        )
-    }
-
-    private struct Lab: ~Copyable {
-        var analyser: Analyser<NoRecorder>
-        var ordinal: UInt64 = 0
-
-        mutating func moment() -> Moment {
-            ordinal += 1
-            let time = Timestamp(nanoseconds: 1_800_000_000_000_000_000 + Int64(ordinal) * 1000)
-            return Moment(time: time, ordinal: ordinal)
-        }
-
-        mutating func open(_ flow: FlowHandle, _ user: String, _ address: UInt32, _ database: String = "shop") {
-            let (client, server) = (Endpoint(ipv4: address, port: 40_000), Endpoint(ipv4: 1, port: 5432))
-            analyser.opened(flow, client: client, server: server, isMidstream: false, at: moment())
-            say(flow, .client, Messages.startup(user: user, database: database))
-            say(flow, .server, Messages.message("R", [0, 0, 0, 0]) + Messages.ready())
-        }
-
-        mutating func say(_ flow: FlowHandle, _ side: Direction, _ bytes: [UInt8]) {
-            _ = analyser.bytes(flow, from: side, bytes.rawSpan, at: moment())
-        }
-
-        mutating func query(_ flow: FlowHandle, _ sql: String) {
-            say(flow, .client, Messages.query(sql))
-            say(flow, .server, Messages.complete("SELECT 1") + Messages.ready())
-        }
-
-        mutating func prepare(_ flow: FlowHandle, _ name: String, _ sql: String) {
-            say(flow, .client, Messages.parse(name, sql) + Messages.message("S"))
-            say(flow, .server, Messages.message("1") + Messages.ready())
-        }
-
-        mutating func run(_ flow: FlowHandle, _ name: String) {
-            say(flow, .client, Messages.bind(name) + Messages.execute() + Messages.message("S"))
-            say(flow, .server, Messages.message("2") + Messages.complete("SELECT 1") + Messages.ready())
-        }
-
-        mutating func close(_ flow: FlowHandle) { analyser.closed(flow, at: moment()) }
-
-        mutating func result(most: Int? = nil) -> ReplayResult {
-            var result = ReplayResult(policy: .standard, capture: CaptureSummary(), consumed: 0)
-            result.add(analyser, most: most)
-            result.settle()
-            return result
-        }
-    }
-
     @Test func `totals are exact over random orders, whatever makes room`() {
         let seed = Randomness.seed
         var forgotten: UInt64 = 0
         for round in 0..<(Randomness.isLong ? 200 : 4) as Range<UInt64> {
             var random = SplitMix64(seed: seed &+ round)
             let tables = TableLimits(patterns: 24, principals: 80, samples: 1 << 16)
-            var lab = Lab(analyser: Self.analyser(tables, flows: 64))
+            var lab = SweepLab(analyser: SweepLab.analyser(tables, flows: 64))
             lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
             lab.analyser.books.serve()
             lab.analyser.books.meter()
@@ -161,7 +105,9 @@ struct SweepTests {
     }
 
     @Test func `one user's patterns push out none of another's, and prepared statements keep theirs`() {
-        var lab = Lab(analyser: Self.analyser(TableLimits(patterns: 256, principals: 64, samples: 1 << 16), flows: 16))
+        var lab = SweepLab(
+            analyser: SweepLab.analyser(TableLimits(patterns: 256, principals: 64, samples: 1 << 16), flows: 16)
+        )
         lab.open(0, "ann", 10)
         lab.open(1, "ben", 11)
         for number in 0..<50 { lab.query(0, "SELECT 1 AS ann\(number)") }
@@ -186,7 +132,9 @@ struct SweepTests {
     }
 
     @Test func `a price is asked for as soon as a text is there again`() {
-        var lab = Lab(analyser: Self.analyser(TableLimits(patterns: 4096, principals: 64, samples: 1 << 16), flows: 16))
+        var lab = SweepLab(
+            analyser: SweepLab.analyser(TableLimits(patterns: 4096, principals: 64, samples: 1 << 16), flows: 16)
+        )
         lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         lab.open(0, "ann", 10)
         lab.open(1, "ben", 11)
@@ -208,8 +156,8 @@ struct SweepTests {
     }
 
     @Test func `one user at very many addresses, and very many users, leave others their logins`() {
-        var lab = Lab(
-            analyser: Self.analyser(TableLimits(patterns: 64, principals: 256, samples: 1 << 16), flows: 4096)
+        var lab = SweepLab(
+            analyser: SweepLab.analyser(TableLimits(patterns: 64, principals: 256, samples: 1 << 16), flows: 4096)
         )
         for address in 0..<3000 as Range<UInt32> {
             let flow = FlowHandle(address)
