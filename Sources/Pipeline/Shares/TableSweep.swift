@@ -81,6 +81,8 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
     /// Removes what nothing refers to; returns patterns that are gone, with what stands for them.
     mutating func endSweep() -> [PatternHandle: PatternHandle] {
         sweep.next = nil
+        // Or an owner would be gone before what was moved is the owner's.
+        finishMoves()
         spareUnsettled()
         for (_, number) in sweep.applications {
             applications[Int(number)] = ""
