@@ -27,6 +27,7 @@ public final class WebServer: Sendable {
 
     private struct State {
         var running: Running?
+        var hasLoop = false
         var listener: (any Channel)?
         var port: Int?
         var failure: String?
@@ -49,6 +50,9 @@ public final class WebServer: Sendable {
     /// The port that is served.
     public var port: Int? { state.withLock { $0.port } }
 
+    /// Whether a thread of it runs still.
+    var hasLoop: Bool { state.withLock { $0.hasLoop } }
+
     /// Serves until ``finish()``, and returns once clients can connect.
     ///
     /// Where that fails, nothing is left running.
@@ -65,7 +69,10 @@ public final class WebServer: Sendable {
                 state.withLock { $0.failure = "\(error)" }
             }
         }
-        state.withLock { $0.running = Running(access: access, desk: desk, group: group, task: task) }
+        state.withLock { state in
+            state.running = Running(access: access, desk: desk, group: group, task: task)
+            state.hasLoop = true
+        }
         do throws(WebError) {
             try waitUntilRunning()
         } catch {
@@ -117,6 +124,7 @@ public final class WebServer: Sendable {
             // Its loop is needed until the last connection is gone.
             await running.task.value
             try? await running.group.shutdownGracefully()
+            state.withLock { $0.hasLoop = false }
         }
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 /// Who ran what since the last time: a table of any size, as a budget of memory gives it.
 struct ActivityTableTests {
-    @Test(.timeLimit(.minutes(5)), arguments: [1, 7, 512, 700, 1000, 36_111])
+    @Test(arguments: [1, 7, 512, 700, 1000, 36_111])
     func `a table of any size is filled to its limit, and says what has no room`(limit: Int) {
         var table = ActivityTable(limit: limit)
         var random = SplitMix64(seed: UInt64(limit))
