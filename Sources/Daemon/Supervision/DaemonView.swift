@@ -54,6 +54,7 @@ final class DaemonView: Sendable {
         found.pricing = pricing.status
         found.quotas = quotas?.facts
         found.stateProblems = StateHealth.problems
+        found.memoryTaken = ProcessMemory.resident
         found.verification = verification.withLock { $0 }
         return found
     }
