@@ -12,8 +12,8 @@ final class Runner: Sendable {
     private struct State {
         var thread: ServiceThread?
         var waiting: CheckedContinuation<Void, Never>?
-        /// Whether the thread's work is done.
-        var isOver = false
+        /// Whether no thread was to be had, and whether the thread's work is done.
+        var isRefused = false, isOver = false
     }
 
     /// The time that the service goes by.
@@ -46,12 +46,13 @@ final class Runner: Sendable {
                     resume()
                 }
                 if started == nil { Log.warning("daemon.no_thread", complaint) }
-                state.withLock { $0.thread = started }
+                state.withLock { ($0.thread, $0.isRefused) = (started, started == nil) }
+                // Told to end meanwhile.
                 if isFinished, started == nil || !isAwaited { resume() }
             }
         } onCancelOrGracefulShutdown: { [self] in
             finish()
-            if !isAwaited || state.withLock({ $0.thread == nil }) { resume() }
+            if !isAwaited || state.withLock({ $0.isRefused }) { resume() }
         }
         let thread = state.withLock { state in
             defer { state.thread = nil }
