@@ -68,7 +68,12 @@ public struct ExplainConfiguration: Sendable {
     /// The daemon's service; `consoles`: poolers that tell what they call databases.
     ///
     /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
-    func service(_ desk: LiveDesk, fallback: CostUnits, memory: MemoryBudget, consoles: [String]) throws
+    func service(
+        _ desk: LiveDesk,
+        fallback: CostUnits,
+        memory: MemoryBudget,
+        consoles: [String]
+    ) throws
         -> PricingService
     {
         let inMemory = MemoryCostStore(bytes: memory.storedPrices)
