@@ -5,6 +5,7 @@ import Costs
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
 import Reports
 import ServiceLifecycle

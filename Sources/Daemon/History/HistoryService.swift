@@ -2,10 +2,11 @@
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
-import SQLiteStore
 import ServiceLifecycle
 import Settings
+import SQLiteStore
 import Synchronization
 
 /// How the history fares.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Pipeline
+import Platform
 import ServiceLifecycle
 import Synchronization
 
@@ -10,7 +11,7 @@ import Synchronization
 /// task only waits for the thread.
 final class Runner: Sendable {
     private struct State {
-        var thread: ServiceThread?
+        var thread: WorkerThread?
         var waiting: CheckedContinuation<Void, Never>?
         /// Whether no thread was to be had, and whether the thread's work is done.
         var isRefused = false, isOver = false
@@ -20,7 +21,7 @@ final class Runner: Sendable {
     let clock: any ServiceClock
     private let finishing = Atomic<Bool>(false)
     private let state = Mutex(State())
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
 
     init(_ clock: any ServiceClock = SystemClock()) { self.clock = clock }
 
@@ -28,7 +29,7 @@ final class Runner: Sendable {
     var isFinished: Bool { finishing.load(ordering: .acquiring) }
 
     /// Readable once somebody wakes the service, for one that waits for something else, too.
-    var descriptor: Int32 { bell.descriptor }
+    var descriptor: Int32 { wakeUp.descriptor }
 
     /// Runs `body` on a thread of its own until the group stops the service, or its task is cancelled; where no thread is to be
     /// had, `complaint` says what that means, and the service does nothing.
@@ -39,7 +40,7 @@ final class Runner: Sendable {
         await withTaskCancellationOrGracefulShutdownHandler {
             await withCheckedContinuation { continuation in
                 state.withLock { $0.waiting = continuation }
-                let started = ServiceThread { [self] in
+                let started = WorkerThread { [self] in
                     Self.takeSignals()
                     body()
                     state.withLock { $0.isOver = true }
@@ -63,7 +64,7 @@ final class Runner: Sendable {
     }
 
     /// Lets the service sleep for so many seconds, less if it is woken or to end.
-    func rest(_ seconds: Double) { clock.rest(seconds, until: bell) }
+    func rest(_ seconds: Double) { clock.rest(seconds, until: wakeUp) }
 
     /// Lets the service sleep for all of so many seconds, less if it is to end.
     func sleep(_ seconds: Double) {
@@ -72,12 +73,12 @@ final class Runner: Sendable {
     }
 
     /// There is something new for it.
-    func wake() { bell.ring() }
+    func wake() { wakeUp.wake() }
 
     /// Tells it to end.
     func finish() {
         finishing.store(true, ordering: .releasing)
-        bell.ring()
+        wakeUp.wake()
     }
 
     private func resume() {

@@ -2,11 +2,12 @@
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
 import RedisClient
 import RedisStore
-import SQLiteStore
 import Settings
+import SQLiteStore
 
 /// Whether and where quotas are kept.
 public struct QuotaConfiguration: Sendable {

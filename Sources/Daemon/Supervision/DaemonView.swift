@@ -2,6 +2,7 @@
 import Domain
 import Packets
 import Pipeline
+import Platform
 import PostgresWire
 import Quotas
 import RedisClient

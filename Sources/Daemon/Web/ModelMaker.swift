@@ -3,11 +3,12 @@ import Dashboard
 import Domain
 import Packets
 import Pipeline
+import Platform
 import PostgresWire
 import Quotas
 import Reports
-import SQLiteStore
 import Settings
+import SQLiteStore
 
 /// What pages and the API show, from what the daemon knows.
 struct ModelMaker: Sendable {

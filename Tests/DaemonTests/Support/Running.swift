@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import ServiceLifecycle
 import Synchronization
 import Testing
@@ -50,7 +51,7 @@ final class Running: Sendable {
 /// What holds a thread until it is opened: a server or a disk that does not answer.
 final class Gate: Sendable {
     private let state = Mutex((isClosed: false, waiting: 0))
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
 
     /// How many wait at it.
     var waiting: Int { state.withLock { $0.waiting } }
@@ -59,14 +60,14 @@ final class Gate: Sendable {
 
     func open() {
         state.withLock { $0.isClosed = false }
-        bell.ring()
+        wakeUp.wake()
     }
 
     /// Passes once it is open.
     func pass() {
         guard state.withLock({ $0.isClosed }) else { return }
         state.withLock { $0.waiting += 1 }
-        while state.withLock({ $0.isClosed }) { bell.rest(0.05) }
+        while state.withLock({ $0.isClosed }) { wakeUp.wait(0.05) }
         state.withLock { $0.waiting -= 1 }
     }
 }
