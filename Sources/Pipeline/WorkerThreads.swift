@@ -21,8 +21,9 @@ enum WorkerThreads {
         // Nobody passes before the lock is free.
         let isComplete = gate.isOpen.withLock { isOpen in
             for number in 1..<max(count, 1) {
-                let thread = threads.count < limit ? WorkerThread { if gate.isOpen.withLock({ $0 }) { body(number) } } : nil
-                guard let thread else { return false }
+                guard threads.count < limit,
+                    let thread = WorkerThread({ if gate.isOpen.withLock({ $0 }) { body(number) } })
+                else { return false }
                 threads.append(thread)
             }
             isOpen = true

@@ -42,7 +42,8 @@ public struct UnixAddress: Sendable {
 
     /// Sends a datagram to this address; false: `errno` says why not.
     public func send(_ message: [UInt8], from descriptor: Int32) -> Bool {
-        unsafe call { unsafe Int32(clamping: sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, $1)) } >= 0
+        unsafe call { unsafe Int32(clamping: sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, $1)) }
+            >= 0
     }
 
     private func call(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {

@@ -36,8 +36,9 @@ public final class WakeUp: Sendable {
         }
     }
 
-    /// Waits so many seconds, or until somebody wakes; whether somebody did, which is cleared then. `nil`: for ever, but at
-    /// most an hour where the system has no descriptor left.
+    /// Waits so many seconds, or until somebody wakes; whether somebody did, which is cleared then.
+    ///
+    /// - Parameter seconds: `nil`: for ever, but at most an hour where the system has no descriptor left.
     @discardableResult
     public func wait(_ seconds: Double?) -> Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-
 extension Node {
     /// Says who we are, and asks whether the server is of use.
     func greet(_ link: Link, at now: Double) {

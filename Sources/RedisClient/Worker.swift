@@ -83,7 +83,9 @@ final class Worker {
             waiting.append(pollfd(fd: link.descriptor, events: events, revents: 0))
             owners.append(node)
         }
-        guard unsafe poll(&waiting, nfds_t(waiting.count), Clock.milliseconds(time - SystemClock.now())) > 0 else { return }
+        guard unsafe poll(&waiting, nfds_t(waiting.count), Clock.milliseconds(time - SystemClock.now())) > 0 else {
+            return
+        }
         if waiting[0].revents != 0 { mailbox.wake.clear() }
         let now = SystemClock.now()
         for (node, socket) in zip(owners, waiting.dropFirst()) where socket.revents != 0 {

@@ -1,6 +1,6 @@
+import GRDB
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import GRDB
 import Platform
 import Synchronization
 

@@ -4,8 +4,8 @@ import Foundation
 import Glibc
 import Platform
 import Synchronization
-import Testing
 import TestKit
+import Testing
 
 @testable import Platform
 

@@ -4,9 +4,9 @@ import Glibc
 import Pipeline
 import Platform
 import Quotas
+import SQLiteStore
 import ServiceLifecycle
 import Settings
-import SQLiteStore
 import Synchronization
 
 /// How the history fares.

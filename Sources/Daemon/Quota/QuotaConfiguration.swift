@@ -6,8 +6,8 @@ import Platform
 import Quotas
 import RedisClient
 import RedisStore
-import Settings
 import SQLiteStore
+import Settings
 
 /// Whether and where quotas are kept.
 public struct QuotaConfiguration: Sendable {

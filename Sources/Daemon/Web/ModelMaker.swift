@@ -7,8 +7,8 @@ import Platform
 import PostgresWire
 import Quotas
 import Reports
-import Settings
 import SQLiteStore
+import Settings
 
 /// What pages and the API show, from what the daemon knows.
 struct ModelMaker: Sendable {
