@@ -6,8 +6,9 @@ import Testing
 
 @testable import Daemon
 
-/// Waits until something holds; it is no failure of time that this takes long on a busy machine.
-func eventually(_ what: String, seconds: Double = 60, _ condition: () async throws -> Bool) async throws {
+/// Waits until something holds; it is no failure of time that this takes long on a busy machine, or where tests that wait hold all
+/// threads of the pool for minutes.
+func eventually(_ what: String, seconds: Double = 900, _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(seconds)
     while try await !condition() {
         guard ContinuousClock.now < end else { throw NeverHappened(what: what) }
