@@ -516,7 +516,8 @@ class Session:
             else:
                 # Of a portal that is done, or was replaced by a Query that failed: nothing runs either way.
                 self.refusals[code] += 1
-        else:
+        elif asked != "C":
+            # Nothing runs for a Close, which fails only where a cancel meets it.
             self.end("extended", "failed", ANY, code, 0)
         self.portals.pop("", None) if not (self.portals.get("") and self.portals[""].is_open) else self.close("")
         self.pending.popleft()
