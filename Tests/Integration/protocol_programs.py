@@ -479,6 +479,8 @@ class Session:
 
     def take_error(self, asked, details, code):
         self.counts[code] += 1
+        # Meant for what ran before: what it meets is a matter of chance, and so is what the server says of that.
+        self.is_late = self.is_late or code == "57014" and asked not in "QE"
         if asked == "Q":
             if not self.failed:
                 self.names.pop("", None) if self.is_done == 0 else None

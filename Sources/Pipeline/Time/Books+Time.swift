@@ -115,27 +115,40 @@ extension Books where Recorder: ~Copyable {
         case .begin:
             guard flows[event.flow].transaction == .min else { return }
             (flows[event.flow].transaction, flows[event.flow].principal) = (event.started.nanoseconds, event.principal)
-        case .commit, .rollback: endTransaction(event.flow, at: end)
+        case .commit, .rollback: endTransaction(event.flow, at: end, freed: event.started.nanoseconds)
         default:
             guard flows[event.flow].transaction == .min else { return }
-            addHolder(event.flow, of: event.principal, from: end &- event.duration, to: end)
+            addHolder(event.flow, of: event.principal, from: end &- event.duration, to: end, freed: end)
         }
     }
 
     /// The transaction of a flow is over, if there is one.
-    mutating func endTransaction(_ flow: FlowHandle, at end: Int64) {
+    ///
+    /// - Parameter freed: from when on its locks may have been free; its end unless told.
+    mutating func endTransaction(_ flow: FlowHandle, at end: Int64, freed: Int64? = nil) {
         let start = flows[flow].transaction
         guard start != .min else { return }
         flows[flow].transaction = .min
-        addHolder(flow, of: flows[flow].principal, from: start, to: end)
+        addHolder(flow, of: flows[flow].principal, from: start, to: end, freed: freed ?? end)
     }
 
-    private mutating func addHolder(_ flow: FlowHandle, of principal: PrincipalHandle, from start: Int64, to end: Int64)
-    {
+    private mutating func addHolder(
+        _ flow: FlowHandle,
+        of principal: PrincipalHandle,
+        from start: Int64,
+        to end: Int64,
+        freed: Int64
+    ) {
         guard end &- start >= TimeEvidence.shortestWait * 9 / 10 else { return }
         let database = databases[Int(principals[principal].databaseIndex)]
         evidence.add(
-            TimeEvidence.Holder(session: flows[flow].session, database: database, start: start, end: end)
+            TimeEvidence.Holder(
+                session: flows[flow].session,
+                database: database,
+                start: start,
+                end: end,
+                freed: freed
+            )
         )
     }
 
