@@ -38,10 +38,11 @@ func stage(_ name: String) -> [Target] {
 /// An edge: owns one C library, one kind of file or one format for people.
 func edge(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
     [
-        .target(name: name, dependencies: ["Domain"] + dependencies, swiftSettings: common),
+        .target(name: name, dependencies: ["Domain", "Platform"] + dependencies, swiftSettings: common),
         .testTarget(
             name: name + "Tests",
-            dependencies: [.byName(name: name), "TestKit", "Domain"] + dependencies.filter { !isSystemLibrary($0) },
+            dependencies: [.byName(name: name), "TestKit", "Domain", "Platform"]
+                + dependencies.filter { !isSystemLibrary($0) },
             swiftSettings: common
         ),
     ]
@@ -138,6 +139,11 @@ let package = Package(
         ),
     ]
         + stage("Domain")
+        + [
+            // Threads, wake-ups, clocks, errors and Unix sockets of Linux, once for all edges; no stage imports it.
+            .target(name: "Platform", dependencies: ["Domain", "CLinux"], swiftSettings: common),
+            .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit", "Domain"], swiftSettings: common),
+        ]
         + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
@@ -205,7 +211,8 @@ let package = Package(
             .executableTarget(
                 name: "pgweir",
                 dependencies: [
-                    "Daemon", "Domain", "Settings", "Capture", "Mirrors", "Control", "Explain", "SQLiteStore", "Costs",
+                    "Daemon", "Domain", "Platform", "Settings", "Capture", "Mirrors", "Control", "Explain",
+                    "SQLiteStore", "Costs",
                     "Quotas", "Fingerprints", "Packets", "Pipeline", "Reports", "Telemetry", "Verification", "Web",
                     "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -220,7 +227,7 @@ let package = Package(
             .executableTarget(
                 name: "pgweir-relay",
                 dependencies: [
-                    "Domain", "Relay", "Systemd", "Telemetry",
+                    "Domain", "Platform", "Relay", "Systemd", "Telemetry",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ],
                 swiftSettings: common

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 import Glibc
+import Platform
 import PostgresClient
 
 /// Finds out whose sessions are that began before the capture, by asking servers and poolers.
@@ -107,8 +108,6 @@ public final class SessionResolver {
     }
 
     private static func now() -> Timestamp {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+        SystemClock.time()
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Why a capture could not be read; the text says what to do.
 public enum CaptureError: Error, Equatable, CustomStringConvertible {
@@ -58,7 +59,6 @@ public enum CaptureError: Error, Equatable, CustomStringConvertible {
     }
 
     static func text(_ code: Int32) -> String {
-        guard let message = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: message)
+        SystemError.text(code)
     }
 }

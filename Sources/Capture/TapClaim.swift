@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Says that this process meters certain ports of an interface, so that a second daemon does not bill them again.
 ///
@@ -53,20 +54,10 @@ public struct TapClaim: ~Copyable {
 
     private static func bind(_ name: String) -> Int32? {
         let bytes = Array(name.utf8)
-        guard bytes.count <= longest else { return nil }
+        guard bytes.count <= longest, let address = UnixAddress(abstract: bytes) else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            // An abstract name begins with a zero.
-            for (index, byte) in bytes.enumerated() { unsafe place[index + 1] = byte }
-        }
-        let size = socklen_t(MemoryLayout<sa_family_t>.size + 1 + bytes.count)
-        let code = unsafe withUnsafePointer(to: address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe Glibc.bind(descriptor, $0, size) }
-        }
-        guard code == 0 else {
+        guard address.bind(descriptor) else {
             close(descriptor)
             return nil
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Asks a daemon over its local socket.
 public enum ControlClient {
@@ -10,7 +11,7 @@ public enum ControlClient {
     public static func ask(_ request: ControlRequest, at path: String) throws(ControlError) -> [UInt8] {
         let address = try UnixSocket.address(path)
         guard let socket = UnixSocket() else { throw .noDaemon(path: path, reason: ControlError.text(errno)) }
-        guard unsafe UnixSocket.with(address, { unsafe connect(socket.descriptor, $0, $1) }) == 0 else {
+        guard address.connect(socket.descriptor) else {
             throw .noDaemon(path: path, reason: ControlError.text(errno))
         }
         socket.limit(seconds: 10)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// The clients of the control socket, served side by side and never waited for.
 struct ControlClients: ~Copyable {
@@ -36,9 +37,7 @@ struct ControlClients: ~Copyable {
     init() {}
 
     static func now() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+        SystemClock.nanoseconds()
     }
 
     /// What is to be waited for.

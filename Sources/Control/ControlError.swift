@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Why the daemon could not be reached over its local socket, or cannot listen on it.
 public enum ControlError: Error, Equatable, CustomStringConvertible {
@@ -32,7 +33,6 @@ public enum ControlError: Error, Equatable, CustomStringConvertible {
     }
 
     static func text(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
+        SystemError.text(code)
     }
 }

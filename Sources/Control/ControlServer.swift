@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 /// The daemon's local socket: anybody who may open its file may ask what the daemon sees.
@@ -20,8 +21,7 @@ public final class ControlServer: Sendable {
         guard let probe = UnixSocket() else {
             throw .cannotListen(path: path, reason: ControlError.text(errno))
         }
-        let code = unsafe UnixSocket.with(address) { unsafe connect(probe.descriptor, $0, $1) }
-        guard code != 0 else { throw .inUse(path: path) }
+        guard !address.connect(probe.descriptor) else { throw .inUse(path: path) }
         // A file that is no socket refuses connections too; it is somebody's.
         var left = stat()
         if errno == ECONNREFUSED, unsafe lstat(path, &left) == 0, left.st_mode & S_IFMT == S_IFSOCK {
@@ -33,7 +33,7 @@ public final class ControlServer: Sendable {
             0
         )
         let mask = umask(0o117)
-        let isBound = unsafe descriptor >= 0 && UnixSocket.with(address, { unsafe bind(descriptor, $0, $1) }) == 0
+        let isBound = descriptor >= 0 && address.bind(descriptor)
         let bindError = errno
         umask(mask)
         guard isBound, listen(descriptor, 128) == 0 else {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// A stream socket of unix(7): the few calls of it that the daemon and its commands need.
 struct UnixSocket: ~Copyable {
@@ -15,23 +16,9 @@ struct UnixSocket: ~Copyable {
 
     deinit { close(descriptor) }
 
-    static func address(_ path: String) throws(ControlError) -> sockaddr_un {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard bytes.count < 108 else { throw .pathTooLong(path: path) }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for (index, byte) in bytes.enumerated() { unsafe place[index] = byte }
-        }
+    static func address(_ path: String) throws(ControlError) -> UnixAddress {
+        guard let address = UnixAddress(path: path) else { throw .pathTooLong(path: path) }
         return address
-    }
-
-    /// Calls `body` with the address as the socket calls want it.
-    static func with(_ address: sockaddr_un, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-        return unsafe withUnsafePointer(to: address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, size) }
-        }
     }
 
     /// Who is at the other end, as the kernel knows it (unix(7), SO_PEERCRED), such as `uid 1000, pid 4711`.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import PostgresClient
 
 /// How one statement is planned: admitted by its names, parsed, looked at once more, planned, looked at once more.
@@ -113,7 +114,7 @@ extension Explainer {
         }
     }
 
-    private func isMoving(_ key: String) -> Bool { moving[key].map { $0.until > PosixClock.now() } ?? false }
+    private func isMoving(_ key: String) -> Bool { moving[key].map { $0.until > SystemClock.now() } ?? false }
 
     /// Leaves relations alone whose definitions changed between two looks: longer each time, and as long as it goes where
     /// code of somebody else came in.
@@ -122,7 +123,7 @@ extension Explainer {
         for relation in relations {
             let before = moving[relation]?.seconds ?? Self.firstRest / 2
             let seconds = isHarmless ? min(2 * before, Self.longestRest) : Self.longestRest
-            moving[relation] = (PosixClock.now() + seconds, seconds)
+            moving[relation] = (SystemClock.now() + seconds, seconds)
         }
     }
 

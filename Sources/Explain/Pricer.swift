@@ -3,6 +3,7 @@ public import Costs
 public import Domain
 import Fingerprints
 import Glibc
+import Platform
 
 /// Finds prices in the store, else asks the planner; learns from durations; asks again when tables change.
 ///
@@ -447,12 +448,6 @@ public final class Pricer {
         if complaints.updateValue(text, forKey: fault) != text { complain(text) }
     }
 
-    static func steady() -> Int64 { clock(CLOCK_MONOTONIC) }
-    static func time() -> Timestamp { Timestamp(nanoseconds: clock(CLOCK_REALTIME)) }
-
-    private static func clock(_ clock: clockid_t) -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(clock, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    }
+    static func steady() -> Int64 { SystemClock.nanoseconds() }
+    static func time() -> Timestamp { SystemClock.time() }
 }

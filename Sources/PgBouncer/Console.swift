@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import PostgresClient
 
 /// The console of one PgBouncer: SHOW for stats_users, RELOAD and SET for admin_users.
@@ -22,14 +23,14 @@ final class Console {
     /// Connects if need be, and not again and again; returns whether there is a connection.
     func open() -> Bool {
         if connection != nil { return true }
-        let started = System.monotonic()
+        let started = SystemClock.now()
         guard started >= retry else { return false }
         do throws(PostgresError) {
             connection = try PostgresConnection(parameters, application: "pgweir", seconds: Self.patience)
             (absence, epoch) = (nil, epoch &+ 1)
             return true
         } catch {
-            let now = System.monotonic()
+            let now = SystemClock.now()
             // One that hangs is asked more rarely, so that it does not take up our time.
             retry = now + max(1, 5 * (now - started))
             absence = error.description

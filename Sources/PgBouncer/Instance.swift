@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import PostgresClient
 
 /// One PgBouncer process, and what it said last.
@@ -62,7 +63,7 @@ final class Instance {
                 mayBeNew = epoch != 0
                 (epoch, sampled, configured, isReadOnly) = (console.epoch, -1e9, -1e9, false)
             }
-            let now = System.monotonic()
+            let now = SystemClock.now()
             if now - configured >= 30 { try readConfig() }
             guard now - sampled >= seconds else { return }
             try readUsers()
@@ -77,7 +78,7 @@ final class Instance {
         for row in try console.run("SHOW CONFIG") {
             if let key = row["key"] { config[key] = row["value"] ?? "" }
         }
-        configured = System.monotonic()
+        configured = SystemClock.now()
     }
 
     /// What SHOW DATABASES tells, above all which file was loaded.
@@ -124,17 +125,17 @@ final class Instance {
     func awaitQuiet() throws(LoadFailure) {
         guard isUp else { return }
         var logins = 0
-        let end = System.monotonic() + Self.quietPatience
+        let end = SystemClock.now() + Self.quietPatience
         while isUp {
-            let asked = System.monotonic()
+            let asked = SystemClock.now()
             logins = (try? pendingLogins()) ?? 0
-            let answered = System.monotonic()
+            let answered = SystemClock.now()
             guard logins > 0, answered < end else { break }
             // PgBouncer does nothing else while it answers, which takes long where it has many pools.
             usleep(UInt32(1e6 * min(max(0.02, 10 * (answered - asked)), Self.quietPatience)))
         }
         guard isUp else { throw .lost("its console is away: \(console.absence ?? "")") }
-        let now = System.monotonic()
+        let now = SystemClock.now()
         if logins == 0 {
             busySince = nil
             return

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import PostgresClient
 
 /// A time in which old connections are let go sooner.
@@ -49,7 +50,7 @@ extension PgBouncerBackend {
     /// Begins, goes on with, or ends the letting go of old connections.
     func driveDrain() {
         guard options.drain == .lifetime else { return }
-        let now = System.monotonic()
+        let now = SystemClock.now()
         let surplus = surplus
         vain = vain.filter { surplus.contains($0.key) && !isFresh($0.key) }
         drained = drained.filter { file.entries[$0.key]?.limit != nil }
@@ -100,7 +101,7 @@ extension PgBouncerBackend {
         let refused = overfull.filter { !shorten($0) && $0.isUp }
         guard !refused.isEmpty else { return true }
         guard let globals = options.globalsFile else {
-            earliestDrain = System.monotonic() + 5
+            earliestDrain = SystemClock.now() + 5
             drainProblem =
                 "old connections cannot be let go: name a file of globals, or a console of one of admin_users"
             return refused.count < overfull.count
@@ -121,7 +122,7 @@ extension PgBouncerBackend {
             // A moment without logins at servers comes; everything else is a problem.
             if case .busy = error {} else { drainProblem = error.reason }
         }
-        earliestDrain = System.monotonic() + (drainProblem == nil ? 0.2 : 5)
+        earliestDrain = SystemClock.now() + (drainProblem == nil ? 0.2 : 5)
         endDrain()
         return false
     }

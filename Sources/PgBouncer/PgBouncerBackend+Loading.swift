@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Platform
 
 extension PgBouncerBackend {
     /// Reads the file that is there when we start.
@@ -55,7 +56,7 @@ extension PgBouncerBackend {
     /// Brings the file, and the instances, to where the plan wants them.
     func carryOut(_ plan: Plan, _ now: Timestamp, renews: Bool) {
         if mustLoad || plan.entries != file.entries {
-            guard System.monotonic() >= retry.at else { return }
+            guard SystemClock.now() >= retry.at else { return }
             var entries = plan.entries
             for user in prunable where entries[user]?.limit == nil { entries[user] = nil }
             return load(entries, now)
@@ -122,7 +123,7 @@ extension PgBouncerBackend {
         }
         if instances.contains(where: { $0.isUp && $0.acknowledgement == next.acknowledgement }) { loads &+= 1 }
         (file, isBlank, lastGood, mustLoad, changeProblem) = (next, false, written ?? [], false, nil)
-        (failure, delay, retry, renewed) = (nil, waiting, (0, 0), System.monotonic())
+        (failure, delay, retry, renewed) = (nil, waiting, (0, 0), SystemClock.now())
         prunable.formIntersection(entries.keys)
         for instance in instances { instance.sample(atMostEvery: 0) }
     }
@@ -148,7 +149,7 @@ extension PgBouncerBackend {
     private func fail(_ reason: String) {
         (failure, failures) = (reason, failures &+ 1)
         retry.pause = min(30, max(1, retry.pause * 2))
-        retry.at = System.monotonic() + retry.pause
+        retry.at = SystemClock.now() + retry.pause
     }
 
     /// Says in the first line that the limits go on; no RELOAD, as PgBouncer does not read that line.
@@ -157,19 +158,19 @@ extension PgBouncerBackend {
         let expires = applied.expires.nanoseconds / 1_000_000_000
         guard !file.limited.isEmpty, expires != file.expires || applied.generation != file.generation else { return }
         guard FileStamp(options.limitsFile) == stamp else { return }
-        let isDue = System.monotonic() - renewed >= 10 || (file.expires - second) * 2 < expires - second
+        let isDue = SystemClock.now() - renewed >= 10 || (file.expires - second) * 2 < expires - second
         guard isDue || expires < file.expires else { return }
         var next = file
         (next.expires, next.generation) = (expires, applied.generation)
         do throws(PgBouncerError) {
             try put(next.render())
-            (file, lastGood, renewed, changeProblem) = (next, written ?? [], System.monotonic(), nil)
+            (file, lastGood, renewed, changeProblem) = (next, written ?? [], SystemClock.now(), nil)
         } catch { changeProblem = "the limits cannot be renewed: \(error)" }
     }
 
     /// Has an instance load the file that came back after others had done so.
     func catchUp(_ instance: Instance) {
-        guard System.monotonic() >= retry.at else { return }
+        guard SystemClock.now() >= retry.at else { return }
         do throws(LoadFailure) {
             try instance.load(file.acknowledgement)
             instance.sample(atMostEvery: 0)

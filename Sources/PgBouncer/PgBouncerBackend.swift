@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
+import Platform
 public import Quotas
 
 /// Limits users by PgBouncer's `max_user_connections`, through a file that its configuration includes.
@@ -39,7 +40,7 @@ public final class PgBouncerBackend: EnforcementBackend {
     /// Why nobody would lift limits, and since when nobody would.
     var guardAbsence: String?
     private var unguardedSince: Double?
-    private let started = System.monotonic()
+    private let started = SystemClock.now()
     var drain: Drain?
     /// When a drain for the same limits may begin again, and when any may.
     var nextDrain = -1.0e9, earliestDrain = -1.0e9
@@ -130,7 +131,7 @@ public final class PgBouncerBackend: EnforcementBackend {
     public func releaseAll(now: Timestamp) -> String? {
         applied.expires = .epoch
         // A moment without logins at servers may take a while to come; nobody waits for ever.
-        let deadline = System.monotonic() + Self.releasePatience
+        let deadline = SystemClock.now() + Self.releasePatience
         repeat {
             look(now, atMostEvery: 0)
             if drain != nil { endDrain() }
@@ -142,7 +143,7 @@ public final class PgBouncerBackend: EnforcementBackend {
                     catchUp(instance)
                 }
             }
-        } while (delay != nil || !owesLifetime.isEmpty) && System.monotonic() < deadline
+        } while (delay != nil || !owesLifetime.isEmpty) && SystemClock.now() < deadline
         lifted = []
         if let loadProblem { return loadProblem }
         if let delay { return delay }
@@ -164,7 +165,7 @@ public final class PgBouncerBackend: EnforcementBackend {
     private func problem(isWanted: Bool) -> String? {
         var problems = [loadProblem].compactMap(\.self)
         // A guard that is started together with us needs a moment.
-        if let guardAbsence, isWanted || System.monotonic() - started > 15 { problems.append(guardAbsence) }
+        if let guardAbsence, isWanted || SystemClock.now() - started > 15 { problems.append(guardAbsence) }
         if let operatorProblem, instances.contains(where: \.isUp) { problems.append(operatorProblem) }
         return problems.isEmpty ? nil : problems.joined(separator: "; ")
     }
@@ -186,13 +187,13 @@ public final class PgBouncerBackend: EnforcementBackend {
         if guardAbsence == nil || !instances.contains(where: \.isUp) {
             unguardedSince = nil
         } else if unguardedSince == nil {
-            unguardedSince = System.monotonic()
+            unguardedSince = SystemClock.now()
         }
     }
 
     /// Whether limits that are set must not stay: nobody would lift them if we died, and nobody has for long.
     var isUnguarded: Bool {
-        unguardedSince.map { System.monotonic() - $0 >= options.guardPatience } ?? false
+        unguardedSince.map { SystemClock.now() - $0 >= options.guardPatience } ?? false
     }
 
     /// Reads the operator's configuration where it changed: the file that was named, or those that the PgBouncers name.

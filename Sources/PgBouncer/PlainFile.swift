@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Which content a file has, without reading it.
 struct FileStamp: Equatable {
@@ -24,7 +25,7 @@ enum PlainFile {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
-            throw .cannotRead(path: path, reason: System.message(errno))
+            throw .cannotRead(path: path, reason: SystemError.text(errno))
         }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
@@ -32,7 +33,7 @@ enum PlainFile {
         while bytes.count <= longest {
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .cannotRead(path: path, reason: System.message(errno)) }
+            guard count >= 0 else { throw .cannotRead(path: path, reason: SystemError.text(errno)) }
             if count == 0 { return bytes }
             bytes += buffer.prefix(count)
         }
@@ -47,7 +48,7 @@ enum PlainFile {
         let draft = "\(path).pgweir-\(getpid())"
         unsafe unlink(draft)
         let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: System.message(errno)) }
+        guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: SystemError.text(errno)) }
         var status = stat()
         if unsafe stat(path, &status) == 0 || stat(folder, &status) == 0 {
             if fchown(descriptor, status.st_uid, status.st_gid) < 0 { _ = fchown(descriptor, uid_t.max, status.st_gid) }
@@ -57,12 +58,12 @@ enum PlainFile {
         close(descriptor)
         guard isWritten else {
             unsafe unlink(draft)
-            throw .cannotWrite(path: path, reason: System.message(code))
+            throw .cannotWrite(path: path, reason: SystemError.text(code))
         }
         guard unsafe rename(draft, path) == 0 else {
             let code = errno
             unsafe unlink(draft)
-            throw .cannotWrite(path: path, reason: System.message(code))
+            throw .cannotWrite(path: path, reason: SystemError.text(code))
         }
         let place = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard place >= 0 else { return }

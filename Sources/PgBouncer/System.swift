@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// What is asked of the operating system besides files.
 enum System {
-    /// Seconds of a clock that nobody sets: for pauses and time limits.
-    static func monotonic() -> Double {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
-    /// The text of an error number.
-    static func message(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
-    }
-
     /// Asks again each 20 ms until it is so, or the time is up; returns whether it is.
     static func wait(seconds: Double, until isSo: () -> Bool) -> Bool {
-        let deadline = monotonic() + seconds
+        let deadline = SystemClock.now() + seconds
         while !isSo() {
-            guard monotonic() < deadline else { return false }
+            guard SystemClock.now() < deadline else { return false }
             usleep(20_000)
         }
         return true
@@ -36,7 +24,7 @@ struct PidFile {
         guard let pid = try process() else { return false }
         guard kill(pid, SIGHUP) == 0 else {
             if errno == ESRCH { return false }
-            throw .cannotSignal(path: path, reason: System.message(errno))
+            throw .cannotSignal(path: path, reason: SystemError.text(errno))
         }
         return true
     }
@@ -80,7 +68,7 @@ struct PidFile {
         guard String(decoding: name, as: UTF8.self).hasPrefix("pgbouncer") || isStartedByLoader(pid) else { return nil }
         guard kill(pid, 0) == 0 else {
             if errno == ESRCH { return nil }
-            throw .cannotSignal(path: path, reason: System.message(errno))
+            throw .cannotSignal(path: path, reason: SystemError.text(errno))
         }
         return pid
     }

@@ -64,8 +64,9 @@ struct ActivityTable {
     /// A table for `limit` pairs, a KiB each when they are there.
     init(limit: Int = 1 << 15) {
         self.limit = limit
-        var count = 2
-        while count < limit * 2 { count *= 2 }
+        // A power of two, as places are found by a mask: with any other number most are never looked at, and a search of those
+        // that are has no end once they are full.
+        let count = 1 << (Int.bitWidth - (max(1, limit) * 2 - 1).leadingZeroBitCount)
         places = Array(repeating: -1, count: count)
     }
 

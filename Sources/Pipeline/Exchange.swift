@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
 import Glibc
+import Platform
 import Quotas
 import Synchronization
 
@@ -68,7 +69,7 @@ final class Exchange: Sendable {
     func deposit(_ worker: Int, _ shard: borrowing Shard<NoRecorder>) {
         var result = ReplayResult(policy: .standard, capture: CaptureSummary(), consumed: 0)
         result.add(shard)
-        let cpu = Replay.now(CLOCK_THREAD_CPUTIME_ID)
+        let cpu = SystemClock.threadCPU()
         queues.withLock { $0.deposits[worker] = (result, cpu) }
     }
 

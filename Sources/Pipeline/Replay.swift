@@ -4,6 +4,7 @@ public import Costs
 public import Domain
 import Glibc
 public import Packets
+import Platform
 public import Quotas
 
 /// What to replay, and how.
@@ -57,7 +58,7 @@ public enum Replay {
         onProgress: @escaping @Sendable (ReplayProgress) -> Void = { _ in },
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(CaptureError) -> ReplayResult {
-        let began = now(CLOCK_MONOTONIC)
+        let began = SystemClock.now()
         var feed = try open(options)
         var shard = makeShard(options, recorder: recorder)
         let chunk = Chunk()
@@ -70,8 +71,8 @@ public enum Replay {
         shard.finish(at: feed.end)
         var result = ReplayResult(policy: options.policy, capture: feed.summary, consumed: feed.progress.consumed)
         result.add(shard)
-        result.elapsed = now(CLOCK_MONOTONIC) - began
-        result.workerCPU = [now(CLOCK_THREAD_CPUTIME_ID)]
+        result.elapsed = SystemClock.now() - began
+        result.workerCPU = [SystemClock.threadCPU()]
         result.isCancelled = isCancelled()
         result.settle()
         return result
@@ -88,7 +89,7 @@ public enum Replay {
         guard options.workers > 1 else {
             return try run(options, recorder: NoRecorder(), onProgress: onProgress, isCancelled: isCancelled)
         }
-        let began = now(CLOCK_MONOTONIC)
+        let began = SystemClock.now()
         let exchange = Exchange(source: try open(options), workers: options.workers)
         let hasRun = WorkerThreads.run(options.workers) { worker in
             var shard = makeShard(options, recorder: NoRecorder())
@@ -97,7 +98,7 @@ public enum Replay {
         }
         guard hasRun else { throw .noThreads(count: options.workers) }
         var result = try exchange.result(options)
-        result.elapsed = now(CLOCK_MONOTONIC) - began
+        result.elapsed = SystemClock.now() - began
         result.isCancelled = isCancelled()
         result.settle()
         return result
@@ -146,12 +147,5 @@ public enum Replay {
         if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard
-    }
-
-    /// Seconds on one of the system's clocks.
-    static func now(_ clock: clockid_t) -> Double {
-        var time = timespec()
-        unsafe clock_gettime(clock, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPostgres
 import Glibc
+import Platform
 
 /// Why a server could not be asked.
 public enum PostgresError: Error, Equatable, CustomStringConvertible {
@@ -115,8 +116,6 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
     }
 
     static func now() -> Double {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        SystemClock.now()
     }
 }

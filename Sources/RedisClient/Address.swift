@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// A socket address as the system calls want it.
 struct Address: Sendable, Equatable {
@@ -9,15 +10,8 @@ struct Address: Sendable, Equatable {
 
     /// The address of a Unix socket; `nil` if the path is too long.
     init?(unix path: String) {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let name = Array(path.utf8)
-        guard name.count < 108 else { return nil }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for (index, byte) in name.enumerated() { unsafe place[index] = byte }
-        }
-        family = AF_UNIX
-        bytes = unsafe withUnsafeBytes(of: &address) { unsafe Array($0) }
+        guard let address = UnixAddress(path: path) else { return nil }
+        (family, bytes) = (AF_UNIX, address.bytes)
     }
 
     private init(family: Int32, bytes: [UInt8]) {
@@ -55,41 +49,4 @@ struct Address: Sendable, Equatable {
 enum Resolution: Sendable {
     case found([Address])
     case failed(String)
-}
-
-/// A thread of our own: it waits, which the cooperative pool must not.
-enum ClientThread {
-    private final class Box: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    /// Starts a thread that nobody waits for and that no signal disturbs; false when the system refuses one.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
-        var attributes = pthread_attr_t()
-        unsafe pthread_attr_init(&attributes)
-        defer { unsafe pthread_attr_destroy(&attributes) }
-        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        // Inherited by the thread: the program's signals are for its own threads, and SIGPIPE, which hiredis's writes
-        // raise in the thread that writes, for none.
-        var (all, before) = (sigset_t(), sigset_t())
-        unsafe sigfillset(&all)
-        unsafe pthread_sigmask(SIG_BLOCK, &all, &before)
-        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let box = unsafe Unmanaged.passRetained(Box(body))
-        let code = unsafe pthread_create(
-            &thread,
-            &attributes,
-            { argument in
-                if let argument = unsafe argument {
-                    unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
-                }
-                return nil
-            },
-            box.toOpaque()
-        )
-        if code != 0 { unsafe box.release() }
-        return code == 0
-    }
 }

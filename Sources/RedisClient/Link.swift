@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CHiredis
 import Glibc
+import Platform
 
 /// Why a connection is of no more use.
 struct LinkFailure: Error {
@@ -34,7 +35,7 @@ struct LinkFailure: Error {
             close(descriptor)
             descriptor = higher
         }
-        guard descriptor >= 0 else { throw LinkFailure(reason: Clock.message(errno)) }
+        guard descriptor >= 0 else { throw LinkFailure(reason: SystemError.text(errno)) }
         guard let context = unsafe library.adopt(descriptor) else {
             close(descriptor)
             throw LinkFailure(reason: "out of memory")
@@ -50,7 +51,7 @@ struct LinkFailure: Error {
             return unsafe connect(descriptor, start.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
         }
         // A Unix socket whose queue is full says EAGAIN; then it is as good as not there.
-        guard code == 0 || errno == EINPROGRESS else { throw LinkFailure(reason: Clock.message(errno)) }
+        guard code == 0 || errno == EINPROGRESS else { throw LinkFailure(reason: SystemError.text(errno)) }
     }
 
     /// What became of connecting; 0: it is done.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import Synchronization
 
 /// What the callers' threads and the client's own share.
@@ -25,14 +26,12 @@ final class Mailbox: Sendable {
     let refused = Mutex<[RedisError.Kind: UInt64]>([:])
     /// The client's thread, once it runs; no thread is 0.
     let thread = Atomic<UInt>(0)
-    let wake: Signal
-    let finished: Signal
+    let wake = WakeUp()
+    let finished = WakeUp()
 
     init?(_ options: RedisOptions) {
-        guard let wake = Signal(), let finished = Signal() else { return nil }
         self.options = options.clamped
-        self.wake = wake
-        self.finished = finished
+        guard wake.descriptor >= 0, finished.descriptor >= 0 else { return nil }
     }
 
     /// Takes an operation in, or says why not.
@@ -56,7 +55,7 @@ final class Mailbox: Sendable {
             outstanding.subtract(1, ordering: .relaxed)
             return refuse(.closed)
         }
-        if isWoken { wake.raise() }
+        if isWoken { wake.wake() }
         return nil
     }
 
@@ -69,7 +68,7 @@ final class Mailbox: Sendable {
     /// Tells what became of a node's name.
     func resolved(_ resolution: Resolution, for node: Int) {
         contents.withLock { $0.resolutions.append((node, resolution)) }
-        wake.raise()
+        wake.wake()
     }
 
     /// Refuses what comes from now on; what is in has until `deadline`.
@@ -78,7 +77,7 @@ final class Mailbox: Sendable {
             contents.isClosed = true
             contents.drainDeadline = min(contents.drainDeadline, deadline)
         }
-        wake.raise()
+        wake.wake()
     }
 
     /// What the thread is to look at now.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 extension Node {
     /// Why a connection, or an attempt at one, is over.
@@ -37,7 +38,7 @@ extension Node {
             // A name server may be slower than our patience; its answer will do for a later attempt.
             guard !isResolving else { return }
             let (mailbox, id) = (worker.mailbox, id)
-            isResolving = ClientThread.start {
+            isResolving = WorkerThread.runDetached(blocksSignals: true) {
                 mailbox.resolved(Address.resolve(host, port: port, isNumeric: false), for: id)
             }
             if !isResolving { fail(.attempt("the system refuses a thread"), at: now) }
@@ -76,7 +77,7 @@ extension Node {
         guard let link else { return }
         if state == .connecting {
             let code = link.connectError
-            guard code == 0 else { return tryAddress(at: now, after: Clock.message(code)) }
+            guard code == 0 else { return tryAddress(at: now, after: SystemError.text(code)) }
             if events & Int16(POLLOUT) != 0 { greet(link, at: now) }
             return
         }

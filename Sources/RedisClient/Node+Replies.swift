@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 
 extension Node {
     /// Says who we are, and asks whether the server is of use.
@@ -32,7 +33,7 @@ extension Node {
         // Not for ever: other nodes have replies, too.
         for _ in 0..<16 {
             let isFull = try link.read()
-            let now = Clock.now()
+            let now = SystemClock.now()
             while self.link === link, let reply = try link.nextReply() {
                 guard let operation = inFlight.popFirst() else {
                     throw LinkFailure(reason: "a reply that nobody asked for", isMalformed: true)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 /// A client of Redis that keeps nobody waiting: commands go to a thread of its own, which sends them in pipelines.
@@ -15,13 +16,13 @@ public final class RedisClient: Sendable {
     /// Throws `.libraryMissing` or `.noResources`, never for a server that is not there.
     public init(_ options: RedisOptions) throws(RedisError) {
         guard Hiredis.shared != nil else { throw .libraryMissing }
-        guard let mailbox = Mailbox(options) else { throw .noResources(reason: Clock.message(errno)) }
+        guard let mailbox = Mailbox(options) else { throw .noResources(reason: SystemError.text(errno)) }
         self.mailbox = mailbox
         if case .cluster = options.topology { isCluster = true } else { isCluster = false }
-        let isStarted = ClientThread.start {
+        let isStarted = WorkerThread.runDetached(blocksSignals: true) {
             mailbox.thread.store(UInt(pthread_self()), ordering: .relaxed)
             Worker(mailbox).run()
-            mailbox.finished.raise()
+            mailbox.finished.wake()
         }
         guard isStarted else { throw .noResources(reason: "the system refuses a thread") }
     }
@@ -57,7 +58,7 @@ public final class RedisClient: Sendable {
             guard let slot = HashSlot.of(command) else { return completion(.failure(mailbox.refuse(.severalSlots))) }
             routing = slot
         }
-        let now = Clock.now()
+        let now = SystemClock.now()
         let patience = mailbox.options.connectTimeout + mailbox.options.replyTimeout
         let operation = Operation(
             command,
@@ -86,13 +87,13 @@ public final class RedisClient: Sendable {
             throw .noResources(reason: "a completion waits for the thread it runs on")
         }
         guard !commands.isEmpty else { return [] }
-        guard let collector = Collector(commands.count) else { throw .noResources(reason: Clock.message(errno)) }
+        guard let collector = Collector(commands.count) else { throw .noResources(reason: SystemError.text(errno)) }
         let seconds = max(0, min(seconds, 3600))
-        let deadline = Clock.now() + seconds
+        let deadline = SystemClock.now() + seconds
         for (index, command) in commands.enumerated() {
             send(command, within: seconds, isUrgent: true) { collector.put($0, at: index) }
         }
-        _ = collector.signal.wait(until: deadline)
+        _ = collector.isDone.isWoken(within: deadline - SystemClock.now())
         let late = RedisError.timedOut(server: mailbox.options.description, seconds: seconds, isSent: true)
         return collector.results.withLock { $0.map { $0 ?? .failure(late) } }
     }
@@ -102,11 +103,11 @@ public final class RedisClient: Sendable {
     /// - Parameter seconds: how long commands under way may take to end; the rest end as `.closed`. It returns a
     ///   second later at the latest, and at once when called by a completion.
     public func close(seconds: Double = 0.5) {
-        let drainDeadline = Clock.now() + max(0, min(seconds, 3600))
+        let drainDeadline = SystemClock.now() + max(0, min(seconds, 3600))
         mailbox.close(deadline: drainDeadline)
         guard UInt(pthread_self()) != mailbox.thread.load(ordering: .relaxed) else { return }
         // Raised once and never cleared, so that everybody who closes sees it.
-        _ = mailbox.finished.wait(until: drainDeadline + 1)
+        _ = mailbox.finished.isWoken(within: drainDeadline + 1 - SystemClock.now())
     }
 
     /// How the client fares: as of the thread's last turn, which is at most a batch ago.
@@ -121,18 +122,17 @@ public final class RedisClient: Sendable {
 /// Gathers the ends of one call's commands.
 private final class Collector: Sendable {
     let results: Mutex<[Result<RedisReply, RedisError>?]>
-    let signal: Signal
+    let isDone = WakeUp()
     private let left: Atomic<Int>
 
     init?(_ count: Int) {
-        guard let signal = Signal() else { return nil }
-        self.signal = signal
         results = Mutex(Array(repeating: nil, count: count))
         left = Atomic(count)
+        guard isDone.descriptor >= 0 else { return nil }
     }
 
     func put(_ result: Result<RedisReply, RedisError>, at index: Int) {
         results.withLock { $0[index] = result }
-        if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { signal.raise() }
+        if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { isDone.wake() }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import Synchronization
 
 extension Worker {
@@ -20,7 +21,7 @@ extension Worker {
         _ result: Result<RedisReply, RedisError>,
         at node: Node?,
         latency: Double = 0,
-        _ now: Double = Clock.now()
+        _ now: Double = SystemClock.now()
     ) {
         switch operation.purpose {
         case .caller(let completion):

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 /// The client's thread: takes operations in, spreads them over nodes, waits for sockets and times.
@@ -43,7 +44,7 @@ final class Worker {
     /// Works until the client is closed and all is answered or given up.
     func run() {
         while true {
-            let now = Clock.now()
+            let now = SystemClock.now()
             let delivery = mailbox.take(into: &incoming, at: now)
             for (id, resolution) in delivery.resolutions {
                 if let node = nodes.first(where: { $0.id == id }) { node.resolved(resolution, at: now) }
@@ -82,9 +83,11 @@ final class Worker {
             waiting.append(pollfd(fd: link.descriptor, events: events, revents: 0))
             owners.append(node)
         }
-        guard unsafe poll(&waiting, nfds_t(waiting.count), Clock.milliseconds(time - Clock.now())) > 0 else { return }
+        guard unsafe poll(&waiting, nfds_t(waiting.count), Clock.milliseconds(time - SystemClock.now())) > 0 else {
+            return
+        }
         if waiting[0].revents != 0 { mailbox.wake.clear() }
-        let now = Clock.now()
+        let now = SystemClock.now()
         for (node, socket) in zip(owners, waiting.dropFirst()) where socket.revents != 0 {
             // A node may have got another socket since, by what came over one before it.
             if node.link?.descriptor == socket.fd { node.handle(socket.revents, at: now) }
@@ -159,7 +162,7 @@ final class Worker {
     /// Ends all that has not ended.
     private func giveUp() {
         // What was submitted before the client was closed and has not been taken yet.
-        _ = mailbox.take(into: &incoming, at: Clock.now())
+        _ = mailbox.take(into: &incoming, at: SystemClock.now())
         var left = incoming + delayed.map(\.operation) + (cluster?.takeUnrouted() ?? [])
         for node in nodes { left += node.inFlight.removeAll() + node.pending.removeAll() }
         nodes.removeAll()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import RelayRing
 import Synchronization
 
@@ -16,9 +17,9 @@ final class WorkerBoard: Sendable {
     let loops = Atomic<UInt64>(0)
     /// What the control plane wants of the worker, and how it wakes it.
     let orders = Mutex(Orders())
-    let bell: Int32
+    let wakeUp: WakeUp
 
-    init(bell: Int32) { self.bell = bell }
+    init(_ wakeUp: WakeUp) { self.wakeUp = wakeUp }
 
     struct Orders {
         /// A ring that an analyser has the other end of.
@@ -48,10 +49,10 @@ final class RelayBoard: Sendable {
     /// What is left of descriptors for those.
     let mostRefusing: Int
 
-    init(options: RelayOptions, bells: [Int32], upstreams: Upstreams, files: Int) {
+    init(options: RelayOptions, wakeUps: [WakeUp], upstreams: Upstreams, files: Int) {
         self.options = options
         self.upstreams = upstreams
-        workers = bells.map { WorkerBoard(bell: $0) }
+        workers = wakeUps.map { WorkerBoard($0) }
         // What the process has open besides connections: rings, queues, control.
         let rest = max(0, files - 16 - 10 * options.workers)
         // Each may be that of somebody who wants to cancel, and need a second one.

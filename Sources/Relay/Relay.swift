@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Glibc
+import Platform
 import RelayRing
 import Synchronization
 
@@ -38,13 +39,9 @@ public enum Relay {
             )
         )
         if let (name, address) = upstreams.loop { throw .loop(upstream: name, address: address.text) }
-        var bells: [Int32] = []
-        for _ in 0..<options.workers {
-            let bell = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
-            guard bell >= 0 else { throw .system(what: "eventfd", code: errno) }
-            bells.append(bell)
-        }
-        let board = RelayBoard(options: options, bells: bells, upstreams: upstreams, files: files)
+        let wakeUps = (0..<options.workers).map { _ in WakeUp() }
+        guard wakeUps.allSatisfy({ $0.descriptor >= 0 }) else { throw .system(what: "eventfd", code: errno) }
+        let board = RelayBoard(options: options, wakeUps: wakeUps, upstreams: upstreams, files: files)
         var workers: [WorkerBox] = []
         for number in 0..<options.workers {
             let own = share(listeners, number, options.workers)
@@ -57,14 +54,14 @@ public enum Relay {
         let running = Counter()
         for box in workers {
             running.value.add(1, ordering: .relaxed)
-            let isStarted = RelayThread.start {
+            let isStarted = WorkerThread.runDetached {
                 var worker = box.worker.withLock { $0.take() }
                 worker?.run()
                 running.value.subtract(1, ordering: .releasing)
             }
             guard isStarted else { throw .system(what: "a thread for an event loop", code: errno) }
         }
-        guard RelayThread.start({ upstreams.watch() }) else { throw .system(what: "a thread", code: errno) }
+        guard WorkerThread.runDetached({ upstreams.watch() }) else { throw .system(what: "a thread", code: errno) }
         if let predecessor, !predecessor.send("serving") {
             log(.warning("predecessor_gone", "the relay that was taken over is gone."))
         }

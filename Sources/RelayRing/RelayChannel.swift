@@ -2,6 +2,7 @@
 import CLinux
 import Domain
 import Glibc
+import Platform
 
 /// One end of the socket between relay and daemon: short messages, and descriptors with them (unix(7), SCM_RIGHTS).
 ///
@@ -44,10 +45,10 @@ public final class RelayChannel: Sendable {
     ///
     /// - Parameter patience: how long it may take to send and to receive, in milliseconds.
     public static func connect(to path: String, patience: Int = 5000) -> RelayChannel? {
-        guard let address = address(path) else { return nil }
+        guard let address = UnixAddress(path: path) else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
-        guard unsafe Self.with(address, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
+        guard address.connect(descriptor) else {
             close(descriptor)
             return nil
         }
@@ -63,12 +64,12 @@ public final class RelayChannel: Sendable {
         let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         // Bound under another name first: there is no moment at which nobody listens.
         let passing = path + "." + String(getpid())
-        guard let address = address(passing) else { return nil }
+        guard let address = UnixAddress(path: passing) else { return nil }
         let descriptor = socket(AF_UNIX, type, 0)
         guard descriptor >= 0 else { return nil }
         unsafe unlink(passing)
         let mask = umask(0o177)
-        let isBound = unsafe Self.with(address) { unsafe bind(descriptor, $0, $1) } == 0
+        let isBound = address.bind(descriptor)
         umask(mask)
         guard isBound, Glibc.listen(descriptor, 16) == 0, unsafe rename(passing, path) == 0 else {
             let code = errno
@@ -163,27 +164,5 @@ public final class RelayChannel: Sendable {
         guard used >= head, bytes.littleEndian32(at: 8) == UInt32(SOL_SOCKET) else { return [] }
         let end = min(used, Int(bytes.littleEndian32(at: 0)))
         return stride(from: head, through: end - 4, by: 4).map { Int32(bitPattern: bytes.littleEndian32(at: $0)) }
-    }
-
-    private static func address(_ path: String) -> sockaddr_un? {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard bytes.count < 108 else {
-            errno = ENAMETOOLONG
-            return nil
-        }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for (index, byte) in bytes.enumerated() { unsafe place[index] = byte }
-        }
-        return address
-    }
-
-    private static func with(_ address: sockaddr_un, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        unsafe withUnsafePointer(to: address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
     }
 }

@@ -2,6 +2,7 @@
 import CLinux
 public import Domain
 import Glibc
+import Platform
 
 /// The relay's end of a ring: puts records, and never waits.
 ///
@@ -56,9 +57,7 @@ import Glibc
     /// The machine's clock, for ``RingRecord/time``.
     @inline(__always)
     public static func now() -> Timestamp {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+        SystemClock.time()
     }
 
     /// A place for up to `count` bytes that ``commit(_:count:)`` publishes; `nil` when there is no room.

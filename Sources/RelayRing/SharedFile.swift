@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Glibc
+import Platform
 import Synchronization
 
 /// Why shared memory is not to be had.
@@ -14,8 +15,7 @@ public enum RingError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .system(let what, let code):
-            let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
-            return "\(what): \(reason)"
+            return "\(what): \(SystemError.text(code))"
         case .foreign(let reason):
             return "the relay's ring cannot be read: \(reason); are relay and daemon of the same version?"
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Quotas
 
 /// Why the state of roles cannot be kept.
@@ -124,7 +125,6 @@ struct RoleState: Equatable {
     }
 
     private static func text(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
+        SystemError.text(code)
     }
 }

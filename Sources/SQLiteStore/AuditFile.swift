@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 /// The audit as a file of lines, each appended in one piece.
@@ -149,7 +150,6 @@ public final class AuditFile: Sendable {
     }
 
     private static func text(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
+        SystemError.text(code)
     }
 }

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 import GRDB
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 /// One of our files in SQLite, open for several processes (WAL), with two seconds of patience for each other.
@@ -254,9 +255,7 @@ final class SQLiteFile: Sendable {
     }
 
     private static func now() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec)
+        SystemClock.nanoseconds() / 1_000_000_000
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Glibc
+import Platform
 
 /// Moves files that cannot be used out of the way, as `NAME.damaged-TIME` beside the old place, so that a new one can be
 /// made and somebody can look at the old one.
@@ -40,10 +41,7 @@ public enum SetAside {
     /// UTC without signs that names of files should not have, such as `20260131T235959.123456Z`: sorted by name they are
     /// sorted by time.
     private static func stamp() -> String {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        let time = Timestamp(nanoseconds: Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec))
-        return time.rfc3339.filter { $0 != "-" && $0 != ":" }
+        SystemClock.time().rfc3339.filter { $0 != "-" && $0 != ":" }
     }
 
     /// Deletes all but the newest.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// Tells systemd how the service is: the protocol of sd_notify(3), of which nothing is needed but a datagram.
 ///
 /// Where nobody listens – no `NOTIFY_SOCKET` in the environment – it does nothing.
 public struct ServiceNotifier: Sendable {
-    private let path: [UInt8]?
+    private let address: UnixAddress?
     /// How often a sign of life is due, in seconds: half of what `WATCHDOG_USEC` allows; `nil`: never.
     public let watchdogInterval: Double?
 
@@ -13,8 +14,11 @@ public struct ServiceNotifier: Sendable {
     public init(environment: (String) -> String?) {
         let name = environment("NOTIFY_SOCKET").map { Array($0.utf8) } ?? []
         // An absolute path, or `@` for an abstract name.
-        let isName = [UInt8(ascii: "/"), UInt8(ascii: "@")].contains(name.first)
-        path = isName && name.count > 1 && name.count < 108 ? name : nil
+        switch name.first {
+        case UInt8(ascii: "/"): address = UnixAddress(path: String(decoding: name, as: UTF8.self))
+        case UInt8(ascii: "@") where name.count > 1: address = UnixAddress(abstract: Array(name.dropFirst()))
+        default: address = nil
+        }
         let pid = environment("WATCHDOG_PID").flatMap { Int32($0) }
         let limit = environment("WATCHDOG_USEC").flatMap { Double($0) } ?? 0
         watchdogInterval = limit > 0 && (pid == nil || pid == getpid()) ? limit / 2_000_000 : nil
@@ -28,9 +32,7 @@ public struct ServiceNotifier: Sendable {
 
     /// The configuration is being read again; ``ready(_:)`` ends it.
     public func reloading() {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        send("RELOADING=1\nMONOTONIC_USEC=\(time.tv_sec * 1_000_000 + time.tv_nsec / 1000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(SystemClock.nanoseconds() / 1000)")
     }
 
     /// A sign of life.
@@ -40,23 +42,10 @@ public struct ServiceNotifier: Sendable {
     public func stopping() { send("STOPPING=1") }
 
     private func send(_ message: String) {
-        guard let path else { return }
+        guard let address else { return }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for (index, byte) in path.enumerated() { unsafe place[index] = byte }
-            if path[0] == UInt8(ascii: "@") { unsafe place[0] = 0 }
-        }
-        // The length tells where an abstract name ends.
-        let size = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
-        let bytes = Array(message.utf8)
-        _ = unsafe withUnsafePointer(to: address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-                unsafe sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), target, size)
-            }
-        }
+        _ = address.send(Array(message.utf8), from: descriptor)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Glibc
+import Platform
 
 /// Compares what a server counts with what a tap sees, span after span; for one thread.
 public final class Verifier {
@@ -76,8 +77,6 @@ public final class Verifier {
     }
 
     static func now() -> Double {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        SystemClock.now()
     }
 }

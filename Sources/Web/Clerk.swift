@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import Platform
 import Synchronization
 
 /// A thread that answers one request after the other: what an answer waits for holds up neither the workers nor the
@@ -13,49 +13,16 @@ final class Clerk: Sendable {
     }
 
     private let desk = Mutex(Desk())
-    /// A pipe that wakes the thread.
-    private let bell: Int32, button: Int32
+    private let wakeUp = WakeUp()
     private static let most = 128
 
-    init() {
-        var ends: [Int32] = [-1, -1]
-        _ = unsafe pipe(&ends)
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        (bell, button) = (ends[0], ends[1])
-        _ = fcntl(button, F_SETFL, O_NONBLOCK)
-    }
-
-    deinit {
-        close(bell)
-        close(button)
-    }
-
     /// Starts the thread; it lives until ``finish()``.
-    func start() -> Bool {
-        let box = unsafe Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let code = unsafe pthread_create(
-            &thread,
-            nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<Clerk>.fromOpaque(argument).takeRetainedValue().work()
-                return nil
-            },
-            box.toOpaque()
-        )
-        guard code == 0 else {
-            unsafe box.release()
-            return false
-        }
-        pthread_detach(thread)
-        return true
-    }
+    func start() -> Bool { WorkerThread.runDetached { self.work() } }
 
     /// Ends the thread once it is done with what waits.
     func finish() {
         desk.withLock { $0.isClosed = true }
-        ring()
+        wakeUp.wake()
     }
 
     /// Has `work` done; false if too much of its kind waits already.
@@ -65,17 +32,11 @@ final class Clerk: Sendable {
             if isUrgent { desk.urgent.append(work) } else { desk.waiting.append(work) }
             return true
         }
-        if isTaken { ring() }
+        if isTaken { wakeUp.wake() }
         return isTaken
     }
 
-    private func ring() {
-        var one: UInt8 = 1
-        _ = unsafe write(button, &one, 1)
-    }
-
     private func work() {
-        var buffer = [UInt8](repeating: 0, count: 64)
         while true {
             let (next, isClosed) = desk.withLock { desk -> ((@Sendable () -> Void)?, Bool) in
                 if !desk.urgent.isEmpty { return (desk.urgent.removeFirst(), false) }
@@ -86,7 +47,7 @@ final class Clerk: Sendable {
             } else if isClosed {
                 return
             } else {
-                _ = unsafe read(bell, &buffer, buffer.count)
+                wakeUp.wait(nil)
             }
         }
     }

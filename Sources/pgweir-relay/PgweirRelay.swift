@@ -2,6 +2,7 @@
 public import ArgumentParser
 import Domain
 import Glibc
+import Platform
 import Relay
 import Systemd
 public import Telemetry
@@ -173,9 +174,7 @@ struct PgweirRelay: ParsableCommand {
 
     private func say(_ line: LogLine) {
         let isForJournal = Self.environment("JOURNAL_STREAM") != nil && isatty(2) == 0
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        let now = Timestamp(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+        let now = SystemClock.time()
         let text = line.render(logFormat, program: "pgweir-relay", time: now.rfc3339, forJournal: isForJournal)
         let bytes = Array(text.utf8)
         _ = unsafe write(2, bytes, bytes.count)

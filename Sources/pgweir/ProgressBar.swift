@@ -2,6 +2,7 @@
 import Daemon
 import Glibc
 import Pipeline
+import Platform
 import Synchronization
 
 /// A bar on standard error that is redrawn at most ten times a second.

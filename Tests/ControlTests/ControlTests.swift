@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
+import Platform
 import Testing
 
 @testable import Control
@@ -39,8 +40,7 @@ struct ControlServerTests {
         do {
             let address = try UnixSocket.address(path)
             guard let dead = UnixSocket() else { throw ControlError.noDaemon(path: path, reason: "no sockets") }
-            let code = unsafe UnixSocket.with(address) { unsafe bind(dead.descriptor, $0, $1) }
-            #expect(code == 0)
+            #expect(address.bind(dead.descriptor))
         }
         #expect(FileManager.default.fileExists(atPath: path))
         _ = try ControlServer(path: path)

@@ -89,6 +89,19 @@ struct TimeEvidenceTests {
         }
     }
 
+    @Test func `a COMMIT may be answered later than those that waited for it`() {
+        var evidence = TimeEvidence()
+        evidence.add(
+            TimeEvidence.Holder(session: 1, database: "shop", start: 0, end: 5 * second, freed: 5 * second - second / 5)
+        )
+        evidence.sort()
+        func waited(to end: Double) -> Bool {
+            evidence.mayHaveWaited(session: 2, database: "shop", from: second, to: Int64(end * 1e9))
+        }
+        #expect(waited(to: 4.9) && waited(to: 4.8) && waited(to: 5.1))
+        #expect(!waited(to: 4.7), "the COMMIT was not sent yet")
+    }
+
     @Test func `somebody may have waited for a transaction that began before and ended just before`() {
         var evidence = TimeEvidence()
         evidence.add(TimeEvidence.Holder(session: 1, database: "shop", start: 0, end: 5 * second))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Pipeline
+import Platform
 import RelayRing
 import ServiceLifecycle
 import Synchronization
@@ -14,17 +15,16 @@ private final class FakeRelay: Sendable {
     private let descriptor: Int32
     private let attached = Mutex<[RelayChannel]>([])
     private let isOver = Atomic<Bool>(false)
-    private let runner = Runner()
 
     /// Listens at `path`, and answers with `text`.
     init?(at path: String, saying text: String = "rings 0 ports 5432,6432") {
         guard let descriptor = RelayChannel.listen(at: path) else { return nil }
         self.descriptor = descriptor
-        Task.detached { [self] in
-            await runner.run("no thread") { [self] in
-                while !runner.isFinished { answer(text) }
-            }
+        // No task: other tests may hold all threads of the pool.
+        let isStarted = WorkerThread.runDetached { [self] in
+            while !isOver.load(ordering: .acquiring) { answer(text) }
         }
+        guard isStarted else { return nil }
     }
 
     private func answer(_ text: String) {
@@ -40,7 +40,7 @@ private final class FakeRelay: Sendable {
 
     /// Ends: nobody answers any more, and who is attached is cut.
     func end() {
-        runner.finish()
+        isOver.store(true, ordering: .releasing)
         close(descriptor)
         attached.withLock { $0 = [] }
     }

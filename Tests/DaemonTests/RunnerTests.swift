@@ -76,6 +76,22 @@ struct RunnerTests {
         #expect(turns.value == 0)
     }
 
+    @Test func `what is told to end in the moment of its start is waited for all the same`() async throws {
+        for _ in 0..<200 {
+            let runner = Runner()
+            let hasStored = Shared(false)
+            let task = Task {
+                await runner.run("no thread") {
+                    while !runner.isFinished { runner.rest(60) }
+                    hasStored.value = true
+                }
+            }
+            task.cancel()
+            await task.value
+            #expect(hasStored.value)
+        }
+    }
+
     @Test func `a task that is cancelled ends its thread`() async throws {
         let runner = Runner()
         let task = Task {

@@ -479,6 +479,8 @@ class Session:
 
     def take_error(self, asked, details, code):
         self.counts[code] += 1
+        # Meant for what ran before: what it meets is a matter of chance, and so is what the server says of that.
+        self.is_late = self.is_late or code == "57014" and asked not in "QE"
         if asked == "Q":
             if not self.failed:
                 self.names.pop("", None) if self.is_done == 0 else None
@@ -516,7 +518,8 @@ class Session:
             else:
                 # Of a portal that is done, or was replaced by a Query that failed: nothing runs either way.
                 self.refusals[code] += 1
-        else:
+        elif asked != "C":
+            # Nothing runs for a Close, which fails only where a cancel meets it.
             self.end("extended", "failed", ANY, code, 0)
         self.portals.pop("", None) if not (self.portals.get("") and self.portals[""].is_open) else self.close("")
         self.pending.popleft()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Platform
 import Synchronization
 import Testing
 
@@ -27,9 +28,9 @@ extension RealServerTests {
             let words = ["redis-cli", "--cluster", "create"] + addresses + ["--cluster-yes"]
             _ = try Daemon.output(words, in: servers[0].folder.path)
             for server in servers {
-                let deadline = Clock.now() + 20
+                let deadline = SystemClock.now() + 20
                 while !(try server.cli("CLUSTER", "INFO").contains("cluster_state:ok")),
-                    Clock.now() < deadline
+                    SystemClock.now() < deadline
                 {
                     usleep(50_000)
                 }
@@ -112,7 +113,7 @@ extension RealServerTests {
                 "--cluster-to", to, "--cluster-slots", "400", "--cluster-yes",
             ]
             let failure = Mutex<String?>(nil)
-            _ = ClientThread.start {
+            _ = WorkerThread.runDetached(blocksSignals: true) {
                 do { _ = try Daemon.output(words, in: folder, seconds: 60) } catch {
                     failure.withLock { $0 = "\(error)" }
                 }

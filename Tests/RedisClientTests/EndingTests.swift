@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 import Testing
 
@@ -30,9 +31,9 @@ struct EndingTests {
             $0.replyTimeout = 10
         }
         let tally = Tally(80)
-        let begun = Clock.now()
+        let begun = SystemClock.now()
         for index in 0..<80 { client.send(RedisCommand("GET", "a")) { tally.note(index, $0) } }
-        #expect(Clock.now() - begun < 0.5)
+        #expect(SystemClock.now() - begun < 0.5)
         #expect(client.status.queued == 50)
         #expect(tally.kinds.withLock { $0 } == [.overloaded: 30])
         client.close(seconds: 0.1)
@@ -47,9 +48,9 @@ struct EndingTests {
         let client = try RedisClient(server.url) { $0.batchDelay = 1 }
         let tally = Tally(30)
         for index in 0..<30 { client.send(RedisCommand("SET", "a", "b")) { tally.note(index, $0) } }
-        let begun = Clock.now()
+        let begun = SystemClock.now()
         client.close(seconds: 2)
-        #expect(Clock.now() - begun < 1)
+        #expect(SystemClock.now() - begun < 1)
         #expect(tally.isOneEach && tally.kinds.withLock { $0.isEmpty })
         client.close()
     }
@@ -61,8 +62,8 @@ struct EndingTests {
             let client = try RedisClient(server.url)
             for index in 0..<10 { client.send(RedisCommand("GET", "a")) { tally.note(index, $0) } }
         }
-        let deadline = Clock.now() + 3
-        while !tally.isOneEach, Clock.now() < deadline { usleep(5000) }
+        let deadline = SystemClock.now() + 3
+        while !tally.isOneEach, SystemClock.now() < deadline { usleep(5000) }
         #expect(tally.isOneEach)
     }
 
@@ -99,16 +100,16 @@ struct EndingTests {
         let client = try RedisClient(server.url) { $0.batchDelay = 0.3 }
         defer { client.close() }
         #expect(client.eventually { !$0.connected.isEmpty })
-        let (tally, begun) = (Tally(250), Clock.now())
+        let (tally, begun) = (Tally(250), SystemClock.now())
         for index in 0..<250 { client.send(RedisCommand("GET", "a")) { tally.note(index, $0) } }
         #expect(client.eventually { $0.operations >= 200 })
-        #expect(Clock.now() - begun < 0.25 || client.status.operations == 250)
+        #expect(SystemClock.now() - begun < 0.25 || client.status.operations == 250)
         #expect(client.eventually { $0.operations == 250 })
         #expect((3...6).contains(client.status.batches))
-        let (few, later) = (Tally(50), Clock.now())
+        let (few, later) = (Tally(50), SystemClock.now())
         for index in 0..<50 { client.send(RedisCommand("GET", "a")) { few.note(index, $0) } }
         #expect(client.eventually { $0.operations == 300 })
-        #expect(Clock.now() - later > 0.25)
+        #expect(SystemClock.now() - later > 0.25)
     }
 
     @Test func `the circuit opens for a server that fails, and closes when it answers again`() throws {
@@ -129,9 +130,9 @@ struct EndingTests {
         let client = try RedisClient("redis://127.0.0.1:1")
         defer { client.close() }
         for _ in 0..<100 where client.status.circuit == .closed { _ = try client.ask("GET", "a") }
-        let (tally, begun) = (Tally(1000), Clock.now())
+        let (tally, begun) = (Tally(1000), SystemClock.now())
         for index in 0..<1000 { client.send(RedisCommand("GET", "a")) { tally.note(index, $0) } }
-        #expect(Clock.now() - begun < 0.5)
+        #expect(SystemClock.now() - begun < 0.5)
         #expect(tally.isOneEach)
         #expect(tally.kinds.withLock { $0 } == [.circuitOpen: 1000])
         #expect(client.status.connected.isEmpty && client.status.lastFailure != nil)
@@ -168,9 +169,9 @@ struct EndingTests {
         let server = try #require(FakeServer { _, _ in .nothing })
         let client = try RedisClient(server.url)
         defer { client.close(seconds: 0) }
-        let begun = Clock.now()
+        let begun = SystemClock.now()
         #expect(try client.ask("GET", "a", seconds: 0.1).error?.kind == .timedOut)
-        #expect((0.09...0.4).contains(Clock.now() - begun))
+        #expect((0.09...0.4).contains(SystemClock.now() - begun))
         #expect(try client.call([], seconds: 1).isEmpty)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import Synchronization
 
 @testable import RedisClient
@@ -40,7 +41,7 @@ final class FakeServer: Sendable {
             return script(command, connection)
         }
         let listener = listener
-        _ = ClientThread.start { [weak self] in
+        _ = WorkerThread.runDetached(blocksSignals: true) { [weak self] in
             while true {
                 let descriptor = accept(listener, nil, nil)
                 guard descriptor >= 0, let self else { return }
@@ -63,7 +64,7 @@ final class FakeServer: Sendable {
             state.open.insert(descriptor)
             return state.connections
         }
-        _ = ClientThread.start { [self] in
+        _ = WorkerThread.runDetached(blocksSignals: true) { [self] in
             serve(descriptor, number)
             _ = state.withLock { $0.open.remove(descriptor) }
             close(descriptor)
@@ -179,8 +180,8 @@ extension RedisClient {
 
     /// Waits until a condition holds; whether it did in time.
     func eventually(_ seconds: Double = 5, _ condition: (RedisStatus) throws -> Bool) rethrows -> Bool {
-        let deadline = Clock.now() + seconds
-        while Clock.now() < deadline {
+        let deadline = SystemClock.now() + seconds
+        while SystemClock.now() < deadline {
             if try condition(status) { return true }
             usleep(5000)
         }

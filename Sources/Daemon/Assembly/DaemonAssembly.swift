@@ -5,6 +5,7 @@ import Costs
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
 import Reports
 import ServiceLifecycle
@@ -60,6 +61,7 @@ public struct DaemonAssembly {
         let pricing = try configuration.prices.service(
             desk,
             fallback: judgement.prices.fallback,
+            memory: options.memory,
             consoles: configuration.poolers + configuration.quotas.backends.pgbouncer
         )
         let keeping = try configuration.quotas.services(
@@ -166,6 +168,7 @@ public struct DaemonAssembly {
             began: SystemClock.time(),
             workers: configuration.workers
         )
+        facts.memoryBudget = options.memory.bytes
         facts.servers = options.servers.places.map(\.serverText)
         return DaemonView(
             desk: desk,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
+import Platform
 import ServiceLifecycle
 import Synchronization
 import UnixSignals
@@ -8,7 +9,7 @@ import UnixSignals
 /// of the list first.
 final class ServiceRun: Sendable {
     private let group: ServiceGroup
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
     private let failure = Mutex<(any Error)?>(nil)
     private let isOver = Atomic<Bool>(false)
 
@@ -40,13 +41,13 @@ final class ServiceRun: Sendable {
                 failure.withLock { $0 = error }
             }
             isOver.store(true, ordering: .releasing)
-            bell.ring()
+            wakeUp.wake()
         }
     }
 
     /// Waits until all services have ended.
     func wait() throws(ExitStatus) {
-        while !isOver.load(ordering: .acquiring) { bell.rest(3600) }
+        while !isOver.load(ordering: .acquiring) { wakeUp.wait(3600) }
         guard let error = failure.withLock({ $0 }) else { return }
         Log.error("daemon.service_failed", "a service ended that was not to: \(error)")
         throw Sysexit.software

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Attribution
 import Pipeline
+import Platform
 import ServiceLifecycle
 
 /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.

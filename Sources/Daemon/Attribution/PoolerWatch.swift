@@ -2,6 +2,7 @@
 import Attribution
 import Domain
 import Pipeline
+import Platform
 
 /// Notices that both sides of a pooler are seen, and has the connections to its servers passed over where it is proven that
 /// nothing is lost by that; else it says why not, once.

@@ -2,6 +2,7 @@
 import Attribution
 import Domain
 import Pipeline
+import Platform
 
 /// Learns which servers are real, where nobody named them: those that --activity and --pooler reach or vouch for.
 ///

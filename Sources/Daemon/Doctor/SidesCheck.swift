@@ -2,21 +2,22 @@
 import Attribution
 import Domain
 import Pipeline
+import Platform
 import Synchronization
 
 /// Whether both sides of a pooler are seen: asked while the connections are there, on a thread beside the tap.
 final class SidesCheck: Sendable {
     private let found = Mutex<[Finding]>([])
-    private let thread = Mutex<ServiceThread?>(nil)
-    private let bell = Bell()
+    private let thread = Mutex<WorkerThread?>(nil)
+    private let wakeUp = WakeUp()
 
     /// Asks `poolers` after so many seconds of the tap that `desk` belongs to.
     init(_ poolers: [SessionDirectory], at desk: LiveDesk, after seconds: Double) {
         guard !poolers.isEmpty else { return }
         let began = SystemClock.time()
-        let started = ServiceThread { [self] in
+        let started = WorkerThread { [self] in
             // Rung for before that: the tap was interrupted.
-            guard !bell.rest(seconds) else { return }
+            guard !wakeUp.wait(seconds) else { return }
             guard let seen = desk.seenConnections() else { return }
             let own = OwnConnections.ends
             for pooler in poolers {
@@ -34,7 +35,7 @@ final class SidesCheck: Sendable {
             defer { thread = nil }
             return thread
         }
-        bell.ring()
+        wakeUp.wake()
         thread?.join()
         return found.withLock { $0 }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Dashboard
 import Domain
+import Platform
 public import SQLiteStore
 
 /// What `pgweir report` shows of the history.

@@ -2,6 +2,7 @@
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
 import SQLiteStore
 import ServiceLifecycle

@@ -58,14 +58,34 @@ public struct ExplainConfiguration: Sendable {
     /// Prices may be a planner's: one is asked, or somebody named a place for them.
     private var isKept: Bool { explain != nil || keeping.state != nil || keeping.redis != nil }
 
+    /// What of a budget of memory is that of prices.
+    private static func limits(_ memory: MemoryBudget) -> Pricer.Limits {
+        var limits = Pricer.Limits()
+        limits.rememberedBytes = memory.prices
+        return limits
+    }
+
     /// The daemon's service; `consoles`: poolers that tell what they call databases.
     ///
     /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
-    func service(_ desk: LiveDesk, fallback: CostUnits, consoles: [String]) throws -> PricingService {
-        let store = isKept ? try keeping.openForDaemon() : MemoryCostStore()
+    func service(
+        _ desk: LiveDesk,
+        fallback: CostUnits,
+        memory: MemoryBudget,
+        consoles: [String]
+    ) throws
+        -> PricingService
+    {
+        let inMemory = MemoryCostStore(bytes: memory.storedPrices)
+        let store = isKept ? try keeping.openForDaemon(else: inMemory) : inMemory
         let options = options
         return PricingService(desk, store: store, consoles: consoles, isCalm: options == nil) {
-            Pricer(store: store, explainer: options.map { Explainer($0) }, fallback: fallback) {
+            Pricer(
+                store: store,
+                explainer: options.map { Explainer($0) },
+                fallback: fallback,
+                limits: Self.limits(memory)
+            ) {
                 Log.warning("pricing.problem", $0)
             }
         }

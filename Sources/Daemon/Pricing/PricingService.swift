@@ -4,6 +4,7 @@ import Domain
 import Explain
 import Glibc
 import Pipeline
+import Platform
 import RedisClient
 import RedisStore
 import Reports

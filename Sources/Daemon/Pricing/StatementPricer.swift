@@ -3,6 +3,7 @@ public import Costs
 import Domain
 public import Explain
 import Fingerprints
+import Platform
 
 /// Prices statements by hand, for `pgweir cost explain`.
 public struct StatementPricer: ~Copyable {

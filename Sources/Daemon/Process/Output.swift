@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// How the program is to end; what went wrong was said already.
 public struct ExitStatus: Error, Hashable {
@@ -94,7 +95,6 @@ public enum Output {
 
     /// What an error number of the system means.
     public static func message(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
+        SystemError.text(code)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Pipeline
+import Platform
 import ServiceLifecycle
 import Synchronization
 
@@ -10,17 +11,17 @@ import Synchronization
 /// task only waits for the thread.
 final class Runner: Sendable {
     private struct State {
-        var thread: ServiceThread?
+        var thread: WorkerThread?
         var waiting: CheckedContinuation<Void, Never>?
-        /// Whether the thread's work is done.
-        var isOver = false
+        /// Whether no thread was to be had, and whether the thread's work is done.
+        var isRefused = false, isOver = false
     }
 
     /// The time that the service goes by.
     let clock: any ServiceClock
     private let finishing = Atomic<Bool>(false)
     private let state = Mutex(State())
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
 
     init(_ clock: any ServiceClock = SystemClock()) { self.clock = clock }
 
@@ -28,7 +29,7 @@ final class Runner: Sendable {
     var isFinished: Bool { finishing.load(ordering: .acquiring) }
 
     /// Readable once somebody wakes the service, for one that waits for something else, too.
-    var descriptor: Int32 { bell.descriptor }
+    var descriptor: Int32 { wakeUp.descriptor }
 
     /// Runs `body` on a thread of its own until the group stops the service, or its task is cancelled; where no thread is to be
     /// had, `complaint` says what that means, and the service does nothing.
@@ -39,19 +40,20 @@ final class Runner: Sendable {
         await withTaskCancellationOrGracefulShutdownHandler {
             await withCheckedContinuation { continuation in
                 state.withLock { $0.waiting = continuation }
-                let started = ServiceThread { [self] in
+                let started = WorkerThread { [self] in
                     Self.takeSignals()
                     body()
                     state.withLock { $0.isOver = true }
                     resume()
                 }
                 if started == nil { Log.warning("daemon.no_thread", complaint) }
-                state.withLock { $0.thread = started }
+                state.withLock { ($0.thread, $0.isRefused) = (started, started == nil) }
+                // Told to end meanwhile.
                 if isFinished, started == nil || !isAwaited { resume() }
             }
         } onCancelOrGracefulShutdown: { [self] in
             finish()
-            if !isAwaited || state.withLock({ $0.thread == nil }) { resume() }
+            if !isAwaited || state.withLock({ $0.isRefused }) { resume() }
         }
         let thread = state.withLock { state in
             defer { state.thread = nil }
@@ -62,7 +64,7 @@ final class Runner: Sendable {
     }
 
     /// Lets the service sleep for so many seconds, less if it is woken or to end.
-    func rest(_ seconds: Double) { clock.rest(seconds, until: bell) }
+    func rest(_ seconds: Double) { clock.rest(seconds, until: wakeUp) }
 
     /// Lets the service sleep for all of so many seconds, less if it is to end.
     func sleep(_ seconds: Double) {
@@ -71,12 +73,12 @@ final class Runner: Sendable {
     }
 
     /// There is something new for it.
-    func wake() { bell.ring() }
+    func wake() { wakeUp.wake() }
 
     /// Tells it to end.
     func finish() {
         finishing.store(true, ordering: .releasing)
-        bell.ring()
+        wakeUp.wake()
     }
 
     private func resume() {

@@ -3,6 +3,7 @@ import Domain
 import Glibc
 import PgBouncer
 import Pipeline
+import Platform
 import Quotas
 import Reports
 import ServiceLifecycle

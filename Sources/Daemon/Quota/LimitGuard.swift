@@ -2,6 +2,7 @@
 import Domain
 import Glibc
 import PgBouncer
+import Platform
 import RoleLimit
 import Settings
 

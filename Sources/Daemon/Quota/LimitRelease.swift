@@ -4,6 +4,7 @@ import Control
 import Domain
 import Glibc
 import PgBouncer
+import Platform
 import Quotas
 import Settings
 

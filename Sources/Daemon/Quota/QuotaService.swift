@@ -3,6 +3,7 @@ import CLinux
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Quotas
 import RedisClient
 import RedisStore

@@ -53,14 +53,14 @@ public struct StoreConfiguration: Sendable {
     }
 
     /// Opens the store of a daemon; where no file can be opened or made, memory has to do.
-    func openForDaemon() throws -> any CostStore {
+    func openForDaemon(else memory: MemoryCostStore) throws -> any CostStore {
         if redis != nil { return try open() }
-        guard let folder = usableFolder else { return MemoryCostStore() }
+        guard let folder = usableFolder else { return memory }
         do throws(CostStoreError) {
             return try SQLiteCostStore(path: folder + "/prices.sqlite", report: StateHealth.report)
         } catch {
             StateHealth.note(.unusable("prices are kept in memory only: \(error)"), folder + "/prices.sqlite")
-            return MemoryCostStore()
+            return memory
         }
     }
 

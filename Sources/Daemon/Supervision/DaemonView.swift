@@ -2,6 +2,7 @@
 import Domain
 import Packets
 import Pipeline
+import Platform
 import PostgresWire
 import Quotas
 import RedisClient
@@ -54,6 +55,7 @@ final class DaemonView: Sendable {
         found.pricing = pricing.status
         found.quotas = quotas?.facts
         found.stateProblems = StateHealth.problems
+        found.memoryTaken = ProcessMemory.resident
         found.verification = verification.withLock { $0 }
         return found
     }

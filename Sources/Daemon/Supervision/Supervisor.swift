@@ -3,6 +3,7 @@ import Control
 import Domain
 import Glibc
 import Pipeline
+import Platform
 import Reports
 import ServiceLifecycle
 import Settings

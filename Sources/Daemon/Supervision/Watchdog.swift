@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Pipeline
+import Platform
 import ServiceLifecycle
 import Systemd
 

@@ -235,7 +235,23 @@ struct DaemonMetrics {
             Double(census.principals)
         )
         text.gauge("pgweir_sample_bytes", "Bytes of texts that are kept to be priced.", Double(census.sampleBytes))
+        memory(&text)
         durations(&text)
+    }
+
+    /// The budget of memory, and which table has how much of it.
+    private func memory(_ text: inout MetricsText) {
+        text.gauge("pgweir_memory_budget_bytes", "Bytes of memory to get along with.", Double(facts.memoryBudget))
+        text.gauge(
+            "pgweir_memory_bytes",
+            "Bytes that a table takes.",
+            census.memory.map { ([("table", $0.name)], Double($0.bytes)) }
+        )
+        text.gauge(
+            "pgweir_memory_limit_bytes",
+            "Bytes that a table takes at most.",
+            census.memory.map { ([("table", $0.name)], Double($0.most)) }
+        )
     }
 
     /// Bounds are powers of two, which the counts are exact for.

@@ -3,6 +3,7 @@ import Dashboard
 import Domain
 import Packets
 import Pipeline
+import Platform
 import PostgresWire
 import Quotas
 import Reports

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 
 /// A program with a socket as its standard input and output.
 final class ChildProcess {
@@ -37,7 +38,7 @@ final class ChildProcess {
 
     /// One message there and one back; `nil` when it ended, or did not answer in time.
     func exchange(_ message: [UInt8], seconds: Double) -> [UInt8]? {
-        let deadline = PosixClock.now() + seconds
+        let deadline = SystemClock.now() + seconds
         guard MessageIO.write(message, to: socket, deadline: deadline) else { return nil }
         return MessageIO.read(from: socket, deadline: deadline)
     }
@@ -53,15 +54,6 @@ final class ChildProcess {
         kill(pid, SIGKILL)
         var status: Int32 = 0
         while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
-    }
-}
-
-/// The time that never goes back, in seconds.
-enum PosixClock {
-    static func now() -> Double {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 
@@ -112,7 +104,7 @@ enum MessageIO {
 
     private static func wait(_ descriptor: Int32, _ events: Int32, _ deadline: Double?) -> Bool {
         while true {
-            let left = deadline.map { $0 - PosixClock.now() }
+            let left = deadline.map { $0 - SystemClock.now() }
             if let left, left <= 0 { return false }
             var waiting = pollfd(fd: descriptor, events: Int16(events), revents: 0)
             let ready = unsafe poll(&waiting, 1, left.map { Int32(min($0 * 1000, 1e6)) + 1 } ?? -1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 import Glibc
+import Platform
 
 /// Parses in a child process, so that a fault of the parser, or of what we make of its trees, costs one answer.
 ///
@@ -46,7 +47,7 @@ final class ParserProcess: StatementParser {
             failures += 1
             // The first end may be one text's fault; the next may be the machine's.
             restsUntil =
-                PosixClock.now() + (failures == 1 ? 0 : min(Self.maxRest, 0.1 * Double(1 << min(failures, 10))))
+                SystemClock.now() + (failures == 1 ? 0 : min(Self.maxRest, 0.1 * Double(1 << min(failures, 10))))
             throw .parserFailed
         }
         failures = 0
@@ -55,7 +56,7 @@ final class ParserProcess: StatementParser {
 
     private func running() throws(PricingError) -> ChildProcess {
         if let process { return process }
-        guard PosixClock.now() >= restsUntil, let child = ChildProcess(command) else { throw .parserRests }
+        guard SystemClock.now() >= restsUntil, let child = ChildProcess(command) else { throw .parserRests }
         starts += 1
         process = child
         return child

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import PostgresClient
 
 /// A process of the server that did not end in time: it is cancelled, then terminated, from a second connection.
@@ -20,8 +21,8 @@ struct HeldBackend {
         (self.pid, self.parameters, self.database, self.user) = (pid, parameters, database, user)
         for function in ["pg_cancel_backend", "pg_terminate_backend"] {
             guard signal(function) else { return nil }
-            let end = PosixClock.now() + Self.pause
-            while PosixClock.now() < end {
+            let end = SystemClock.now() + Self.pause
+            while SystemClock.now() < end {
                 guard isActive else { return nil }
                 usleep(50_000)
             }
@@ -31,8 +32,8 @@ struct HeldBackend {
 
     /// Whether it is there still; looked at once a while.
     mutating func isHeld() -> Bool {
-        guard PosixClock.now() >= nextLook else { return true }
-        nextLook = PosixClock.now() + Self.pause
+        guard SystemClock.now() >= nextLook else { return true }
+        nextLook = SystemClock.now() + Self.pause
         _ = signal("pg_terminate_backend")
         return isActive
     }

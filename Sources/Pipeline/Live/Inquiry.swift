@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import Platform
 import Synchronization
 
 /// A question that services put to all workers of a live capture, and the workers' answers to it.
@@ -21,6 +21,10 @@ final class Inquiry<Question: Sendable, Answer: Sendable>: Sendable {
     private let state = Mutex(State())
     /// One question at a time.
     private let turn = Mutex(())
+    /// Woken by each answer.
+    private let answered = WakeUp()
+    /// How often it is looked whether to go on, in seconds.
+    private static var look: Double { 0.02 }
 
     // MARK: Services
 
@@ -40,9 +44,13 @@ final class Inquiry<Question: Sendable, Answer: Sendable>: Sendable {
                 state.number += 1
             }
             ring()
-            let deadline = Replay.now(CLOCK_MONOTONIC) + patience
-            while state.withLock({ $0.all.count }) < workers, Replay.now(CLOCK_MONOTONIC) < deadline, goesOn() {
-                usleep(200)
+            let deadline = SystemClock.now() + patience
+            while true {
+                answered.clear()
+                let left = deadline - SystemClock.now()
+                guard state.withLock({ $0.all.count }) < workers, left > 0, goesOn() else { break }
+                // What ends the wait otherwise is nothing that wakes.
+                answered.wait(min(left, Self.look))
             }
             return state.withLock { $0.all }
         }
@@ -65,8 +73,12 @@ final class Inquiry<Question: Sendable, Answer: Sendable>: Sendable {
     /// A worker's answer to the question of this number.
     func answer(_ answer: Answer, to number: Int, from worker: Int) {
         state.withLock { if $0.number == number { $0.answers[worker] = answer } }
+        answered.wake()
     }
 
     /// What a worker leaves when it ends.
-    func leave(_ answer: Answer, from worker: Int) { state.withLock { $0.legacies[worker] = answer } }
+    func leave(_ answer: Answer, from worker: Int) {
+        state.withLock { $0.legacies[worker] = answer }
+        answered.wake()
+    }
 }

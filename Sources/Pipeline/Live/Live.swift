@@ -4,6 +4,7 @@ public import Costs
 public import Domain
 import Glibc
 public import Packets
+import Platform
 import Synchronization
 
 /// An encapsulation that mirrors use; the decoder knows more, which a filter of one's own may let through.
@@ -114,7 +115,7 @@ public enum Live {
         onReady: () throws(CaptureError) -> Void,
         isStopped: () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
-        let began = Replay.now(CLOCK_MONOTONIC)
+        let began = SystemClock.now()
         let taps = feed == nil ? try open(options, fanout: nil) : []
         try onReady()
         let failure = work(0, at: desk, taps, feed, options, recorder: recorder, isStopped)
@@ -134,7 +135,7 @@ public enum Live {
             let recorder = NoRecorder()
             return try run(options, desk: desk, feed: feed, recorder: recorder, onReady: onReady, isStopped: isStopped)
         }
-        let began = Replay.now(CLOCK_MONOTONIC)
+        let began = SystemClock.now()
         // All taps of a group must be there before the first packet is shared out, or flows would change hands.
         let group = UInt16(truncatingIfNeeded: getpid()) &<< 3
         var taps: [[LiveCapture]] = []
@@ -174,7 +175,7 @@ public enum Live {
     /// Adds up what the workers left at the desk.
     private static func finish(_ desk: LiveDesk, _ began: Double, _ failure: CaptureError?) -> LiveOutcome {
         var result = desk.close()
-        result.elapsed = Replay.now(CLOCK_MONOTONIC) - began
+        result.elapsed = SystemClock.now() - began
         return LiveOutcome(result: result, failure: failure)
     }
 

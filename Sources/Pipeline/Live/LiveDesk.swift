@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 public import Domain
+import Platform
 public import Quotas
 import Synchronization
 

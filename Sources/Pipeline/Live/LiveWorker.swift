@@ -3,6 +3,7 @@ import Capture
 import Domain
 import Glibc
 import Packets
+import Platform
 import Quotas
 
 /// One worker of a live capture: its source and its shard.
@@ -71,7 +72,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
                 var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
                 let count = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
                 let isWoken = count > 0 && waiting.last?.revents != 0
-                tally.clock.steady = Int64(Replay.now(CLOCK_MONOTONIC) * 1e9)
+                tally.clock.steady = SystemClock.nanoseconds()
                 let before = tally.counted.packets
                 let isBehind = try source.drain(into: &shard, &tally)
                 if tally.counted.packets != before { noteLag() }
@@ -222,7 +223,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
     /// the ring is empty and its timeout of 20 ms has passed: both are so, as it was read in the same turn.
     private mutating func settle() {
-        let now = Int64(Replay.now(CLOCK_REALTIME) * 1e9)
+        let now = SystemClock.time().nanoseconds
         var waiting: [SessionResolution] = []
         for resolution in resolutions {
             if resolution.answered.nanoseconds &+ Self.delay <= now {
@@ -239,7 +240,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
 
     /// How old the packet taken last is: whoever is not behind takes it within a pause and the ring's 20 ms.
     private mutating func noteLag() {
-        lag = max(lag, Int64(Replay.now(CLOCK_REALTIME) * 1e9) &- tally.clock.latest.nanoseconds)
+        lag = max(lag, SystemClock.time().nanoseconds &- tally.clock.latest.nanoseconds)
     }
 
     /// The plain counts.
@@ -248,7 +249,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         census.count(&shard)
         census.capture = capture()
         census.lag = max(0, Double(lag) / 1e9)
-        census.workers = [(number, Replay.now(CLOCK_THREAD_CPUTIME_ID), census.capture.packets)]
+        census.workers = [(number, SystemClock.threadCPU(), census.capture.packets)]
         return census
     }
 
@@ -265,7 +266,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
         result.add(shard, most: LiveDesk.mostPatterns)
-        let cpu = Replay.now(CLOCK_THREAD_CPUTIME_ID)
+        let cpu = SystemClock.threadCPU()
         return LiveDesk.Part(result: result, capture: capture, cpu: cpu, memory: shard.memory)
     }
 }

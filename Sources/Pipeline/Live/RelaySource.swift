@@ -3,6 +3,7 @@ import Capture
 import Domain
 import Glibc
 import Packets
+import Platform
 import RelayRing
 
 /// What relays forwarded, from their rings: bytes in order, so reassembly has nothing to do but keep the flows.
@@ -59,8 +60,8 @@ struct RelaySource: LiveSource, ~Copyable {
         _ tally: inout LiveTally
     ) throws(CaptureError) {
         // What is there now passed before now; what a busy relay adds meanwhile need not.
-        let deadline = Replay.now(CLOCK_MONOTONIC) + 2
-        while try drain(into: &shard, &tally), Replay.now(CLOCK_MONOTONIC) < deadline {}
+        let deadline = SystemClock.now() + 2
+        while try drain(into: &shard, &tally), SystemClock.now() < deadline {}
     }
 
     /// A relay's ring holds bytes in order: none can be left out.

@@ -3,6 +3,7 @@ import Capture
 import Domain
 import Glibc
 import Packets
+import Platform
 
 /// Packets from the kernel: the taps of one worker, one an interface.
 struct TapSource: LiveSource, ~Copyable {
@@ -82,13 +83,13 @@ struct TapSource: LiveSource, ~Copyable {
         into shard: inout Shard<some StatementRecorder & ~Copyable>,
         _ tally: inout LiveTally
     ) throws(CaptureError) {
-        let stopped = Timestamp(nanoseconds: Int64(Replay.now(CLOCK_REALTIME) * 1e9))
-        let deadline = Replay.now(CLOCK_MONOTONIC) + 2
+        let stopped = SystemClock.time()
+        let deadline = SystemClock.now() + 2
         // The ring's last block is given up 20 ms after its first packet.
         usleep(50_000)
         for tap in taps {
             while try drain(tap, into: &shard, &tally) > 0 {
-                let isPast = tap.isStampedWhenRead ? Replay.now(CLOCK_MONOTONIC) >= deadline : lastTaken >= stopped
+                let isPast = tap.isStampedWhenRead ? SystemClock.now() >= deadline : lastTaken >= stopped
                 if isPast { break }
             }
         }

@@ -116,26 +116,34 @@ extension Books where Recorder: ~Copyable {
             guard flows[event.flow].transaction == .min else { return }
             flows[event.flow].transaction = event.started.nanoseconds
             flows[event.flow].database = principals[event.principal].databaseIndex
-        case .commit, .rollback: endTransaction(event.flow, at: end)
+        case .commit, .rollback: endTransaction(event.flow, at: end, freed: event.started.nanoseconds)
         default:
             guard flows[event.flow].transaction == .min else { return }
             let database = principals[event.principal].databaseIndex
-            addHolder(event.flow, in: database, from: end &- event.duration, to: end)
+            addHolder(event.flow, in: database, from: end &- event.duration, to: end, freed: end)
         }
     }
 
     /// The transaction of a flow is over, if there is one.
-    mutating func endTransaction(_ flow: FlowHandle, at end: Int64) {
+    ///
+    /// - Parameter freed: from when on its locks may have been free; its end unless told.
+    mutating func endTransaction(_ flow: FlowHandle, at end: Int64, freed: Int64? = nil) {
         let start = flows[flow].transaction
         guard start != .min else { return }
         flows[flow].transaction = .min
-        addHolder(flow, in: flows[flow].database, from: start, to: end)
+        addHolder(flow, in: flows[flow].database, from: start, to: end, freed: freed ?? end)
     }
 
-    private mutating func addHolder(_ flow: FlowHandle, in database: Int32, from start: Int64, to end: Int64) {
+    private mutating func addHolder(
+        _ flow: FlowHandle,
+        in database: Int32,
+        from start: Int64,
+        to end: Int64,
+        freed: Int64
+    ) {
         guard end &- start >= TimeEvidence.shortestWait * 9 / 10 else { return }
         let (session, name) = (flows[flow].session, databases[Int(database)])
-        evidence.add(TimeEvidence.Holder(session: session, database: name, start: start, end: end))
+        evidence.add(TimeEvidence.Holder(session: session, database: name, start: start, end: end, freed: freed))
     }
 
     /// Charges what is possible.

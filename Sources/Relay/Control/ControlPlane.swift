@@ -2,6 +2,7 @@
 import CLinux
 import Domain
 import Glibc
+import Platform
 import RelayRing
 import Synchronization
 
@@ -130,8 +131,7 @@ struct ControlPlane: ~Copyable {
 
     private func order(_ worker: WorkerBoard, _ change: (inout WorkerBoard.Orders) -> Void) {
         worker.orders.withLock { change(&$0) }
-        var one: UInt64 = 1
-        _ = unsafe write(worker.bell, &one, 8)
+        worker.wakeUp.wake()
     }
 
     // MARK: The control socket

@@ -2,6 +2,7 @@
 import CLinux
 import Domain
 import Glibc
+import Platform
 import RelayRing
 import Synchronization
 
@@ -76,7 +77,7 @@ import Synchronization
 
     init(board: RelayBoard, number: Int, listeners: [Int32], tls: RelayTLS) throws(RelayError) {
         let queue = try EventQueue()
-        guard queue.add(board.workers[number].bell, .readable, key: Self.special) else {
+        guard queue.add(board.workers[number].wakeUp.descriptor, .readable, key: Self.special) else {
             throw .system(what: "epoll_ctl", code: errno)
         }
         self.board = board
@@ -188,17 +189,12 @@ import Synchronization
         return connection
     }
 
-    static func steady() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    }
+    static func steady() -> Int64 { SystemClock.nanoseconds() }
 
     // MARK: Orders
 
     private mutating func obey() {
-        var count: UInt64 = 0
-        _ = unsafe read(own.bell, &count, 8)
+        own.wakeUp.clear()
         let orders = own.orders.withLock { current in
             defer { current = WorkerBoard.Orders() }
             return current

@@ -2,6 +2,7 @@
 import CLinux
 import Domain
 import Glibc
+import Platform
 
 /// The socket calls of the relay, without Swift around them that costs anything.
 enum Socket {
@@ -178,7 +179,6 @@ enum Socket {
     }
 
     static func message(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text)
+        SystemError.text(code)
     }
 }

@@ -69,8 +69,15 @@ extension OptionKey {
             "capture.connections",
             ["--connections"],
             .integer(1024...4_194_304),
-            "262144",
-            help: "Connections followed at once by each worker."
+            "",
+            help: "Connections followed at once by each worker; unset: what a tenth of the memory has room for."
+        ),
+        OptionKey(
+            "capture.memory",
+            ["--memory"],
+            .mebibytes(128...1_048_576),
+            "",
+            help: "Memory to get along with, in MiB; unset: 3/4 of the control group's limit, else 768."
         ),
         OptionKey(
             "capture.idle_timeout",

@@ -3,6 +3,7 @@ import ArgumentParser
 import Costs
 import Daemon
 import Domain
+import Platform
 import Reports
 
 /// `pgweir cost list`: prices as they are stored.

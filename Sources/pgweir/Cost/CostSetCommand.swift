@@ -4,6 +4,7 @@ import Costs
 import Daemon
 import Domain
 import Fingerprints
+import Platform
 
 /// `pgweir cost set`: a price by a person's hand.
 struct CostSetCommand: ParsableCommand {

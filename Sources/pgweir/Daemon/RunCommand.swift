@@ -52,9 +52,19 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The most bytes kept of a packet.", valueName: "bytes")) var snaplen: Int32 = 262_144
     @Option(help: "Threads; the kernel gives each its share of the connections.") var workers = 1
     @Option(
-        help: ArgumentHelp("Connections followed at once by each worker, half a KiB each at most.", valueName: "count")
+        help: ArgumentHelp(
+            "Memory to get along with, from 128 (default: 3/4 of the control group's limit, else 768).",
+            valueName: "MiB"
+        )
     )
-    var connections = 1 << 18
+    var memory: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Connections followed at once by each worker (default: what a tenth of the memory has room for).",
+            valueName: "count"
+        )
+    )
+    var connections: Int?
     @Option(
         help: ArgumentHelp("Forget connections that were silent for so long; in mirror mode.", valueName: "seconds")
     )
@@ -133,7 +143,10 @@ struct RunCommand: ParsableCommand {
         guard tunnelFrom.isEmpty || !tunnel.isEmpty || filter != nil else {
             throw ValidationError("--tunnel-from belongs to --tunnel, such as --tunnel vxlan.")
         }
-        guard (1024...1 << 22).contains(connections) else {
+        guard (128...1 << 20).contains(memory ?? 128) else {
+            throw ValidationError("--memory must be from 128 to 1048576.")
+        }
+        guard (1024...1 << 22).contains(connections ?? 1024) else {
             throw ValidationError("--connections must be from 1024 to 4194304.")
         }
         for (name, value) in [("idle", idleTimeout), ("empty", emptyTimeout)] {
@@ -186,7 +199,8 @@ struct RunCommand: ParsableCommand {
         options.tunnelSenders = AddressRanges(tunnelFrom.map(\.range))
         options.buffer = buffer << 20
         options.snapLength = snaplen
-        options.limits.flows = connections
+        options.memory = memory.map { MemoryBudget(bytes: $0 << 20) } ?? .ofThisProcess
+        options.limits = options.memory.reassembly(workers: workers, connections: connections)
         options.limits.idle = Int64(idleTimeout) * 1_000_000_000
         options.limits.blankIdle = Int64(emptyTimeout) * 1_000_000_000
         return options

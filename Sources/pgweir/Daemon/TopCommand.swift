@@ -3,6 +3,7 @@ public import ArgumentParser
 import Control
 import Daemon
 import Glibc
+import Platform
 public import Reports
 
 /// `pgweir top`: a live view of a running daemon.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Platform
 import Synchronization
 
 @testable import Daemon
@@ -8,7 +9,7 @@ import Synchronization
 final class FakeClock: ServiceClock {
     private struct State {
         var elapsed: Double
-        var resting: [(end: Double, bell: Bell)] = []
+        var resting: [(end: Double, wakeUp: WakeUp)] = []
     }
 
     private let state: Mutex<State>
@@ -23,17 +24,17 @@ final class FakeClock: ServiceClock {
         Timestamp(nanoseconds: Int64((now() * 1e6).rounded()) * 1000)
     }
 
-    func rest(_ seconds: Double, until bell: Bell) -> Bool {
-        guard seconds > 0 else { return bell.rest(0) }
+    func rest(_ seconds: Double, until wakeUp: WakeUp) -> Bool {
+        guard seconds > 0 else { return wakeUp.wait(0) }
         let end = state.withLock { state in
             let end = state.elapsed + seconds
-            state.resting.append((end, bell))
+            state.resting.append((end, wakeUp))
             return end
         }
         // An hour is for ever here: a test that waits so long has failed.
-        bell.rest(3600)
+        wakeUp.wait(3600)
         return state.withLock { state in
-            state.resting.removeAll { $0.bell === bell }
+            state.resting.removeAll { $0.wakeUp === wakeUp }
             return state.elapsed < end
         }
     }
@@ -51,6 +52,6 @@ final class FakeClock: ServiceClock {
             state.resting.removeAll { $0.end <= state.elapsed }
             return woken
         }
-        for entry in woken { entry.bell.ring() }
+        for entry in woken { entry.wakeUp.wake() }
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 import ServiceLifecycle
 import Synchronization
 import Testing
 
 @testable import Daemon
 
-/// Waits until something holds; it is no failure of time that this takes long on a busy machine.
-func eventually(_ what: String, seconds: Double = 60, _ condition: () async throws -> Bool) async throws {
+/// Waits until something holds; it is no failure of time that this takes long on a busy machine, or where tests that wait hold all
+/// threads of the pool for minutes.
+func eventually(_ what: String, seconds: Double = 900, _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(seconds)
     while try await !condition() {
         guard ContinuousClock.now < end else { throw NeverHappened(what: what) }
@@ -50,7 +52,7 @@ final class Running: Sendable {
 /// What holds a thread until it is opened: a server or a disk that does not answer.
 final class Gate: Sendable {
     private let state = Mutex((isClosed: false, waiting: 0))
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
 
     /// How many wait at it.
     var waiting: Int { state.withLock { $0.waiting } }
@@ -59,14 +61,14 @@ final class Gate: Sendable {
 
     func open() {
         state.withLock { $0.isClosed = false }
-        bell.ring()
+        wakeUp.wake()
     }
 
     /// Passes once it is open.
     func pass() {
         guard state.withLock({ $0.isClosed }) else { return }
         state.withLock { $0.waiting += 1 }
-        while state.withLock({ $0.isClosed }) { bell.rest(0.05) }
+        while state.withLock({ $0.isClosed }) { wakeUp.wait(0.05) }
         state.withLock { $0.waiting -= 1 }
     }
 }
