@@ -112,6 +112,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -148,7 +149,10 @@ let package = Package(
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
         + edge("RelayRing", ["CLinux"])
-        + edge("Relay", ["RelayRing", "CLinux", "COpenSSL"])
+        + edge(
+            "Relay",
+            ["RelayRing", "CLinux", "COpenSSL", .product(name: "DequeModule", package: "swift-collections")]
+        )
         + edge("Control", [])
         + edge("Systemd", [])
         + edge("PostgresClient", ["CPostgres"])

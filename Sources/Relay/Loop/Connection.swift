@@ -29,6 +29,8 @@ import Glibc
         static let urgent = State(rawValue: 16)
         /// What it sends is looked at before it goes on: the beginning of a login.
         static let examined = State(rawValue: 32)
+        /// It waits for another turn to be read.
+        static let queued = State(rawValue: 64)
     }
 
     /// Nothing more may be sent to it for now.

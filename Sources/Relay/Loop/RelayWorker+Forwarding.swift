@@ -6,13 +6,18 @@ import Synchronization
 
 /// Open connections: bytes go on at once, then their copy into the ring.
 extension RelayWorker {
-    /// Moves what `from` sent on to `to`, until one of them has enough.
+    /// Moves what `from` sent on to `to`, until one of them has enough or others have their turn.
     @inline(__always)
     mutating func forward(_ from: Slot<Leg>, _ to: Slot<Leg>, _ connection: Slot<Connection>) {
-        var turns = Self.turns
+        guard from.value.state.isDisjoint(with: [.queued]) else { return }
+        // One read of TLS is one record: at most 16 KiB.
+        var reads = from.value.tls == nil ? 1 : 4
         while from.value.state.contains(.readable), !to.value.isBlocked {
-            guard turns > 0 else { return again.append(key(from, connection)) }
-            turns &-= 1
+            guard reads > 0 else {
+                from.value.state.insert(.queued)
+                return again.append(key(from, connection))
+            }
+            reads &-= 1
             guard move(from, to, connection, limit: Self.most) else { return }
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import DequeModule
 import Domain
 import Glibc
 import Platform
@@ -24,8 +25,8 @@ import Synchronization
     var epoch: UInt32 = 0
     /// Ends of connections that the ring had no room for.
     var untold: [ClosedRecord] = []
-    /// Legs that have more to give than was their turn.
-    var again: [UInt64] = []
+    /// Legs that have more to give than was their turn, each once, in the order in which they are read next.
+    var again = Deque<UInt64>()
     /// Connections whose phase ends at a deadline.
     var waiting: [UInt64] = []
     /// Connections beyond the limit, oldest first; some of them are over.
@@ -69,8 +70,6 @@ import Synchronization
     static var most: Int { 64 << 10 }
     /// The shortest turn that Linux grants a thread, ns.
     static var schedulerTurn: UInt64 { 100_000 }
-    /// How often one side is read before others have their turn.
-    static var turns: Int { 2 }
     /// Keys above are not those of legs: a serial never is all ones.
     static var special: UInt64 { 0xFFFF_FFFF_0000_0000 }
     static var interest: Events { [.readable, .writable, .urgent, .ended, .edge] }
@@ -163,15 +162,14 @@ import Synchronization
         }
     }
 
-    /// Sides that had more to give have another turn.
+    /// The side that waits longest for another turn has one.
+    ///
+    /// Only one, as small messages that came meanwhile go first: they wait for one read of bulk, however many have some.
     private mutating func goOn() {
-        let keys = again
-        again.removeAll(keepingCapacity: true)
-        for key in keys {
-            guard let connection = connection(of: key) else { continue }
-            let leg = legs.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF))
-            forward(leg, legs.slot(leg.handle ^ 1), connection)
-        }
+        guard let key = again.popFirst(), let connection = connection(of: key) else { return }
+        let leg = legs.slot(Int32(truncatingIfNeeded: key & 0xFFFF_FFFF))
+        leg.value.state.remove(.queued)
+        forward(leg, legs.slot(leg.handle ^ 1), connection)
     }
 
     /// The key of a leg's events.
