@@ -46,6 +46,12 @@ extension String {
         return bytes
     }
 
+    /// The same name as ``init(accountName:)`` has it: for names that people and configurations write, in whatever form.
+    public var asAccountName: String {
+        let bytes = accountNameBytes
+        return String(accountName: bytes.rawSpan)
+    }
+
     /// The name itself, if it is text that no other name's is equal to.
     private static func plain(_ bytes: [UInt8]) -> String? {
         if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }

@@ -42,7 +42,11 @@ final class Console {
     func run(_ command: String) throws(PostgresError) -> [[String: String]] {
         guard let connection else { throw .cannotConnect(reason: absence ?? "not connected") }
         do throws(PostgresError) {
-            return try connection.rows(of: command, seconds: Self.patience)
+            return try connection.rows(
+                of: command,
+                seconds: Self.patience,
+                names: PostgresConnection.consoleNameColumns
+            )
         } catch {
             // What was refused leaves the connection as it was.
             guard case .refused = error else {

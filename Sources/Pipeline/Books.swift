@@ -628,12 +628,16 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     mutating func missed(_ principal: PrincipalHandle, count: Int, at time: Timestamp) {
         let payer = principals.slot(principal)
         let counts = payer.value.counts
-        let average = counts.sent > 0 ? counts.cost / Int64(clamping: counts.sent) : priceList.fallback.micro
+        // Of what was read only: else each loss made the next one dearer.
+        let average =
+            counts.sent > 0
+            ? max(0, counts.cost &- counts.hiddenCost) / Int64(clamping: counts.sent) : priceList.fallback.micro
         // A jump of unknown size counts as a mebibyte.
         let bytes = min(count, 1 << 20)
         let (possible, isTooMuch) = average.multipliedReportingOverflow(by: Int64(bytes / 64 + 1))
         guard !isTooMuch else { return }
         payer.value.counts.hidden &+= UInt64(bytes)
+        payer.value.counts.hiddenCost &+= possible
         payer.value.counts.cost &+= possible
         if payer.value.account.charge(possible, at: time) { woke(principal) }
     }

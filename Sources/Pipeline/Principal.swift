@@ -69,6 +69,8 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
     public var errors: UInt64 = 0
     /// Bytes of requests that could not be read.
     public var hidden: UInt64 = 0
+    /// What they may have cost, micro-units: a part of ``cost``.
+    public var hiddenCost: Int64 = 0
     /// Of those that finished and are no planned queries: what pg_stat_statements counts as utility statements; DEALLOCATE,
     /// which it counts since PostgreSQL 17; and those whose text is not known, which may be of any kind.
     public var utilities: UInt64 = 0, deallocations: UInt64 = 0, unclassified: UInt64 = 0
@@ -95,6 +97,7 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
         plannable &+= other.plannable
         rows &+= other.rows
         hidden &+= other.hidden
+        hiddenCost &+= other.hiddenCost
         costLow &+= other.costLow
         cost &+= other.cost
         duration &+= other.duration

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPostgres
+import Domain
 import Glibc
 import Platform
 
@@ -34,7 +35,8 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
     /// Connects; `parameters` is a connection string or URI, which service files, password files and PG* variables
     /// complete.
     ///
-    /// `database` and `user` take the place of those that it names.
+    /// `database` and `user` take the place of those that it names; they are names of accounts as
+    /// ``Swift/String/init(accountName:)`` has them.
     public init(
         _ parameters: String,
         application: String,
@@ -47,11 +49,11 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         }
         // The last of two values for one parameter holds, and dbname may be a whole connection string.
         var keys = ["application_name", "connect_timeout", "dbname"]
-        var values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters]
+        var values = [application, String(max(2, Int(seconds.rounded(.up)))), parameters].map { Array($0.utf8) }
         // A second dbname is not expanded: it is a name, whatever it looks like.
-        if let database { (keys, values) = (keys + ["dbname"], values + [database]) }
-        if let user { (keys, values) = (keys + ["user"], values + [user]) }
-        let started: OpaquePointer? = unsafe Self.withCStrings(keys) { keys in
+        if let database { (keys, values) = (keys + ["dbname"], values + [database.accountNameBytes]) }
+        if let user { (keys, values) = (keys + ["user"], values + [user.accountNameBytes]) }
+        let started: OpaquePointer? = unsafe Self.withCStrings(keys.map { Array($0.utf8) }) { keys in
             unsafe Self.withCStrings(values) { values in unsafe library.connect(keys, values, 1) }
         }
         guard let connection = unsafe started else { throw .cannotConnect(reason: "out of memory") }
@@ -65,9 +67,28 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
     }
 
     /// Runs one query by the simple protocol, which PgBouncer's console knows too; returns the rows, by column name.
-    public func rows(of sql: String, seconds: Double) throws(PostgresError) -> [[String: String]] {
-        guard unsafe library.sendQuery(connection, sql) == 1 else { throw failure() }
-        return try unsafe collect(seconds) { rows, result in unsafe rows += read(result) }
+    ///
+    /// What stands in a column of `names` is as ``Swift/String/init(accountName:)`` has it.
+    public func rows(
+        of sql: String,
+        seconds: Double,
+        names: Set<String> = nameColumns
+    ) throws(PostgresError) -> [[String: String]] {
+        try rows(of: Array(sql.utf8), seconds: seconds, names: names)
+    }
+
+    /// The same for a text that names of any bytes stand in.
+    public func rows(
+        of sql: [UInt8],
+        seconds: Double,
+        names: Set<String> = nameColumns
+    ) throws(PostgresError) -> [[String: String]] {
+        let isSent = unsafe Self.withCStrings([sql]) { texts in
+            guard let text = unsafe texts[0] else { return false }
+            return unsafe library.sendQuery(connection, text) == 1
+        }
+        guard isSent else { throw failure() }
+        return try unsafe collect(seconds) { rows, result in unsafe rows += read(result, names) }
     }
 
     /// Waits until the next result is there, or the query has ended.
@@ -85,13 +106,23 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         .cannotConnect(reason: unsafe Self.text(library.errorMessage(connection)))
     }
 
-    func read(_ result: OpaquePointer) -> [[String: String]] {
+    /// Columns of catalogs and statistics views that name a role or a database.
+    ///
+    /// Such names are bytes: as plain text, two of them could be taken for one.
+    public static let nameColumns: Set<String> = [
+        "usename", "datname", "rolname", "user", "database", "role", "member",
+    ]
+    /// The same for PgBouncer's console.
+    public static let consoleNameColumns: Set<String> = ["name", "user", "database", "force_user"]
+
+    func read(_ result: OpaquePointer, _ accounts: Set<String> = nameColumns) -> [[String: String]] {
         let columns = unsafe library.columns(result)
         let names = (0..<columns).map { unsafe Self.text(library.columnName(result, $0)) }
         return unsafe (0..<library.rows(result)).map { row in
             var values: [String: String] = [:]
             for column in 0..<columns where unsafe library.isNull(result, row, column) == 0 {
-                values[names[Int(column)]] = unsafe Self.text(library.value(result, row, column))
+                let (name, value) = (names[Int(column)], unsafe library.value(result, row, column))
+                values[name] = unsafe accounts.contains(name) ? Self.name(value) : Self.text(value)
             }
             return values
         }
@@ -103,12 +134,24 @@ public enum PostgresError: Error, Equatable, CustomStringConvertible {
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 
-    /// The strings as C wants them: an array of pointers that ends in a null.
+    private static func name(_ pointer: UnsafePointer<CChar>?) -> String {
+        guard let pointer = unsafe pointer else { return "" }
+        let bytes = unsafe UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map { UInt8(bitPattern: $0) }
+        return String(accountName: bytes.rawSpan)
+    }
+
+    /// The strings as C wants them: an array of pointers that ends in a null; a string ends at its first zero byte.
     static func withCStrings<Result>(
-        _ strings: [String],
+        _ strings: [[UInt8]],
         _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
     ) -> Result {
-        let copies = unsafe strings.map { unsafe strdup($0) }
+        let copies = unsafe strings.map { text in
+            unsafe text.withUnsafeBytes { bytes -> UnsafeMutablePointer<CChar>? in
+                guard let copy = unsafe calloc(bytes.count &+ 1, 1) else { return nil }
+                if let start = bytes.baseAddress { _ = unsafe memcpy(copy, start, bytes.count) }
+                return unsafe copy.assumingMemoryBound(to: CChar.self)
+            }
+        }
         defer { for index in unsafe copies.indices { unsafe free(copies[index]) } }
         var pointers = unsafe copies.map { unsafe UnsafePointer<CChar>($0) }
         unsafe pointers.append(nil)

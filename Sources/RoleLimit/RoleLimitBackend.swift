@@ -244,8 +244,10 @@ public final class RoleLimitBackend: EnforcementBackend {
 
     private func set(_ role: String, _ limit: Int) throws(PostgresError) {
         // ALTER ROLE takes no parameters; the name is one that pg_roles has.
-        let name = "\"" + role.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-        _ = try connected().rows(of: "ALTER ROLE \(name) CONNECTION LIMIT \(limit)", seconds: Self.patience)
+        let quote = UInt8(ascii: "\"")
+        let name = [quote] + role.accountNameBytes.flatMap { $0 == quote ? [quote, quote] : [$0] } + [quote]
+        let sql = Array("ALTER ROLE ".utf8) + name + Array(" CONNECTION LIMIT \(limit)".utf8)
+        _ = try connected().rows(of: sql, seconds: Self.patience)
         counters.loads &+= 1
     }
 
@@ -268,7 +270,7 @@ public final class RoleLimitBackend: EnforcementBackend {
         rolesRead = second
         var found: [String: Role] = [:]
         for row in try connected().rows(of: Self.roleQuery, seconds: Self.patience) {
-            guard let name = row["name"], let limit = row["lim"].flatMap({ Int($0) }) else { continue }
+            guard let name = row["rolname"], let limit = row["lim"].flatMap({ Int($0) }) else { continue }
             var refusal: String?
             if row["super"] == "t" { refusal = "a superuser is not bound by a limit" }
             if row["repl"] == "t" { refusal = "a replication role is never limited" }
@@ -281,7 +283,7 @@ public final class RoleLimitBackend: EnforcementBackend {
     }
 
     private static let roleQuery = """
-        SELECT r.oid AS number, r.rolname AS name, r.rolconnlimit AS lim, r.rolsuper AS super, r.rolreplication AS repl,
+        SELECT r.oid AS number, r.rolname, r.rolconnlimit AS lim, r.rolsuper AS super, r.rolreplication AS repl,
             r.rolname = session_user AS own,
             (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid) AS sessions
         FROM pg_catalog.pg_roles r WHERE r.rolcanlogin

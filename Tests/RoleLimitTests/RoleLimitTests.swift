@@ -73,6 +73,40 @@ struct RoleLimitTests {
         #expect(try limit("ann", server) == 9, "nobody came back who would lift it")
     }
 
+    @Test func `roles whose names look alike are limited apart, by their bytes`() throws {
+        let (server, folder) = (try Self.server.get(), try ScratchFolder())
+        // One accent in two ways, and the text that stands for the second one as a name of its own.
+        let names: [[UInt8]] = [
+            Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8), Array("cafe\u{FFFD}cc\u{FFFD}81".utf8),
+        ]
+        func hex(_ name: [UInt8]) -> String { name.map { String(format: "%02x", $0) }.joined() }
+        func call(_ what: String, _ name: [UInt8]) throws {
+            let text = "convert_from('\\x\(hex(name))', 'SQL_ASCII')"
+            try server.ask("do $do$ begin execute format('\(what)', \(text)); end $do$")
+        }
+        func limits() throws -> [String] {
+            try names.map { name in
+                try server.ask(
+                    "select rolconnlimit from pg_roles where convert_to(rolname::text, 'SQL_ASCII') = '\\x\(hex(name))'"
+                )
+            }
+        }
+        for name in names { try call("create role %I login connection limit 9", name) }
+        defer { for name in names { try? call("drop role %I", name) } }
+        let backend = RoleLimitBackend(options(server, folder))
+        for (index, name) in names.enumerated() {
+            let wanted = wants(UInt64(index + 1), [(String(accountName: name.rawSpan), 2)])
+            let outcome = backend.apply(wanted, now: EnforcementBackendContract.now())
+            #expect(
+                outcome.users.filter { $0.state == .enforced }.map(\.user) == wanted.limits.map(\.user),
+                "\(outcome)"
+            )
+            #expect(try limits() == names.indices.map { $0 == index ? "2" : "9" })
+        }
+        _ = backend.apply(wants(9, [], seconds: -1), now: EnforcementBackendContract.now())
+        #expect(try limits() == names.map { _ in "9" })
+    }
+
     @Test func `a role gets back what it had, whoever finds it`() throws {
         let (server, folder) = (try Self.server.get(), try ScratchFolder())
         let name = "odd \"name"

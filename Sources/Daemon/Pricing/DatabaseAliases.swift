@@ -39,6 +39,10 @@ struct DatabaseAliases {
             seconds: patience,
             database: "pgbouncer"
         )
-        return try connection.rows(of: "SHOW DATABASES", seconds: patience)
+        return try connection.rows(
+            of: "SHOW DATABASES",
+            seconds: patience,
+            names: PostgresConnection.consoleNameColumns
+        )
     }
 }

@@ -68,13 +68,13 @@ public struct BackendConfiguration: Sendable {
                 operatorFile: pgbouncerIni
             )
             options.drain = noDrain ? .off : .lifetime
-            options.protected = Set(protect)
+            options.protected = Set(protect.map(\.asAccountName))
             options.guardAbsence = { guardAbsence }
             backends.append(PgBouncerBackend(options, now: now))
         }
         if let roleLimit {
             var options = RoleLimitOptions(server: roleLimit, stateFile: (folder ?? ".") + "/role-limits")
-            (options.trims, options.protected) = (trim, Set(protect))
+            (options.trims, options.protected) = (trim, Set(protect.map(\.asAccountName)))
             options.guardAbsence = { roleGuardAbsence(options.stateFile) }
             let backend = RoleLimitBackend(options)
             if let problem = backend.releaseExpired(now: now) { Log.warning("enforcement.problem", problem) }

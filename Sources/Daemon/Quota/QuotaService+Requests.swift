@@ -124,7 +124,7 @@ extension QuotaService {
 
     /// A user by name, or by hash as the log and the audit have it.
     private func user(_ options: [String: String]) throws(ControlError) -> UserKey {
-        guard let text = options["user"], !text.isEmpty else { throw .refused(reason: "name a user.") }
+        guard let text = options["user"]?.asAccountName, !text.isEmpty else { throw .refused(reason: "name a user.") }
         if let key = UserKey(text) { return key }
         let key = hasher.key(of: text)
         withState { state in if state.names[key] == nil { state.names[key] = text } }

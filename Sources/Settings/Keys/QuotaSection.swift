@@ -29,15 +29,15 @@ enum QuotaSection {
             throw node.error("'quota.default_tier' is missing: name one of \(names) for users who are not listed.")
         }
         for entry in try fields["users"]?.entries("'quota.users'") ?? [] {
-            policy.users[entry.key] = try known(entry.value, names, "the user '\(entry.key)'")
+            policy.users[entry.key.asAccountName] = try known(entry.value, names, "the user '\(entry.key)'")
         }
         for entry in try fields["patterns"]?.entries("'quota.patterns'") ?? [] {
             policy.patterns.append(
-                (UserPattern(entry.key), try known(entry.value, names, "the pattern '\(entry.key)'"))
+                (UserPattern(entry.key.asAccountName), try known(entry.value, names, "the pattern '\(entry.key)'"))
             )
         }
         if let node = fields["mode"] { policy.mode = try node.choice("'quota.mode'") }
-        if let node = fields["exempt"] { policy.exempt = try node.list("'quota.exempt'").map { UserPattern($0) } }
+        if let node = fields["exempt"] { policy.exempt = try node.list("'quota.exempt'").map { UserPattern($0.asAccountName) } }
         if let node = fields["time_zone"] { policy.zone = try ZoneFile.zone(node) }
         if let node = fields["connections"] {
             let rungs = try node.fields("'quota.connections'", ["limited", "severe"])
