@@ -62,6 +62,10 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
     /// Principals of unknown sessions whose counts are their owners' by now.
     var moved: [PrincipalHandle: PrincipalHandle] = [:]
     var longStatements: [LongStatement] = []
+    /// How long statements took, where only the end tells what is usual: in a replay.
+    var paces: PaceLog?
+    /// The same, at hand for every statement.
+    private(set) var logsPaces = false
     /// Long statements that found no room: what their time is worth stays possible.
     var unsettledStatements: UInt64 = 0
     /// Connections that carried something, with servers that were not named.
@@ -566,7 +570,13 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
             if planned == 0 { price = listed }
             price = price &+ Self.weights.extra(event.kind, rows: event.rows, bytes: event.bytesReceived)
         }
-        if pattern.value.usual > 0, event.outcome == .completed { notePace(event, payer, pattern) }
+        if event.outcome == .completed {
+            if pattern.value.usual > 0 {
+                notePace(event, payer, pattern)
+            } else if logsPaces {
+                logPace(event)
+            }
+        }
         // Without an error's code nobody saw the end, nor how long it took. What was refused did not run, whatever the price.
         if event.outcome == .failed, event.isRefused || event.errorCode != 0 && !pattern.value.isFixed {
             price = min(price, BusyTime.ceilingOfFailed(event.duration))
@@ -583,6 +593,9 @@ struct Books<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SessionSink {
         if isWatched { watch(event, price) }
         return price
     }
+
+    /// Keeps how long statements took, to compare them at the end.
+    mutating func logPaces() { (paces, logsPaces) = (PaceLog(), true) }
 
     /// What only a daemon keeps: a replay pays one look at a flag for all of it.
     @inline(never)

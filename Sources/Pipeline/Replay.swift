@@ -145,6 +145,7 @@ public enum Replay {
         shard.analyser.poolers = options.poolers
         shard.analyser.servers = options.servers
         if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
+        shard.analyser.books.logPaces()
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
         return shard
     }

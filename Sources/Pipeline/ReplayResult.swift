@@ -71,6 +71,8 @@ public struct ReplayResult: Sendable {
     /// Statements whose time is settled once all workers are added up, by the places of who pays and what ran.
     private var longStatements: [(LongStatement, payer: Int, pattern: Int?, database: String)] = []
     private var evidence = TimeEvidence()
+    /// How long statements took, and in which database.
+    private var paces: [(entry: PaceLog.Entry, database: String?)] = []
     /// Wall-clock seconds.
     public internal(set) var elapsed = 0.0
     /// CPU seconds of each worker.
@@ -145,6 +147,9 @@ public struct ReplayResult: Sendable {
         // A daemon's worker settles its own before long.
         guard most == nil else { return }
         evidence.add(analyser.books.evidence)
+        for entry in analyser.books.paces?.entries ?? [] {
+            paces.append((entry, entry.database == 0 ? nil : analyser.books.databases[Int(entry.database)]))
+        }
         for long in analyser.books.longStatements {
             let database = analyser.books.databases[Int(long.database)]
             longStatements.append((long, payers[long.principal] ?? 0, places[long.pattern], database))
@@ -242,6 +247,7 @@ public struct ReplayResult: Sendable {
             )
         }
         evidence.add(other.evidence)
+        paces += other.paces
         patterns += other.patterns
         questions += other.questions
     }
@@ -268,6 +274,7 @@ public struct ReplayResult: Sendable {
 
     /// Charges what the time of long statements is worth.
     private mutating func settleLong() {
+        comparePaces()
         evidence.sort()
         for (long, payer, pattern, database) in longStatements {
             let added = long.settlement(evidence, database: database)
@@ -281,6 +288,30 @@ public struct ReplayResult: Sendable {
             patterns[pattern].costLow = CostUnits(micro: patterns[pattern].costLow.micro &+ added.low)
         }
         longStatements = []
+    }
+
+    /// Runs of a pattern before one of its durations is taken to be usual.
+    private static var leastRuns: UInt64 { 8 }
+
+    /// Tells how slowly tenants ran, by what was usual for their patterns in all of the capture.
+    private mutating func comparePaces() {
+        defer { paces = [] }
+        guard !longStatements.isEmpty, !paces.isEmpty else { return }
+        var durations: [PatternKey: DurationHistogram] = [:]
+        for pattern in patterns where pattern.durations.count > 0 {
+            let key = PatternKey(fingerprint: pattern.fingerprint, database: pattern.database)
+            durations[key, default: DurationHistogram()].add(pattern.durations)
+        }
+        // As for a daemon: a stall now and then is not usual.
+        let usual = durations.compactMapValues { durations in
+            durations.count >= Self.leastRuns ? Pace.logarithm(Int64(clamping: durations.percentile(0.37))) : nil
+        }
+        for (entry, database) in paces {
+            guard let usual = usual[PatternKey(fingerprint: entry.pattern, database: database)] else { continue }
+            var pace = entry.pace
+            pace.sum &-= pace.count &* usual
+            evidence.add(pace, of: entry.tenant, second: entry.second)
+        }
     }
 
     private mutating func mergePrincipals() {

@@ -86,6 +86,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         analyser.isFinishing = true
         reassembler.finish(at: moment, into: &analyser)
         analyser.books.gatherPaces()
+        analyser.books.keepPaces()
         analyser.books.recorder.flush()
     }
 }

@@ -81,6 +81,7 @@ extension Books: ReferenceSink where Recorder: ~Copyable {
     /// Removes what nothing refers to; returns patterns that are gone, with what stands for them.
     mutating func endSweep() -> [PatternHandle: PatternHandle] {
         sweep.next = nil
+        keepPaces()
         // Or an owner would be gone before what was moved is the owner's.
         finishMoves()
         spareUnsettled()
