@@ -134,7 +134,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "TestKit",
-            dependencies: ["Domain", "Costs", "Quotas"],
+            dependencies: ["Domain", "Costs", "Quotas", "Analytics"],
             path: "Tests/TestKit",
             swiftSettings: common
         ),
@@ -145,7 +145,7 @@ let package = Package(
             .target(name: "Platform", dependencies: ["Domain", "CLinux"], swiftSettings: common),
             .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit", "Domain"], swiftSettings: common),
         ]
-        + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
+        + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Analytics"].flatMap(stage)
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
         + edge("RelayRing", ["CLinux"])
@@ -160,7 +160,7 @@ let package = Package(
         + edge("Attribution", ["PostgresClient"])
         + edge("Verification", ["Fingerprints", "PostgresClient"])
         + edge("RedisStore", ["Costs", "Quotas", "RedisClient"])
-        + edge("SQLiteStore", ["Costs", "Quotas", .product(name: "GRDB", package: "GRDB.swift")])
+        + edge("SQLiteStore", ["Costs", "Quotas", "Analytics", .product(name: "GRDB", package: "GRDB.swift")])
         + edge("PgBouncer", ["Quotas", "PostgresClient"])
         + edge("RoleLimit", ["Quotas", "PostgresClient"])
         + edge("Explain", ["Costs", "Fingerprints", "PostgresClient", "CPgQuery"])
@@ -201,7 +201,8 @@ let package = Package(
             [
                 "CLinux", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient",
                 "Attribution", "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
-                "Packets", "PostgresWire", "Costs", "Quotas", "Fingerprints", "Pipeline", "Reports", "Telemetry",
+                "Packets", "PostgresWire", "Costs", "Quotas", "Analytics", "Fingerprints", "Pipeline", "Reports",
+                "Telemetry",
                 "Verification", "Web", "Dashboard",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -217,7 +218,8 @@ let package = Package(
                 dependencies: [
                     "Daemon", "Domain", "Platform", "Settings", "Capture", "Mirrors", "Control", "Explain",
                     "SQLiteStore", "Costs",
-                    "Quotas", "Fingerprints", "Packets", "Pipeline", "Reports", "Telemetry", "Verification", "Web",
+                    "Quotas", "Analytics", "Fingerprints", "Packets", "Pipeline", "Reports", "Telemetry",
+                    "Verification", "Web",
                     "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.

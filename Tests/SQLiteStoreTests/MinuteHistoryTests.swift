@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Analytics
 import Domain
 import SQLiteStore
 import TestKit
@@ -60,5 +61,11 @@ struct MinuteHistoryTests {
         let folder = try ScratchFolder()
         #expect(throws: HistoryError.self) { try MinuteHistory(path: folder.path + "/none.sqlite", isReader: true) }
         #expect(throws: HistoryError.self) { try MinuteHistory(path: "/dev/null/m.sqlite") }
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `a history in a file keeps the contract`(seed: UInt64) throws {
+        let folder = try ScratchFolder()
+        try HistoryStoreContract.check(MinuteHistory(path: folder.file("m.sqlite")), seed: seed)
     }
 }

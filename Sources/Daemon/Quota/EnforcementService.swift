@@ -264,7 +264,7 @@ final class EnforcementService: Service {
         _ now: Timestamp
     ) {
         let name = site.backend.name
-        let notices = (site.backend as? PgBouncerBackend)?.notices ?? []
+        let notices = site.backend.notices
         for entry in entries where site.since[entry.user] == nil { site.since[entry.user] = now }
         var audit: [AuditEntry] = []
         let before = state.withLock { $0.standings.compactMapValues { $0[name] } }

@@ -99,12 +99,19 @@ public struct EnforcementOutcome: Sendable {
 public protocol EnforcementBackend: AnyObject {
     /// What it is, for people, such as `pgbouncer /run/pgbouncer`.
     var name: String { get }
+    /// What an operator should know though nothing fails, each with its remedy.
+    var notices: [String] { get }
     /// Logins that it knows: only these can be limited. Observed names are not to be trusted, these are.
     func knownUsers() -> Set<String>
     /// Takes a step towards what is wanted; called again and again with the same or newer wants.
     func apply(_ wanted: WantedLimits, now: Timestamp) -> EnforcementOutcome
     /// Lifts every limit of ours, at once; for a clean end. Returns what went wrong, if anything.
     func releaseAll(now: Timestamp) -> String?
+}
+
+extension EnforcementBackend {
+    /// Nothing to tell.
+    public var notices: [String] { [] }
 }
 
 /// Writes nothing, and says what it would do.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Analytics
 public import Domain
 import GRDB
 
@@ -20,12 +21,14 @@ extension MinuteHistory {
                 case .pattern: "0, pattern, base"
                 case .database: "0, 0, base"
                 }
-            let order = ["cost": 11, "time": 12, "calls": 4, "errors": 5, "rows": 7][question.order] ?? 11
+            // By its name: a number of a column is soon another's.
+            let column = HistoryQuestion.orders.contains(question.order) ? question.order : "cost"
+            let order = column == "cost" ? "low" : column
             let rows = try Row.fetchAll(
                 database,
                 sql: """
                     SELECT \(columns), \(Self.sums) FROM minutes WHERE \(filter) GROUP BY 1, 2, 3
-                    ORDER BY \(order == 11 ? "SUM(low)" : String(order)) DESC, 1, 2, 3
+                    ORDER BY SUM(\(order)) DESC, 1, 2, 3
                     """,
                 arguments: arguments
             )

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Analytics
 import Domain
 import GRDB
 
-/// Why the history cannot be read or written.
-public struct HistoryError: Error, CustomStringConvertible {
-    /// The file, and what SQLite says.
-    public var path: String, reason: String
-
-    /// For people.
-    public var description: String { "the history \(path) cannot be used: \(reason)" }
-}
-
 /// Minutes of who ran what, in an SQLite file that readers may open beside the daemon.
-public final class MinuteHistory: Sendable {
+public final class MinuteHistory: HistoryStore {
     private let access: Access
     let path: String
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Analytics
 public import ArgumentParser
 import Daemon
 import Dashboard
 import FoundationEssentials
 import Glibc
 import Reports
-public import SQLiteStore
+import SQLiteStore
 
 /// `pgweir report`: who ran what over any span of the history.
 struct ReportCommand: ParsableCommand {

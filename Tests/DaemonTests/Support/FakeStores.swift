@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Analytics
 import Costs
 import Domain
 import Quotas
@@ -127,6 +128,7 @@ final class FakeHistoryStore: HistoryStore {
         to: Int64,
         step: Int64
     ) throws(HistoryError) -> [Fingerprint: [Int64: HistorySums]] { [:] }
+    func span() throws(HistoryError) -> (first: Int64, last: Int64)? { nil }
 }
 
 /// Prices in memory that may fail or hang.

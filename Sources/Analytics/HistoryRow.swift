@@ -113,4 +113,7 @@ public struct HistoryGroup: Sendable, Hashable {
     public var sums: HistorySums
     /// The histograms of its rows.
     public var durations: [String]
+
+    /// A group that nothing is told of but what it comes to.
+    public init(sums: HistorySums, durations: [String]) { (self.sums, self.durations) = (sums, durations) }
 }
