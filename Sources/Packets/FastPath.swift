@@ -58,8 +58,8 @@ extension PacketDecoder {
             let end = min(payload, frame.byteCount)
             readOptions(frame, 54..<end, isCut: end < payload, &segment)
         }
-        // Of data, and of what begins and ends a connection.
-        if announced > 0 || flags & 7 != 0, payload &+ announced <= frame.byteCount {
+        // Of acknowledgments, too: a kernel learns nothing from one that it drops.
+        if payload &+ announced <= frame.byteCount {
             segment.checksum = TCPChecksum.check(
                 frame,
                 34..<payload &+ announced,

@@ -167,6 +167,34 @@ struct BeliefTests {
         }
     }
 
+    /// Acknowledgments from which a kernel learns nothing.
+    static let deaf: [(String, @Sendable (inout Segment) -> Void)] = [
+        ("a wrong checksum", { $0.checksum = .wrong }),
+        ("bytes that were acknowledged", { $0.sequence &-= 1 }),
+        ("no ACK flag", { $0.flags.remove(.ack) }),
+    ]
+
+    @Test(arguments: starts, deaf.indices)
+    func `an acknowledgment that is dropped moves no clock and no number`(_ start: UInt32, _ way: Int) {
+        let (name, spoil) = Self.deaf[way]
+        for step in [2, 1000, 1 << 20, 1 << 30] as [UInt32] {
+            var talk = Self.connection(start)
+            Self.add(&talk, .client, "first")
+            Self.add(&talk, .server, "one")
+            Self.slip(&talk, "", at: talk.clientNext) { segment in
+                segment.timestamp &+= step
+                spoil(&segment)
+            }
+            // Older than the last one by more than half of all, seen from the one that was dropped.
+            Self.slip(&talk, "fake", at: talk.clientNext) { $0.timestamp &-= 1 << 31 - 9 }
+            Self.add(&talk, .client, "real")
+            Self.add(&talk, .server, "two")
+            let (collector, counters) = Conversation.run(talk.items)
+            #expect(collector.client == Array("firstreal".utf8), "\(name), \(step)")
+            #expect(counters.refused <= 2 && collector.gaps.isEmpty, "\(name), \(step)")
+        }
+    }
+
     @Test(arguments: starts)
     func `a window's end is kept, and probes behind it are read once they are acknowledged`(_ start: UInt32) {
         var talk = Self.connection(start)

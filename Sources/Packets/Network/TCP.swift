@@ -31,9 +31,7 @@ extension PacketDecoder {
         readOptions(frame, offset &+ 20..<max(offset &+ 20, end), isCut: end < payload, &segment)
         segment.checksum = .unknown
         let isWhole = datagram.end <= frame.byteCount
-        if isWhole, ports.isEmpty || ports.contains(destination),
-            segment.announced > 0 || segment.flags.rawValue & 7 != 0
-        {
+        if isWhole, ports.isEmpty || ports.contains(destination) {
             let addresses = datagram.addressSum
             segment.checksum = TCPChecksum.check(frame, offset..<datagram.end, addresses: addresses)
         }

@@ -10,7 +10,10 @@ extension Reassembler {
     /// and the server's own acknowledgment decides.
     mutating func doubt(_ flow: FlowHandle, _ segment: Segment) -> Doubt {
         let isSYN = segment.flags.contains(.syn)
-        flows[flow].trust.learn(segment.checksum, isSYN: isSYN)
+        // Some senders leave the sums of data to their network card, but not those of acknowledgments.
+        if segment.announced > 0 || isSYN || segment.flags.contains(.fin) {
+            flows[flow].trust.learn(segment.checksum, isSYN: isSYN)
+        }
         guard flows[flow].trust.takes(segment.checksum) else {
             counters.badChecksums += 1
             return .checksum
@@ -59,6 +62,9 @@ extension Reassembler {
     func noteClient(_ flow: FlowHandle, _ segment: Segment) {
         guard segment.flags.contains(.ack) else { return }
         let (client, server) = (flows[flow].client, flows[flow].server)
+        // What ends before the last acknowledgment is dropped before anything is learned from it (`tcp_sequence`).
+        let end = segment.sequence &+ UInt32(bitPattern: segment.announced) &+ (segment.flags.contains(.fin) ? 1 : 0)
+        guard !client.state.contains(.synchronized) || end.distance(after: client.acknowledged) >= 0 else { return }
         flows[flow].clientWindow = max(flows[flow].clientWindow, segment.window)
         if segment.hasTimestamp {
             // As Linux: not of what comes behind bytes that it has yet to acknowledge.

@@ -172,7 +172,8 @@ public struct Reassembler: ~Copyable {
         let after = client.next &+ UInt32(bitPattern: segment.value.announced)
         guard segment.value.sequence == client.next, segment.value.captured == segment.value.announced,
             client.state.contains(.synchronized), Int32(bitPattern: flow.value.edge &- after) >= 0,
-            segment.value.announced == 0 || flow.value.trust.isUsual(segment.value.checksum)
+            segment.value.announced == 0
+                ? flow.value.trust.takes(segment.value.checksum) : flow.value.trust.isUsual(segment.value.checksum)
         else { return false }
         if segment.value.hasTimestamp {
             guard Int32(bitPattern: segment.value.timestamp &- flow.value.recent) >= 0 else { return false }

@@ -37,7 +37,9 @@ enum QuotaSection {
             )
         }
         if let node = fields["mode"] { policy.mode = try node.choice("'quota.mode'") }
-        if let node = fields["exempt"] { policy.exempt = try node.list("'quota.exempt'").map { UserPattern($0.asAccountName) } }
+        if let node = fields["exempt"] {
+            policy.exempt = try node.list("'quota.exempt'").map { UserPattern($0.asAccountName) }
+        }
         if let node = fields["time_zone"] { policy.zone = try ZoneFile.zone(node) }
         if let node = fields["connections"] {
             let rungs = try node.fields("'quota.connections'", ["limited", "severe"])
