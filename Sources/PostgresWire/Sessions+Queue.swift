@@ -17,11 +17,11 @@ extension Sessions {
     /// Adds a blank request, whatever the session has.
     @inline(__always)
     mutating func append(_ session: Slot<Session>, _ kind: Request.Kind) -> Slot<Request>? {
-        guard let handle = requests.take() else {
+        guard let request = requests.takeSlot() else {
             counters.note(.overBudget)
             return nil
         }
-        let request = requests.slot(handle)
+        let handle = request.handle
         request.value.kind = kind
         request.value.sent = now.time
         if let last = linked(session.value.lastRequest) {
@@ -45,10 +45,10 @@ extension Sessions {
         return last.value.flags.contains(.endsQuery)
     }
 
-    /// Removes the oldest request.
+    /// Removes the oldest request, which is `request`.
     @inline(__always)
-    mutating func pop(_ session: Slot<Session>) {
-        guard let request = linked(session.value.firstRequest) else { return }
+    mutating func pop(_ session: Slot<Session>, _ request: Slot<Request>) {
+        assert(request.handle == session.value.firstRequest)
         let next = request.value.next
         session.value.firstRequest = next
         if next < 0 { session.value.lastRequest = -1 }
@@ -68,7 +68,7 @@ extension Sessions {
     private mutating func frontBehindMarkers(_ session: Slot<Session>) -> Slot<Request>? {
         while let request = linked(session.value.firstRequest) {
             guard request.value.kind == .copyEnd else { return request }
-            pop(session)
+            pop(session, request)
         }
         return nil
     }
