@@ -31,6 +31,8 @@ extension Sessions {
         }
         session.value.lastRequest = handle
         session.value.requestCount &+= 1
+        if kind == .copyEnd { session.value.markerCount &+= 1 }
+        if kind == .sync { noteSync(session) }
         return request
     }
 
@@ -53,7 +55,18 @@ extension Sessions {
         session.value.firstRequest = next
         if next < 0 { session.value.lastRequest = -1 }
         session.value.requestCount &-= 1
+        if request.value.kind == .sync { session.value.syncCount &-= 1 }
+        if request.value.kind == .copyEnd {
+            session.value.markerCount &-= 1
+            session.value.flags.remove(.freeOfSyncs)
+        }
         requests.give(request.handle)
+    }
+
+    /// A request is a Sync from now on: the oldest or the newest one.
+    mutating func noteSync(_ session: Slot<Session>) {
+        session.value.syncCount &+= 1
+        if session.value.markerCount == 0 { session.value.flags.remove(.freeOfSyncs) }
     }
 
     /// The oldest request that is no marker.
@@ -77,8 +90,12 @@ extension Sessions {
     mutating func ignoreSyncs(_ session: Slot<Session>) {
         guard var previous = front(session) else { return }
         if previous.value.kind == .extended { previous.value.flags.remove(.endsQuery) }
-        while let request = linked(previous.value.next) {
-            if request.value.kind == .copyEnd { return }
+        if session.value.markerCount == 0 { session.value.flags.insert(.copyIn) }
+        // Each COPY of a long queue asks: it is walked only where there may be something to take out.
+        guard session.value.syncCount > 0, !session.value.flags.contains(.freeOfSyncs) else { return }
+        session.value.flags.insert(.freeOfSyncs)
+        while let request = linked(previous.value.next), request.value.kind != .copyEnd {
+            walked &+= 1
             guard request.value.kind == .sync else {
                 previous = request
                 continue
@@ -86,8 +103,8 @@ extension Sessions {
             previous.value.next = request.value.next
             if request.value.next < 0 { session.value.lastRequest = previous.handle }
             session.value.requestCount &-= 1
+            session.value.syncCount &-= 1
             requests.give(request.handle)
         }
-        session.value.flags.insert(.copyIn)
     }
 }

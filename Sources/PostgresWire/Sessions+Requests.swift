@@ -17,6 +17,7 @@ extension Sessions {
             if request.value.kind == .extended, request.value.flags.contains(.endsQuery) {
                 // Of a request with its Sync the Sync is left.
                 request.value.kind = .sync
+                noteSync(session)
                 request.value.flags = .endsQuery
                 request.value.stages = []
                 request.value.ends = 1
