@@ -24,7 +24,7 @@ func stage(_ name: String) -> [Target] {
         .target(
             name: name,
             dependencies: (name == "Domain" ? [] : ["Domain"])
-                + (["Domain", "Fingerprints"].contains(name) ? ["CVector"] : []),
+                + (["Domain", "Packets", "Fingerprints"].contains(name) ? ["CVector"] : []),
             swiftSettings: common
         ),
         .testTarget(

@@ -9,9 +9,12 @@ enum Main {
     static func main() throws {
         let arguments = CommandLine.arguments
         switch (arguments.count, arguments.dropFirst().first) {
-        case (4, "stage"):
-            guard let stage = Stage(rawValue: arguments[2]) else { usage() }
-            report(try seconds { try run(stage, arguments[3]) })
+        case (4, "stage"), (5, "stage"):
+            guard let stage = Stage(rawValue: arguments[2]), let workers = Int(arguments.dropFirst(4).first ?? "1")
+            else {
+                usage()
+            }
+            report(try seconds { try run(stage, arguments[3], workers) })
         case (4, "normalizer"):
             let list = texts(arguments[2], Int(arguments[3]) ?? 0)
             var normalizer = Normalizer(hash: .standard)
@@ -35,7 +38,7 @@ enum Main {
     }
 
     private static func usage() -> Never {
-        print("usage: pgweir-stages stage read|decode|reassemble|follow|fingerprint|all CAPTURE")
+        print("usage: pgweir-stages stage read|decode|reassemble|follow|fingerprint|all CAPTURE [WORKERS of all]")
         print("       pgweir-stages normalizer STATEMENTS COUNT | list BYTES | lookup PATTERNS | zipf PATTERNS")
         exit(64)
     }

@@ -56,7 +56,7 @@ func filledCache(_ patterns: Int) -> FilledCache {
         return state
     }
     let keys = (0..<patterns).map { _ in Fingerprint(high: next(), low: next()) }
-    for key in keys { cache.store(1000, for: key, at: .epoch) }
+    for key in keys { cache.store(KnownPrice(price: 1000), for: key, at: .epoch) }
     return FilledCache(cache: cache, keys: (0..<65_536).map { _ in keys[Int(next() % UInt64(patterns))] })
 }
 
@@ -99,7 +99,7 @@ func zipf(_ patterns: Int, _ count: Int) -> (hits: Int, evictions: UInt64) {
         }
         let number = UInt64(low)
         let key = Fingerprint(high: hash.hash(number, 1), low: hash.hash(number, 2))
-        if cache.find(key, at: .epoch) != nil { hits += 1 } else { cache.store(1000, for: key, at: .epoch) }
+        if cache.find(key, at: .epoch) != nil { hits += 1 } else { cache.store(KnownPrice(price: 1000), for: key, at: .epoch) }
     }
     return (hits, cache.evictions)
 }

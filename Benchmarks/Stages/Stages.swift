@@ -12,10 +12,13 @@ enum Stage: String, CaseIterable {
 }
 
 /// Takes the capture at `path` up to `stage`; returns a number that depends on all of the work.
-func run(_ stage: Stage, _ path: String) throws -> UInt64 {
+///
+/// - Parameter workers: the threads of `all`; the other stages have one.
+func run(_ stage: Stage, _ path: String, _ workers: Int = 1) throws -> UInt64 {
     guard stage != .all else {
         var options = ReplayOptions(paths: [path])
         options.ports = [5432]
+        options.workers = workers
         return try Replay.run(options).totals.completed
     }
     var file = try CaptureFile.open(path: path)

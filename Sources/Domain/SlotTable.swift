@@ -118,6 +118,17 @@ import Glibc
         return owners.take(place)
     }
 
+    /// The same, for use right away.
+    @inline(__always)
+    public mutating func takeSlot() -> Slot<Element>? {
+        guard freeCount > 0 else { return takeNew().map { slot($0) } }
+        freeCount &-= 1
+        let place = unsafe free[freeCount]
+        let pointer = unsafe pointer(place)
+        unsafe pointer.pointee = blank
+        return unsafe Slot(owner: owners.owner(of: owners.take(place), at: place), pointer: pointer)
+    }
+
     @inline(never)
     private mutating func takeNew() -> Int32? {
         guard highWater < slabCapacity << Self.slabShift, highWater < SlotOwners.mostPlaces else { return nil }

@@ -20,6 +20,17 @@ extension Lexer {
         return true
     }
 
+    /// Whether only white space and semicolons are left; false also where there is a comment.
+    static func isBlank(_ sql: RawSpan, from start: Int) -> Bool {
+        var offset = start
+        while offset < sql.byteCount {
+            let byte = sql.byte(at: offset)
+            guard byte == UInt8(ascii: ";") || ByteClass.isSpace(byte) else { return false }
+            offset &+= 1
+        }
+        return true
+    }
+
     /// Moves to the first token that is no semicolon; `false` if there is none, or a comment without end.
     mutating func skipToStatement(_ sql: RawSpan) -> Bool {
         while skipBlanks(sql), offset < end {

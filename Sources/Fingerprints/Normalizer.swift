@@ -42,6 +42,8 @@ public struct Normalizer: ~Copyable {
     ) -> StatementSketch? {
         guard start >= 0, start < sql.byteCount else { return nil }
         guard start == 0, !backslashEscapes, texts.isWorthwhile else {
+            // Mostly a text is one statement, and a semicolon is what is left of it.
+            if start > 0, Lexer.isBlank(sql, from: start) { return nil }
             return sketchNew(sql, from: start, backslashEscapes: backslashEscapes)
         }
         // The very same text again, as drivers send what they prepare: no need to look inside.

@@ -8,7 +8,7 @@ extension PacketDecoder {
     ///
     /// The reads are not checked one by one: all lie in the first 54 bytes, and the first line makes sure of those.
     @inline(__always)
-    func decodeUsual(_ frame: RawSpan, wire: Int, _ segment: inout Segment) -> Bool {
+    func decodeUsual(_ frame: RawSpan, length: Int, _ segment: inout Segment) -> Bool {
         guard frame.byteCount >= 54 else { return false }
         let type = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 12, as: UInt32.self).bigEndian
         // EtherType 0x0800, version 4, five words of header.
@@ -16,7 +16,10 @@ extension PacketDecoder {
         let lengths = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 16, as: UInt64.self).bigEndian
         // Total length, identification, fragment, TTL, protocol.
         let totalLength = Int(lengths &>> 48)
-        guard lengths & 0x3FFF_00FF == 0x0000_0006, totalLength >= 40, totalLength &+ 14 <= wire else { return false }
+        let isWhole = totalLength &+ 14 <= frame.byteCount
+        guard lengths & 0x3FFF_00FF == 0x0000_0006, totalLength >= 40, isWhole || totalLength &+ 14 <= length else {
+            return false
+        }
         let addresses = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 26, as: UInt64.self).bigEndian
         let ports = unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 34, as: UInt32.self).bigEndian
         guard self.ports.containsEither(of: ports) else { return false }
@@ -34,9 +37,13 @@ extension PacketDecoder {
         segment.flags = TCPFlags(rawValue: flags)
         segment.window = UInt16(truncatingIfNeeded: control &>> 32)
         let payload = 34 &+ headerLength
-        segment.payloadOffset = min(payload, frame.byteCount)
+        segment.payloadOffset = payload
         segment.announced = Int32(truncatingIfNeeded: announced)
-        segment.captured = Int32(truncatingIfNeeded: min(announced, max(0, frame.byteCount &- payload)))
+        segment.captured = segment.announced
+        if !isWhole {
+            segment.payloadOffset = min(payload, frame.byteCount)
+            segment.captured = Int32(truncatingIfNeeded: min(announced, max(0, frame.byteCount &- payload)))
+        }
         segment.isFromFragments = false
         segment.hasTimestamp = false
         segment.checksum = .unknown
@@ -48,7 +55,7 @@ extension PacketDecoder {
         }
         // The rest matters only of clients.
         guard self.ports.isDestination(of: ports) else { return true }
-        if headerLength == 32, frame.byteCount >= 66,
+        if headerLength == 32, isWhole || frame.byteCount >= 66,
             unsafe frame.unsafeLoadUnaligned(fromUncheckedByteOffset: 54, as: UInt32.self) == Self.timestampFirst
         {
             // In the place where all senders put it.
@@ -59,7 +66,7 @@ extension PacketDecoder {
             readOptions(frame, 54..<end, isCut: end < payload, &segment)
         }
         // Of acknowledgments, too: a kernel learns nothing from one that it drops.
-        if payload &+ announced <= frame.byteCount {
+        if isWhole {
             segment.checksum = TCPChecksum.check(
                 frame,
                 34..<payload &+ announced,

@@ -50,9 +50,8 @@ public struct PacketDecoder: ~Copyable {
         into segment: inout Segment
     ) -> IgnoredReason? {
         segment.time = time
-        let wire = max(length, frame.byteCount)
-        if link == .ethernet, decodeUsual(frame, wire: wire, &segment) { return nil }
-        return decodeUnusual(frame, link: link, wire: wire, into: &segment)
+        if link == .ethernet, decodeUsual(frame, length: length, &segment) { return nil }
+        return decodeUnusual(frame, link: link, wire: max(length, frame.byteCount), into: &segment)
     }
 
     @inline(never)

@@ -8,7 +8,30 @@ struct CommandTag {
     var isRollback = false
     var isPortalMove = false
 
+    @inline(__always)
     init(_ body: RawSpan) {
+        let count = body.byteCount
+        if count >= 3 {
+            // All in range. Mostly the tag ends in one digit, or in a letter.
+            let first = unsafe body.unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
+            let tail = unsafe (
+                body.unsafeLoad(fromUncheckedByteOffset: count &- 3, as: UInt8.self),
+                body.unsafeLoad(fromUncheckedByteOffset: count &- 2, as: UInt8.self),
+                body.unsafeLoad(fromUncheckedByteOffset: count &- 1, as: UInt8.self)
+            )
+            if tail.2 == 0, first != 0x52, first != 0x4D {
+                if tail.1 >= 0x41 { return }
+                if tail.0 == 0x20, tail.1 >= 0x30, tail.1 <= 0x39 {
+                    rows = UInt64(tail.1 &- 0x30)
+                    return
+                }
+            }
+        }
+        self = Self(unusual: body)
+    }
+
+    @inline(never)
+    private init(unusual body: RawSpan) {
         // The tag ends in the message's last byte.
         var end = body.byteCount &- 1
         guard end > 0 else { return }
@@ -20,11 +43,7 @@ struct CommandTag {
         isRollback = first == 0x52 && end == 8 && body.byte(at: 1) == 0x4F
         isPortalMove = first == 0x4D && end > 5 && body.byte(at: 1) == 0x4F  // MOVE
         guard !isPortalMove, end >= 2 else { return }
-        // Mostly it is one digit, or none.
-        let last = body.byte(at: end &- 1) &- 0x30
-        guard last <= 9 else { return }
-        rows = UInt64(last)
-        if body.byte(at: end &- 2) != 0x20 { rows = Self.number(body, upTo: end) }
+        rows = Self.number(body, upTo: end)
     }
 
     /// The decimal number that ends before `end`.

@@ -44,14 +44,13 @@ struct NameTable: ~Copyable {
         return Int(truncatingIfNeeded: mixed ^ (mixed &>> 29)) & mask
     }
 
-    func find(_ flow: FlowHandle, _ name: UInt64, isPortal: Bool) -> Int32? {
+    mutating func find(_ flow: FlowHandle, _ name: UInt64, isPortal: Bool) -> Int32? {
         var place = home(flow, name, isPortal)
         while true {
-            let entry = places[place]
-            if entry < 0 { return nil }
-            if entries[entry].name == name, entries[entry].flow == flow, entries[entry].isPortal == isPortal {
-                return entry
-            }
+            let handle = places[place]
+            if handle < 0 { return nil }
+            let entry = entries.slot(handle)
+            if entry.value.name == name, entry.value.flow == flow, entry.value.isPortal == isPortal { return handle }
             place = (place &+ 1) & mask
         }
     }

@@ -66,8 +66,11 @@ struct Session: BitwiseCopyable {
         static let expectsEncoding = Flags(rawValue: 1 << 21)
         /// The client reset the connection, and all that it had sent had reached the server.
         static let wasReset = Flags(rawValue: 1 << 22)
+        /// No Sync stands between the oldest request and the first mark of an end of COPY data: it was looked for.
+        static let freeOfSyncs = Flags(rawValue: 1 << 23)
     }
 
+    // In this order there is no padding between the numbers: every connection has one.
     var phase = Phase.fresh
     /// The encoding of what the client sends next, that which the server reported last, and that of the login.
     var encoding = TextEncoding.unknown
@@ -88,6 +91,8 @@ struct Session: BitwiseCopyable {
     var nameCount: Int32 = 0
     /// Grows whenever a name comes to stand for something else.
     var generation: UInt32 = 0
+    /// Of the requests, those that are a Sync.
+    var syncCount: Int32 = 0
     var unnamedStatement = Prepared()
     var unnamedPortal = Portal()
     /// The search_path as the sink numbers it: for what is sent next, as proven, outside the transaction, and that of the login.
@@ -103,4 +108,6 @@ struct Session: BitwiseCopyable {
     /// The StartupMessage, kept until the server accepts the login.
     var startup = Block.none
     var startupLength: UInt32 = 0
+    /// Of the requests, those that mark the end of COPY data.
+    var markerCount: Int32 = 0
 }

@@ -2,7 +2,36 @@
 import Domain
 
 extension Sessions {
+    /// Takes one of the messages in which an answer mostly consists, besides rows and what describes them, if it is one and its length
+    /// is what ``BackendShape/fits(_:_:)`` says.
+    @inline(__always)
+    mutating func usualMessage(
+        _ session: Slot<Session>,
+        _ type: UInt8,
+        _ length: UInt32,
+        _ body: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> Bool {
+        if type == 0x5A, length == 5 {
+            counters.messages &+= 1
+            readyForQuery(session, body, &sink)
+        } else if type == 0x43, length >= 5, length < 1 << 16 {
+            counters.messages &+= 1
+            commandComplete(session, body, &sink)
+        } else if type == 0x32, length == 4 {
+            counters.messages &+= 1
+            bindComplete(session, &sink)
+        } else if type == 0x31, length == 4 {
+            counters.messages &+= 1
+            parseComplete(session, &sink)
+        } else {
+            return false
+        }
+        return true
+    }
+
     /// One message of the server; `body` is as much of it as was wanted.
+    @inline(never)
     mutating func serverMessage(
         _ session: Slot<Session>,
         _ type: UInt8,
@@ -35,12 +64,20 @@ extension Sessions {
         _ stage: Request.Stages,
         _ sink: inout some SessionSink & ~Copyable
     ) -> Slot<Request>? {
+        guard let first = linked(session.value.firstRequest) else { return nil }
+        return awaiting(session, first, stage, &sink)
+    }
+
+    /// The same where the oldest request is known.
+    @inline(__always)
+    mutating func awaiting(
+        _ session: Slot<Session>,
+        _ first: Slot<Request>,
+        _ stage: Request.Stages,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> Slot<Request>? {
         // Only requests of the extended protocol have stages. The lowest one left is answered next.
-        if let request = linked(session.value.firstRequest),
-            request.value.stages.rawValue & stage.upTo == stage.rawValue
-        {
-            return request
-        }
+        if first.value.stages.rawValue & stage.upTo == stage.rawValue { return first }
         return catchUp(session, stage, &sink)
     }
 
@@ -165,10 +202,10 @@ extension Sessions {
         if session.value.flags.isDisjoint(with: [.doubtful, .midstream]) { counters.note(.unexpectedAnswer) }
     }
 
-    /// A request is answered; what ends in ReadyForQuery waits for that.
+    /// The oldest request is answered; what ends in ReadyForQuery waits for that.
     @inline(__always)
     mutating func finish(_ session: Slot<Session>, _ request: Slot<Request>) {
-        if request.value.flags.contains(.endsQuery) { request.value.flags.insert(.done) } else { pop(session) }
+        if request.value.flags.contains(.endsQuery) { request.value.flags.insert(.done) } else { pop(session, request) }
     }
 
     /// RowDescription or NoData: the answer to a Describe behind which nothing of its request is left, or that stands by itself.
@@ -184,7 +221,7 @@ extension Sessions {
         while session.value.flags.contains(.describes), let request = front(session),
             request.value.stages == .describe, !request.value.flags.contains(.endsQuery)
         {
-            pop(session)
+            pop(session, request)
         }
     }
 
@@ -195,7 +232,7 @@ extension Sessions {
         dropDescribes(session)
         guard let request = front(session), request.value.kind == .close else { return noteUnexpected(session) }
         let (isPortal, name) = (request.value.flags.contains(.isPortal), request.value.statementName)
-        pop(session)
+        pop(session, request)
         if !isPortal { return removeStatement(session, name) }
         guard let portal = portal(session, name) else { return }
         endPortal(session, portal, .finished, &sink)

@@ -16,7 +16,9 @@ extension Sessions {
         switch first.value.kind {
         case .statement where !first.value.flags.contains(.done): completeStatement(session, first, tag, &sink)
         case .extended:
-            guard let request = awaiting(session, .execute, &sink) else { return answerWithoutRequest(session, &sink) }
+            guard let request = awaiting(session, first, .execute, &sink) else {
+                return answerWithoutRequest(session, &sink)
+            }
             completeExecute(session, request, tag, &sink)
         case .summary:
             endOne(session, first, .completed, rows: tag.rows, code: 0, &sink)
@@ -51,10 +53,8 @@ extension Sessions {
         settlePath(session, request, &sink)
         if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         if !flags.contains(.unmetered) {
-            var event = event(session, request)
-            event.rows = tag.rows
-            if flags.contains(.inDoubt) { event.outcome = .uncertain }
-            sink.ended(event)
+            let outcome: StatementOutcome = flags.contains(.inDoubt) ? .uncertain : .completed
+            sink.ended(event(session, request, .simple, outcome, rows: tag.rows))
         }
         noteCompletion(session)
         if !request.value.statement.kind.isPlain || tag.isRollback {
@@ -138,15 +138,14 @@ extension Sessions {
         let isFirst = beginsStatement(session, request, &sink)
         if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
         let name = request.value.portalName
-        var event = event(session, request)
-        event.rows = tag.rows
-        if request.value.flags.contains(.inDoubt) { event.outcome = .uncertain }
+        let outcome: StatementOutcome = request.value.flags.contains(.inDoubt) ? .uncertain : .completed
         if isFirst {
-            sink.ended(event)
-            let isCompleted = event.outcome == .completed
-            if isCompleted { sink.acknowledged(.portal, event.principal) }
-            mark(session, name, isCompleted ? [.ran, .settled, .completed] : [.ran, .settled])
+            sink.ended(event(session, request, .extended, outcome, rows: tag.rows))
+            if outcome == .completed { sink.acknowledged(.portal, session.value.principal) }
+            mark(session, name, outcome == .completed ? [.ran, .settled, .completed] : [.ran, .settled])
         } else if let portal = portal(session, name) {
+            var event = event(session, request)
+            (event.outcome, event.rows) = (outcome, tag.rows)
             completeContinued(portal, &event, &sink)
             var done = portal
             done.state.remove(.suspended)

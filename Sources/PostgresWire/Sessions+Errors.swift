@@ -168,7 +168,7 @@ extension Sessions {
                 request.value.flags.formUnion([.done, .failed])
                 return
             }
-            pop(session)
+            pop(session, request)
         }
     }
 

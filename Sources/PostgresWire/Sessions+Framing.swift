@@ -72,21 +72,32 @@ extension Sessions {
             let length = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt32.self)
                 .bigEndian
             let end = offset &+ 1 &+ Int(length)
-            // DataRow, the bulk of all bytes: before anything else is asked of it.
-            let isRow = side == .server && type == 0x44 && length >= 4 && length <= Self.longestMessage
+            // At least 4: one comparison tells both.
+            let isPossible = length &- 4 <= Self.longestMessage &- 4
+            // DataRow, RowDescription, the bulk of all bytes: before anything else is asked.
+            if side == .server, type == 0x44 || type == 0x54, isPossible {
+                counters.messages &+= 1
+                if type == 0x54 { describedBy(session, type) }
+                if end > count { reader.value.skip = UInt32(end &- count) }
+                offset = end
+                continue
+            }
+            if side == .server, isPossible, end <= count,
+                usualMessage(session, type, length, unsafe bytes.extracting(unchecked: offset &+ 5..<end), &sink)
+            {
+                if session.value.phase == .opaque { return }
+                offset = end
+                continue
+            }
             // Spelled out: a call of ``isMessage(_:_:_:)`` is not always inlined here, whatever it says.
-            let isKnown =
-                isRow
-                || (length <= Self.longestMessage
-                    && (side == .client ? FrontendShape.isType(type) && length >= 4 : BackendShape.fits(type, length)))
-            guard isKnown else {
-                lose(session, side, length < 4 || length > Self.longestMessage ? .impossibleLength : .unknownType)
+            guard isPossible, side == .client ? FrontendShape.isType(type) : BackendShape.fits(type, length) else {
+                lose(session, side, isPossible ? .unknownType : .impossibleLength)
                 return
             }
-            // RowDescription, ParameterDescription, NoData, CopyData.
-            if isRow || (side == .server && (type == 0x54 || type == 0x74 || type == 0x6E || type == 0x64)) {
+            // ParameterDescription, NoData, CopyData.
+            if side == .server, type == 0x74 || type == 0x6E || type == 0x64 {
                 counters.messages &+= 1
-                if !isRow, type != 0x64 { describedBy(session, type) }
+                if type != 0x64 { describedBy(session, type) }
                 if end > count { reader.value.skip = UInt32(end &- count) }
                 offset = end
                 continue
@@ -98,8 +109,13 @@ extension Sessions {
             }
             // In range: `end` is at most `count`, and no message is shorter than its header.
             let body = unsafe bytes.extracting(unchecked: offset &+ 5..<end)
-            message(session, side, type, body, length &- 4, &sink)
-            if side == .server, session.value.phase == .opaque { return }
+            // Spelled out as well.
+            if side == .client {
+                clientMessage(session, type, body, length &- 4, &sink)
+            } else {
+                serverMessage(session, type, body, &sink)
+                if session.value.phase == .opaque { return }
+            }
             offset = end
         }
     }
@@ -117,7 +133,8 @@ extension Sessions {
         return side == .client ? FrontendShape.isType(type) && length >= 4 : BackendShape.fits(type, length)
     }
 
-    @inline(__always)
+    /// A message that came in parts, or goes on behind its first part.
+    @inline(never)
     private mutating func message(
         _ session: Slot<Session>,
         _ side: Direction,

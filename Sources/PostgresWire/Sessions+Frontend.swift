@@ -13,11 +13,15 @@ extension Sessions {
     ) {
         counters.messages &+= 1
         if type == 0x70 { return }  // passwords and SASL answers
-        if session.value.transaction != 0x49, session.value.flags.contains(.idle) { endIdling(session, &sink) }
-        session.value.flags.remove(.idle)
-        if !session.value.flags.isDisjoint(with: [.skipping, .ended]), isIgnored(session, type) {
-            skip(session, type, length, &sink)
-            return
+        if !session.value.flags.isDisjoint(with: [.idle, .skipping, .ended]) {
+            if session.value.flags.contains(.idle) {
+                if session.value.transaction != 0x49 { endIdling(session, &sink) }
+                session.value.flags.remove(.idle)
+            }
+            if !session.value.flags.isDisjoint(with: [.skipping, .ended]), isIgnored(session, type) {
+                skip(session, type, length, &sink)
+                return
+            }
         }
         switch type {
         case 0x51: query(session, body, length, &sink)
@@ -55,18 +59,23 @@ extension Sessions {
         sink.idled(session.value.principal, for: duration, at: now.time)
     }
 
+    @inline(__always)
     private mutating func sync(_ session: Slot<Session>) {
         if session.value.flags.contains(.copyIn) { return }
         session.value.flags.subtract([.skipping, .unsynced])
-        if let last = linked(session.value.lastRequest) {
-            if last.value.kind == .extended, !last.value.flags.contains(.endsQuery) {
-                last.value.flags.insert(.endsQuery)
-                return
-            }
-            if last.value.kind == .sync, last.value.ends < .max {
-                last.value.ends &+= 1
-                return
-            }
+        // Mostly it ends what was sent just before.
+        if let last = open(session) {
+            last.value.flags.insert(.endsQuery)
+        } else {
+            addSync(session)
+        }
+    }
+
+    @inline(never)
+    private mutating func addSync(_ session: Slot<Session>) {
+        if let last = linked(session.value.lastRequest), last.value.kind == .sync, last.value.ends < .max {
+            last.value.ends &+= 1
+            return
         }
         guard let request = push(session, .sync) else { return summarize(session, ends: 1) }
         request.value.flags = .endsQuery

@@ -17,11 +17,11 @@ extension Sessions {
     /// Adds a blank request, whatever the session has.
     @inline(__always)
     mutating func append(_ session: Slot<Session>, _ kind: Request.Kind) -> Slot<Request>? {
-        guard let handle = requests.take() else {
+        guard let request = requests.takeSlot() else {
             counters.note(.overBudget)
             return nil
         }
-        let request = requests.slot(handle)
+        let handle = request.handle
         request.value.kind = kind
         request.value.sent = now.time
         if let last = linked(session.value.lastRequest) {
@@ -31,6 +31,8 @@ extension Sessions {
         }
         session.value.lastRequest = handle
         session.value.requestCount &+= 1
+        if kind == .copyEnd { session.value.markerCount &+= 1 }
+        if kind == .sync { noteSync(session) }
         return request
     }
 
@@ -45,15 +47,26 @@ extension Sessions {
         return last.value.flags.contains(.endsQuery)
     }
 
-    /// Removes the oldest request.
+    /// Removes the oldest request, which is `request`.
     @inline(__always)
-    mutating func pop(_ session: Slot<Session>) {
-        guard let request = linked(session.value.firstRequest) else { return }
+    mutating func pop(_ session: Slot<Session>, _ request: Slot<Request>) {
+        assert(request.handle == session.value.firstRequest)
         let next = request.value.next
         session.value.firstRequest = next
         if next < 0 { session.value.lastRequest = -1 }
         session.value.requestCount &-= 1
+        if request.value.kind == .sync { session.value.syncCount &-= 1 }
+        if request.value.kind == .copyEnd {
+            session.value.markerCount &-= 1
+            session.value.flags.remove(.freeOfSyncs)
+        }
         requests.give(request.handle)
+    }
+
+    /// A request is a Sync from now on: the oldest or the newest one.
+    mutating func noteSync(_ session: Slot<Session>) {
+        session.value.syncCount &+= 1
+        if session.value.markerCount == 0 { session.value.flags.remove(.freeOfSyncs) }
     }
 
     /// The oldest request that is no marker.
@@ -68,7 +81,7 @@ extension Sessions {
     private mutating func frontBehindMarkers(_ session: Slot<Session>) -> Slot<Request>? {
         while let request = linked(session.value.firstRequest) {
             guard request.value.kind == .copyEnd else { return request }
-            pop(session)
+            pop(session, request)
         }
         return nil
     }
@@ -77,8 +90,12 @@ extension Sessions {
     mutating func ignoreSyncs(_ session: Slot<Session>) {
         guard var previous = front(session) else { return }
         if previous.value.kind == .extended { previous.value.flags.remove(.endsQuery) }
-        while let request = linked(previous.value.next) {
-            if request.value.kind == .copyEnd { return }
+        if session.value.markerCount == 0 { session.value.flags.insert(.copyIn) }
+        // Each COPY of a long queue asks: it is walked only where there may be something to take out.
+        guard session.value.syncCount > 0, !session.value.flags.contains(.freeOfSyncs) else { return }
+        session.value.flags.insert(.freeOfSyncs)
+        while let request = linked(previous.value.next), request.value.kind != .copyEnd {
+            walked &+= 1
             guard request.value.kind == .sync else {
                 previous = request
                 continue
@@ -86,8 +103,8 @@ extension Sessions {
             previous.value.next = request.value.next
             if request.value.next < 0 { session.value.lastRequest = previous.handle }
             session.value.requestCount &-= 1
+            session.value.syncCount &-= 1
             requests.give(request.handle)
         }
-        session.value.flags.insert(.copyIn)
     }
 }

@@ -71,7 +71,7 @@ extension Sessions {
                     break
                 }
             }
-            pop(session)
+            pop(session, request)
             if isEnd, !goesOn { break }
         }
         if front(session) == nil {
@@ -118,7 +118,7 @@ extension Sessions {
         if summary.value.ends > 0 { summary.value.ends &-= 1 }
         guard summary.value.ends == 0 || goesOn else { return true }
         endRest(session, summary, isDoubtful || flags.contains(.failed) ? .uncertain : .skipped, &sink)
-        pop(session)
+        pop(session, summary)
         return !goesOn
     }
 

@@ -17,12 +17,13 @@ extension Sessions {
             if request.value.kind == .extended, request.value.flags.contains(.endsQuery) {
                 // Of a request with its Sync the Sync is left.
                 request.value.kind = .sync
+                noteSync(session)
                 request.value.flags = .endsQuery
                 request.value.stages = []
                 request.value.ends = 1
                 return
             }
-            pop(session)
+            pop(session, request)
         }
         if session.value.firstRequest < 0 { session.value.flags.insert(.skipping) }
     }
@@ -46,7 +47,7 @@ extension Sessions {
                 endSkipped(session, request, isFirst ? .failed : mayHaveRun ? .uncertain : .skipped, &sink)
                 if isFirst { hasRun = false }
             }
-            pop(session)
+            pop(session, request)
         }
     }
 
@@ -81,28 +82,46 @@ extension Sessions {
         request.value.flags.remove(.charged)
     }
 
-    /// What is known of a request at its end.
+    /// What is known of a request at its end; of its outcome nothing is.
+    @inline(never)
     mutating func event(_ session: Slot<Session>, _ request: Slot<Request>) -> StatementEvent {
+        let wire: StatementProtocol =
+            switch request.value.kind {
+            case .statement: .simple
+            case .functionCall: .functionCall
+            default: .extended
+            }
+        return event(session, request, wire, .completed, rows: 0)
+    }
+
+    /// The same where its kind and outcome are known: what is made in one go need not be copied.
+    @inline(__always)
+    mutating func event(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ wire: StatementProtocol,
+        _ outcome: StatementOutcome,
+        rows: UInt64
+    ) -> StatementEvent {
         var event = StatementEvent()
         event.flow = session.handle
         event.principal = session.value.principal
         event.pattern = request.value.statement.pattern
         event.kind = request.value.statement.kind
-        switch request.value.kind {
-        case .statement: event.wire = .simple
-        case .functionCall: event.wire = .functionCall
-        default: event.wire = .extended
-        }
+        event.wire = wire
+        event.outcome = outcome
         event.price = request.value.price
         event.started = request.value.sent
         event.ended = now
-        event.duration = duration(session, since: event.started)
+        event.duration = duration(session, since: request.value.sent)
+        event.rows = rows
         event.bytesSent = request.value.bytes
         event.bytesReceived = session.value.serverBytes &- session.value.answerStart
         return event
     }
 
     /// Server time: from the request, or from the end of the answer before it where requests are pipelined.
+    @inline(__always)
     mutating func duration(_ session: Slot<Session>, since sent: Timestamp) -> Int64 {
         now.time.nanoseconds(since: max(sent, session.value.lastCompletion))
     }

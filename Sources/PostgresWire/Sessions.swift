@@ -48,6 +48,8 @@ public struct Sessions: ~Copyable {
     var pool: BlockPool
     /// Statements that poolers named, by name and connection's route.
     var shared: [UInt64: SharedStatement] = [:]
+    /// Requests that were looked at in search of a Sync, for tests: they count work, as time depends on the machine.
+    var walked: UInt64 = 0
     /// The packet being read.
     var now = Moment(time: .epoch, ordinal: 0)
     /// What was met so far.
