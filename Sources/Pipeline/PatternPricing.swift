@@ -206,7 +206,13 @@ extension Books where Recorder: ~Copyable {
     }
 
     /// What a transaction changed counts when it commits.
+    @inline(__always)
     mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) {
+        if awaitsTransactions { releaseChanges(flow, committed: committed) }
+    }
+
+    @inline(never)
+    private mutating func releaseChanges(_ flow: FlowHandle, committed: Bool) {
         pricing?.release(flow, committed: committed)
         awaitsTransactions = pricing?.holdsChanges ?? false
     }

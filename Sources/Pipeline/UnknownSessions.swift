@@ -45,7 +45,7 @@ extension Books where Recorder: ~Copyable {
     @inline(__always)
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
         // Whether it committed was not seen: to ask for a price in vain is no harm.
-        if awaitsTransactions { transactionEnded(flow, committed: true) }
+        transactionEnded(flow, committed: true)
         if flows.contains(flow) {
             endTransaction(flow, at: moment.time.nanoseconds)
             flows[flow].application = 0
