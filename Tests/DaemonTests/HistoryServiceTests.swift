@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
+import Metering
 import Quotas
 import SQLiteStore
 import Synchronization
