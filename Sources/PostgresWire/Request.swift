@@ -45,7 +45,7 @@ struct Request: BitwiseCopyable {
         static let done = Flags(rawValue: 2)
         /// Answered with an error.
         static let failed = Flags(rawValue: 4)
-        /// ``SessionSink/started(_:_:at:)`` was told of it.
+        /// ``StatementResolver/started(_:_:at:)`` was told of it.
         static let charged = Flags(rawValue: 8)
         /// A walsender command or an empty statement: not metered.
         static let unmetered = Flags(rawValue: 16)

@@ -90,10 +90,8 @@ extension Sessions {
                 endPortals(session, isDone ? .finished : .aborted, &sink)
             }
             endPath(session, status)
-            if sink.awaitsTransactions {
-                let committed = session.value.flags.isDisjoint(with: [.rolledBack, .erred])
-                sink.transactionEnded(session.handle, committed: committed)
-            }
+            let committed = session.value.flags.isDisjoint(with: [.rolledBack, .erred])
+            sink.transactionEnded(session.handle, committed: committed)
             session.value.flags.subtract([.rolledBack, .erred])
         } else {
             endPath(session, status)

@@ -2,6 +2,7 @@
 import Analytics
 import Costs
 import Domain
+import Metering
 import Quotas
 import SQLiteStore
 import Synchronization

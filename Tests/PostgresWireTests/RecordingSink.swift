@@ -43,7 +43,9 @@ struct RecordingSink: SessionSink {
     /// Ends of transactions, if asked for.
     var awaitsTransactions = false
     var transactions: [Bool] = []
-    mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) { transactions.append(committed) }
+    mutating func transactionEnded(_ flow: FlowHandle, committed: Bool) {
+        if awaitsTransactions { transactions.append(committed) }
+    }
 
     mutating func sketch(_ text: RawSpan, from start: Int, backslashEscapes: Bool) -> StatementSketch? {
         var first = start

@@ -2,6 +2,7 @@
 import Analytics
 import Domain
 import Glibc
+import Metering
 import Pipeline
 import Platform
 import Quotas
