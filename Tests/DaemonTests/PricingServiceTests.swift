@@ -2,6 +2,8 @@
 import Costs
 import Domain
 import Explain
+import Packets
+import PostgresWire
 import Quotas
 import Reports
 import Synchronization
@@ -10,6 +12,38 @@ import Testing
 
 @testable import Daemon
 @testable import Pipeline
+
+/// A worker that keeps what it is told about prices.
+private struct ToldWorker: WorkerState {
+    let prices = Shared<[PriceAnswer]>([])
+    /// How often it was asked for durations.
+    let observations = Shared(0)
+
+    func take(_ answers: [PriceAnswer]) { prices.change { $0 += answers } }
+    func handOverObservations() { observations.change { $0 += 1 } }
+
+    func snapshot() -> WorkerSnapshot { FinalWorkerState().last }
+    func counters() -> LiveCensus { LiveCensus() }
+    func countsByUser() -> [String: PrincipalCounts] { [:] }
+    func seenCalls() -> [SeenCalls] { [] }
+    func sessionCounts() -> SessionCounts { SessionCounts() }
+    func seenConnections() -> [SeenConnection] { [] }
+    func unknownSessions() -> [UnknownSession] { [] }
+    func spending(of user: String, most: Int) -> [PatternSpend] { [] }
+    func handOverActivity() {}
+    func apply(_ prices: PriceList) {}
+    func passOver(_ poolers: PoolerAddresses) {}
+    func prove(_ servers: NamedServers) {}
+    func take(_ resolutions: [SessionResolution]) {}
+    func take(_ roles: RoleFacts) {}
+    var descriptors: [Int32] { [] }
+    var patience: Int32 { 0 }
+    func takePackets() {}
+    func tidy() {}
+    func takeRest() {}
+    func settleRest() {}
+    func finish() -> FinalWorkerState { FinalWorkerState() }
+}
 
 struct PricingServiceTests {
     private let clock = FakeClock()
@@ -20,6 +54,15 @@ struct PricingServiceTests {
         PricingService(desk, store: store, consoles: [], isCalm: true, clock: clock) { [store] in
             Pricer(store: store, explainer: nil, fallback: .fallback) { _ in }
         }
+    }
+
+    private let told = ToldWorker()
+
+    /// The worker looks into its mailbox, as it does between packets.
+    private func look() -> ToldWorker {
+        var worker: any WorkerState & ~Copyable = told
+        desk.handles[0].mailbox.run(on: &worker)
+        return told
     }
 
     private func ask(_ price: StoredPrice) {
@@ -41,13 +84,13 @@ struct PricingServiceTests {
         ask(price)
         let service = make()
         let running = Running(service)
-        try await eventually("it answers") { desk.state.withLock { $0.prices[0]?.isEmpty == false } }
-        #expect(desk.takePrices(0).map(\.key) == [price.key])
+        try await eventually("it answers") { !look().prices.value.isEmpty }
+        #expect(told.prices.value.map(\.key) == [price.key])
         try await eventually("counters are shown") { service.status.values.contains { $0 == ("found", 1) } }
-        #expect(desk.state.withLock { $0.orders.observation } == 1)
+        try await eventually("it asks for durations") { look().observations.value == 1 }
         try await clock.advance(by: 1)
         try await clock.advance(by: 1)
-        try await eventually("two seconds are over") { desk.state.withLock { $0.orders.observation } == 2 }
+        try await eventually("two seconds are over") { look().observations.value == 2 }
         try await running.stop()
     }
 
@@ -65,7 +108,7 @@ struct PricingServiceTests {
         ask(price)
         try await clock.advance(by: 1)
         try await eventually("it works again") {
-            desk.takePrices(0).contains { $0.key == price.key }
+            look().prices.value.contains { $0.key == price.key }
         }
         try await running.stop()
     }

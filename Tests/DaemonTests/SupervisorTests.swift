@@ -81,8 +81,8 @@ import Testing
         try await clock.advance(by: 2)
         try await eventually("a turn is over") { clock.restingCount == 1 }
         #expect(systemd.messages == [], "the worker stands still")
-        var seen = 0
-        _ = view.desk.visit(0, &seen, isWoken: false)
+        var worker: any WorkerState & ~Copyable = FinalWorkerState()
+        view.desk.handles[0].turn(on: &worker, isWoken: false)
         try await clock.advance(by: 0.25)
         try await eventually("it lives") { systemd.messages == ["WATCHDOG=1"] }
         try await clock.advance(by: 2)

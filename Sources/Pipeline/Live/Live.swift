@@ -130,7 +130,7 @@ public enum Live {
         onReady: () throws(CaptureError) -> Void,
         isStopped: @escaping @Sendable () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
-        let workers = desk.beats.count
+        let workers = desk.handles.count
         guard workers > 1 else {
             let recorder = NoRecorder()
             return try run(options, desk: desk, feed: feed, recorder: recorder, onReady: onReady, isStopped: isStopped)
@@ -148,7 +148,11 @@ public enum Live {
             let failure = work(number, at: desk, tapsOfAll[number], feed, options, recorder: NoRecorder(), isOver)
             if let failure { failures.withLock { $0.append(failure) } }
         }
-        guard hasRun else { throw .noThreads(count: workers) }
+        guard hasRun else {
+            // Services run already: none is to wait for a worker.
+            for handle in desk.handles { handle.mailbox.close() }
+            throw .noThreads(count: workers)
+        }
         return finish(desk, began, failures.withLock { $0.first })
     }
 
@@ -162,14 +166,15 @@ public enum Live {
         recorder: consuming Recorder,
         _ isStopped: () -> Bool
     ) -> CaptureError? {
-        guard let feed else {
+        var worker: any WorkerState & ~Copyable
+        if let feed {
+            let source = RelaySource(feed, worker: number)
+            worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
+        } else {
             let source = TapSource(taps, options: options)
-            var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
-            return worker.work(isStopped)
+            worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
         }
-        let source = RelaySource(feed, worker: number)
-        var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
-        return worker.work(isStopped)
+        return desk.handles[number].work(on: &worker, isStopped)
     }
 
     /// Adds up what the workers left at the desk.

@@ -18,17 +18,6 @@ extension LiveDesk {
 
     private static let mostUsage = 1 << 20
 
-    /// What a user spent most on in the current hour, as the workers saw it; waits at most `patience` seconds.
-    public func evidence(against user: String, patience: Double = 1) -> [PatternSpend] {
-        var sums: [String: PatternSpend] = [:]
-        for spend in ask(evidence, user, patience).values.flatMap({ $0 }) {
-            let key = spend.fingerprint.description + spend.database
-            sums[key, default: spend.nothing].cost += spend.cost
-            sums[key]?.calls += spend.calls
-        }
-        return sums.values.sorted { ($0.cost, $1.fingerprint) > ($1.cost, $0.fingerprint) }
-    }
-
     /// What was run at a worker since the last time.
     func post(_ activity: [ActivityRecord]) { state.withLock { $0.activity += activity } }
 
@@ -43,10 +32,10 @@ extension LiveDesk {
         }
     }
 
-    /// Asks all workers what was run since the last time; waits at most `patience` seconds for those that are busy, whose
+    /// Asks all workers what was run since the last time; waits at most `timeout` seconds for those that are busy, whose
     /// answers then come with the next.
-    public func takeActivity(patience: Double = 1) -> [ActivityRecord] {
-        _ = ask(activities, (), patience)
+    public func takeActivity(timeout: Double = 1) -> [ActivityRecord] {
+        _ = query(timeout: timeout) { $0.handOverActivity() }
         return state.withLock { state in
             defer { state.activity = [] }
             return state.activity
