@@ -75,7 +75,7 @@ struct PricingServiceTests {
             sample: sample,
             database: price.database
         )
-        desk.post(PricingTray(questions: [question]))
+        desk.handles[0].outbox.put(PricingTray(questions: [question]))
     }
 
     @Test func `workers are told the prices that they asked for, and asked for durations`() async throws {

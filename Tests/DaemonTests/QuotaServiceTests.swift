@@ -19,7 +19,7 @@ struct QuotaServiceTests {
 
     init() {
         clock = FakeClock()
-        desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: Self.policy(100), prices: PriceList()))
+        desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: Self.policy(100), prices: PriceList()))
         store = FakeLedgerStore(clock)
     }
 
@@ -56,7 +56,7 @@ struct QuotaServiceTests {
             start: clock.time().nanoseconds / 10_000_000_000 * 10,
             usage: Usage(low: micro, high: micro)
         )
-        desk.post([UserUsage(user: user, slots: [slot], origin: nil)])
+        desk.handles[0].outbox.put([UserUsage(user: user, slots: [slot], origin: nil)])
     }
 
     private func limit(_ service: QuotaService, _ user: String) -> Int? {

@@ -25,13 +25,9 @@ final class DaemonView: Sendable {
     /// The control socket of the relay whose copies are read; `nil`: packets are.
     let relay: String?
     private let facts: Mutex<DaemonFacts>
-    private let kept = Mutex(Kept())
-
-    /// What pages share, so that workers are not asked for each of them.
-    private struct Kept {
-        var snapshot = Recent<LiveSnapshot>(), census = Recent<LiveCensus>(),
-            counts = Recent<[String: PrincipalCounts]>(), sessions = Recent<SessionCounts>()
-    }
+    // What pages share, so that workers are not asked for each of them.
+    private let keptSnapshot = Recent<LiveSnapshot>(), keptCensus = Recent<LiveCensus>(),
+        keptCounts = Recent<[String: PrincipalCounts]>(), keptSessions = Recent<SessionCounts>()
 
     init(
         desk: LiveDesk,
@@ -63,16 +59,16 @@ final class DaemonView: Sendable {
     func withFacts(_ body: (inout DaemonFacts) -> Void) { facts.withLock { body(&$0) } }
 
     /// What the workers saw of patterns, a moment ago at most; it takes long where there are many.
-    func snapshot() -> LiveSnapshot { kept.withLock { $0.snapshot.value(desk.snapshot()) } }
+    func snapshot() -> LiveSnapshot { keptSnapshot.value(desk.snapshot()) }
 
     /// The workers' plain counts, a moment ago at most.
-    func census() -> LiveCensus { kept.withLock { $0.census.value(desk.census()) } }
+    func census() -> LiveCensus { keptCensus.value(desk.census()) }
 
     /// How many sessions are open, a moment ago at most.
-    func sessions() -> SessionCounts { kept.withLock { $0.sessions.value(desk.sessionCounts()) } }
+    func sessions() -> SessionCounts { keptSessions.value(desk.sessionCounts()) }
 
     /// What each user did, a moment ago at most.
-    func counts() -> [String: PrincipalCounts] { kept.withLock { $0.counts.value(desk.counts()) } }
+    func counts() -> [String: PrincipalCounts] { keptCounts.value(desk.counts()) }
 
     /// Hashes and names of users, a line each: for who may open the local socket.
     var names: [UInt8] {
@@ -136,14 +132,16 @@ final class DaemonView: Sendable {
 }
 
 /// A value that is as good as new for two seconds.
-private struct Recent<Value> {
-    private var known: (value: Value, taken: Double)?
+///
+/// Workers are asked without a lock: whoever asks meanwhile asks, too, and does not wait for an answer that may not come.
+private final class Recent<Value: Sendable>: Sendable {
+    private let known = Mutex<(value: Value, taken: Double)?>(nil)
 
-    mutating func value(_ fresh: @autoclosure () -> Value) -> Value {
+    func value(_ fresh: @autoclosure () -> Value) -> Value {
         let now = SystemClock.now()
-        if let known, now - known.taken < 2 { return known.value }
+        if let known = known.withLock({ $0 }), now - known.taken < 2 { return known.value }
         let value = fresh()
-        known = (value, now)
+        known.withLock { $0 = (value, now) }
         return value
     }
 }

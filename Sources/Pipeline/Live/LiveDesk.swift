@@ -49,26 +49,18 @@ public final class LiveDesk: Sendable {
         var judgement: LiveJudgement
         var roles = RoleFacts()
         var passesOver = false
-        /// What workers ask about prices and tell of them.
-        var pricing = PricingTray()
-        /// What users used, until the ledger takes it.
-        var usage: [UserUsage] = []
-        var lostUsage: UInt64 = 0
-        /// What was run, until the history takes it: a late answer is not lost, it comes with the next.
-        var activity: [ActivityRecord] = []
-        /// What workers know about time, of the last minutes.
-        var evidence = TimeEvidence()
-        var latest = Int64.min
     }
 
     let state: Mutex<State>
     let handles: [WorkerHandle]
+    /// What workers tell each other.
+    let evidence = EvidenceBoard()
     /// What whoever asks waits on, kept for the next one: later there may be no descriptor left.
     private let wakeUps = Mutex([WakeUp()])
 
     /// A desk for `workers` workers.
     public init(workers: Int, judgement: LiveJudgement) {
-        handles = (0..<workers).map { _ in WorkerHandle() }
+        handles = (0..<workers).map { _ in WorkerHandle(of: workers) }
         state = Mutex(State(judgement: judgement))
     }
 

@@ -16,7 +16,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var lastFlush: Int64 = 0
     /// When evidence about time was last exchanged, ns of a steady clock.
     private var lastExchange: Int64 = 0
-    private let desk: LiveDesk
+    private let board: EvidenceBoard
     private let handle: WorkerHandle
     private let number: Int
     /// Whether more waits at the source than was taken in this turn.
@@ -38,7 +38,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         recorder: consuming Recorder
     ) {
         self.source = source
-        self.desk = desk
+        board = desk.evidence
         handle = desk.handles[number]
         self.number = number
         shard = Shard(
@@ -103,7 +103,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         shard.analyser.books.finishMoves()
         exchange(isLast: true)
         flush()
-        handOverActivity()
+        handle.outbox.put(shard.analyser.books.takeActivity())
         var last = FinalWorkerState()
         (last.last, last.counts) = (part(), counters())
         (last.users, last.calls) = (shard.countsByUser, shard.seenCalls)
@@ -129,7 +129,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// Hands what was used to the ledger.
     private mutating func flush() {
         lastFlush = tally.clock.steady
-        if shard.analyser.books.hasUsage { desk.post(shard.analyser.books.takeUsage()) }
+        if shard.analyser.books.hasUsage { handle.outbox.put(shard.analyser.books.takeUsage()) }
     }
 
     /// Tells the others what is known about time, and settles what ended long enough ago for all of them to have told.
@@ -137,7 +137,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         lastExchange = tally.clock.steady
         // Of packets, and beyond the latest of a steady clock: nobody may send anything more.
         let now = tally.clock.now.nanoseconds
-        let evidence = desk.exchange(shard.analyser.books.takeEvidence(), at: now)
+        let evidence = board.exchange(shard.analyser.books.takeEvidence(), at: now)
         shard.analyser.books.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
     }
 
@@ -174,7 +174,9 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         shard.analyser.books.evidence(against: user, at: tally.clock.latest, most: most)
     }
 
-    mutating func handOverActivity() { desk.post(shard.analyser.books.takeActivity()) }
+    mutating func handOverActivity() {
+        if handle.outbox.hasRoomForActivity { handle.outbox.put(shard.analyser.books.takeActivity()) }
+    }
 
     // MARK: Orders
 
@@ -204,14 +206,14 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         guard shard.analyser.books.pricing != nil else { return }
         let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
         observed = next
-        if !found.isEmpty { desk.post(PricingTray(observations: found)) }
+        if !found.isEmpty { handle.outbox.put(PricingTray(observations: found)) }
     }
 
     // MARK: Parts
 
     /// Hands over what patterns are to be priced.
     private mutating func askForPrices() {
-        if let tray = shard.analyser.books.takeQuestions() { desk.post(tray) }
+        if let tray = shard.analyser.books.takeQuestions() { handle.outbox.put(tray) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once

@@ -19,8 +19,14 @@ public struct PricingTray: Sendable {
     private var shares: [String: Int] = [:]
     private var bytes = 0
 
+    /// Into how many parts the room is divided, of which this has one.
+    private var parts = 1
+
     /// Nothing.
     public init() {}
+
+    /// Nothing, with the room of one of so many.
+    init(share parts: Int) { self.parts = max(1, parts) }
 
     init(
         questions: [PriceQuestion] = [],
@@ -34,20 +40,21 @@ public struct PricingTray: Sendable {
 
     /// Adds another worker's: of each user no more than a share, so that one who asks much leaves room for others.
     mutating func add(_ other: PricingTray) {
+        let (limit, mostBytes) = (Self.limit / parts, Self.mostBytes / parts)
         for question in other.questions {
             let user = question.sample.user ?? ""
             let size = question.sample.text.count + question.pattern.count
-            guard questions.count < Self.limit, shares[user, default: 0] + size < Self.mostBytes / 8,
-                bytes + size < Self.mostBytes
+            guard questions.count < limit, shares[user, default: 0] + size < mostBytes / 8,
+                bytes + size < mostBytes
             else {
                 overflow &+= 1
                 continue
             }
-            shares[user, default: 0] += size + Self.mostBytes / Self.limit
+            shares[user, default: 0] += size + mostBytes / limit
             bytes += size
             questions.append(question)
         }
-        let isFull = changes.count > Self.limit || observations.count > Self.limit
+        let isFull = changes.count > limit || observations.count > limit
         guard !isFull else {
             let lost = other.changes.count + other.observations.count
             overflow &+= UInt64(lost) &+ other.overflow

@@ -85,14 +85,22 @@ struct TapSource: LiveSource, ~Copyable {
     ) throws(CaptureError) {
         let stopped = SystemClock.time()
         let deadline = SystemClock.now() + 2
-        // The ring's last block is given up 20 ms after its first packet.
-        usleep(50_000)
         for tap in taps {
-            while try drain(tap, into: &shard, &tally) > 0 {
-                let isPast = tap.isStampedWhenRead ? SystemClock.now() >= deadline : lastTaken >= stopped
-                if isPast { break }
+            lastTaken = .epoch
+            var isPast = false
+            while !isPast, isReadable(tap) {
+                while !isPast, try drain(tap, into: &shard, &tally) > 0 {
+                    isPast = tap.isStampedWhenRead ? SystemClock.now() >= deadline : lastTaken >= stopped
+                }
+                if SystemClock.now() >= deadline { isPast = true }
             }
         }
+    }
+
+    /// Whether a tap has packets, or gives up a block of its ring soon: 20 ms after the block's first packet.
+    private func isReadable(_ tap: LiveCapture) -> Bool {
+        var waiting = pollfd(fd: tap.descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&waiting, 1, 50) > 0 && waiting.revents & Int16(POLLIN) != 0
     }
 
     func fill(_ capture: inout CaptureSummary) {

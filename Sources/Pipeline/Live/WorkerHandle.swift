@@ -4,9 +4,10 @@ import Glibc
 import Platform
 import Synchronization
 
-/// A worker as others see it: its mailbox, and what it tells of itself all the time.
+/// A worker as others see it: its mailbox, its outbox, and what it tells of itself all the time.
 final class WorkerHandle: Sendable {
     let mailbox = Mailbox<any WorkerState & ~Copyable>()
+    let outbox: Outbox
     /// How often the worker has turned.
     let beats = Atomic<Int>(0)
     let unknownCount = Atomic<Int>(0)
@@ -15,6 +16,9 @@ final class WorkerHandle: Sendable {
 
     /// How long questions may keep a worker from its packets, in seconds, beyond what one of them takes.
     private static let budget = 0.005
+
+    /// One of so many workers.
+    init(of workers: Int = 1) { outbox = Outbox(workers: workers) }
 
     /// Asks this worker alone; `nil`: it has not answered within `timeout` seconds, or too much waits there.
     func run<Answer: Sendable>(
