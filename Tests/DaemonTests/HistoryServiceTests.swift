@@ -11,17 +11,17 @@ import Testing
 
 struct HistoryServiceTests {
     private let clock = FakeClock()
-    private let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    private let pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
     private let store = FakeHistoryStore()
 
     init() {
         // Its worker has ended, so that nobody waits for it.
         var worker: any WorkerState & ~Copyable = FinalWorkerState()
-        desk.handles[0].mailbox.close(on: &worker) { FinalWorkerState() }
+        pool.handles[0].mailbox.close(on: &worker) { FinalWorkerState() }
     }
 
     private func make(_ privacy: Privacy = Privacy()) -> HistoryService {
-        HistoryService(desk, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) {
+        HistoryService(pool, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) {
             "hash of " + $0
         }
     }
@@ -29,7 +29,7 @@ struct HistoryServiceTests {
     private func run(_ user: String?, _ calls: UInt64, _ fingerprint: UInt64 = 1) {
         var counts = ActivityCounts()
         counts.calls = calls
-        desk.handles[0].outbox.put([
+        pool.handles[0].outbox.put([
             ActivityRecord(
                 user: user,
                 database: "shop",
@@ -45,7 +45,7 @@ struct HistoryServiceTests {
         try await eventually("it begins") { clock.restingCount == 1 }
         run("ana", 2)
         try await clock.advance(by: 30)
-        try await eventually("it has asked") { clock.restingCount == 1 && desk.handles[0].outbox.isEmpty }
+        try await eventually("it has asked") { clock.restingCount == 1 && pool.handles[0].outbox.isEmpty }
         run("ana", 3)
         #expect(store.rows.value.isEmpty)
         try await clock.advance(by: 31)

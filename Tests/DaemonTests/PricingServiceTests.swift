@@ -23,7 +23,7 @@ private struct ToldWorker: WorkerState {
     func handOverObservations() { observations.change { $0 += 1 } }
 
     func snapshot() -> WorkerSnapshot { FinalWorkerState().last }
-    func counters() -> LiveCensus { LiveCensus() }
+    func counters() -> CountersSnapshot { CountersSnapshot() }
     func countsByUser() -> [String: PrincipalCounts] { [:] }
     func seenCalls() -> [SeenCalls] { [] }
     func sessionCounts() -> SessionCounts { SessionCounts() }
@@ -32,12 +32,12 @@ private struct ToldWorker: WorkerState {
     func spending(of user: String, most: Int) -> [PatternSpend] { [] }
     func handOverActivity() {}
     func apply(_ prices: PriceList) {}
-    func passOver(_ poolers: PoolerAddresses) {}
+    func ignoreServerSide(of poolers: PoolerAddresses) {}
     func prove(_ servers: NamedServers) {}
     func take(_ resolutions: [SessionResolution]) {}
     func take(_ roles: RoleFacts) {}
     var descriptors: [Int32] { [] }
-    var patience: Int32 { 0 }
+    var timeout: Int32 { 0 }
     func takePackets() {}
     func tidy() {}
     func takeRest() {}
@@ -47,11 +47,11 @@ private struct ToldWorker: WorkerState {
 
 struct PricingServiceTests {
     private let clock = FakeClock()
-    private let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    private let pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
     private let store = FakeCostStore()
 
     private func make() -> PricingService {
-        PricingService(desk, store: store, consoles: [], isCalm: true, clock: clock) { [store] in
+        PricingService(pool, store: store, consoles: [], isCalm: true, clock: clock) { [store] in
             Pricer(store: store, explainer: nil, fallback: .fallback) { _ in }
         }
     }
@@ -61,7 +61,7 @@ struct PricingServiceTests {
     /// The worker looks into its mailbox, as it does between packets.
     private func look() -> ToldWorker {
         var worker: any WorkerState & ~Copyable = told
-        desk.handles[0].mailbox.run(on: &worker)
+        pool.handles[0].mailbox.run(on: &worker)
         return told
     }
 
@@ -75,7 +75,7 @@ struct PricingServiceTests {
             sample: sample,
             database: price.database
         )
-        desk.handles[0].outbox.put(PricingTray(questions: [question]))
+        pool.handles[0].outbox.put(PricingBatch(questions: [question]))
     }
 
     @Test func `workers are told the prices that they asked for, and asked for durations`() async throws {

@@ -89,11 +89,11 @@ struct OutboxTests {
             )
         }
         let outbox = Outbox(workers: 4)
-        for number in 0..<10_000 as Range<UInt64> { outbox.put(PricingTray(questions: [question(number)])) }
+        for number in 0..<10_000 as Range<UInt64> { outbox.put(PricingBatch(questions: [question(number)])) }
         let taken = outbox.takePricing()
         #expect(taken.questions.count == 4096 && taken.overflow == 10_000 - 4096)
         #expect(outbox.takePricing().questions.isEmpty)
-        var all = PricingTray()
+        var all = PricingBatch()
         for _ in 0..<4 { all.add(taken) }
         #expect(all.questions.count == 4 * 4096 && all.overflow == 4 * (10_000 - 4096))
     }

@@ -29,25 +29,25 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
 
-    /// Worker `number` of those that meet at `desk`.
+    /// Worker `number` of those that meet at `pool`.
     init(
         _ number: Int,
-        at desk: LiveDesk,
+        at pool: WorkerPool,
         source: consuming Source,
         options: LiveTapOptions,
         recorder: consuming Recorder
     ) {
         self.source = source
-        board = desk.evidence
-        handle = desk.handles[number]
+        board = pool.evidence
+        handle = pool.handles[number]
         self.number = number
         shard = Shard(
             serverPorts: PortSet(options.ports.isEmpty ? Replay.usualPorts : options.ports),
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
-            tables: options.memory.tables(workers: desk.handles.count),
-            sessions: options.memory.sessions(workers: desk.handles.count),
+            tables: options.memory.tables(workers: pool.handles.count),
+            sessions: options.memory.sessions(workers: pool.handles.count),
             recorder: recorder
         )
         tally.shedder = LoadShedder(canCutResponses: true)
@@ -66,7 +66,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     // MARK: Turns
 
     var descriptors: [Int32] { source.descriptors }
-    var patience: Int32 { source.patience }
+    var timeout: Int32 { source.timeout }
 
     mutating func takePackets() throws(CaptureError) {
         tally.clock.steady = SystemClock.nanoseconds()
@@ -150,18 +150,18 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
 
     mutating func snapshot() -> WorkerSnapshot {
         var part = part()
-        part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
+        part.sessions = shard.sessionStatuses(limit: WorkerPool.mostSessions)
         return part
     }
 
-    mutating func counters() -> LiveCensus {
-        var census = LiveCensus()
-        census.count(&shard)
-        census.capture = capture()
-        census.lag = max(0, Double(lag) / 1e9)
-        census.workers = [(number, SystemClock.threadCPU(), census.capture.packets)]
+    mutating func counters() -> CountersSnapshot {
+        var counters = CountersSnapshot()
+        counters.count(&shard)
+        counters.capture = capture()
+        counters.lag = max(0, Double(lag) / 1e9)
+        counters.workers = [(number, SystemClock.threadCPU(), counters.capture.packets)]
         lag = 0
-        return census
+        return counters
     }
 
     mutating func countsByUser() -> [String: PrincipalCounts] { shard.countsByUser }
@@ -178,12 +178,12 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         if handle.outbox.hasRoomForActivity { handle.outbox.put(shard.analyser.books.takeActivity()) }
     }
 
-    // MARK: Orders
+    // MARK: Commands
 
     mutating func apply(_ prices: PriceList) { shard.analyser.books.price(by: prices) }
 
-    mutating func passOver(_ poolers: PoolerAddresses) {
-        if poolers != shard.analyser.poolers { shard.passOver(poolers, at: moment) }
+    mutating func ignoreServerSide(of poolers: PoolerAddresses) {
+        if poolers != shard.analyser.poolers { shard.ignoreServerSide(of: poolers, at: moment) }
     }
 
     mutating func prove(_ servers: NamedServers) {
@@ -206,14 +206,14 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         guard shard.analyser.books.pricing != nil else { return }
         let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
         observed = next
-        if !found.isEmpty { handle.outbox.put(PricingTray(observations: found)) }
+        if !found.isEmpty { handle.outbox.put(PricingBatch(observations: found)) }
     }
 
     // MARK: Parts
 
     /// Hands over what patterns are to be priced.
     private mutating func askForPrices() {
-        if let tray = shard.analyser.books.takeQuestions() { handle.outbox.put(tray) }
+        if let batch = shard.analyser.books.takeQuestions() { handle.outbox.put(batch) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
@@ -251,7 +251,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private mutating func part() -> WorkerSnapshot {
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
-        result.add(shard, most: LiveDesk.mostPatterns)
+        result.add(shard, most: WorkerPool.mostPatterns)
         let cpu = SystemClock.threadCPU()
         return WorkerSnapshot(result: result, capture: capture, cpu: cpu, memory: shard.memory)
     }

@@ -2,12 +2,12 @@
 import Platform
 import Synchronization
 
-/// What an order changes, and what of several orders that wait is kept: so that orders are never refused, and yet bounded.
-struct OrderKind: Hashable, Sendable {
+/// What a command changes, and what of several that wait is kept: so that commands are never refused, and yet bounded.
+struct WorkerCommand: Hashable, Sendable {
     enum Bound: Hashable {
-        /// A later order takes the place of one that waits.
+        /// A later command takes the place of one that waits.
         case latest
-        /// Orders wait up to this weight; beyond it the oldest ones go, and are counted.
+        /// Commands wait up to this weight; beyond it the oldest ones go, and are counted.
         case weight(Int)
     }
 
@@ -15,10 +15,10 @@ struct OrderKind: Hashable, Sendable {
     let bound: Bound
 
     /// The later one holds.
-    static func latest(_ name: String) -> OrderKind { OrderKind(name: name, bound: .latest) }
+    static func latest(_ name: String) -> WorkerCommand { WorkerCommand(name: name, bound: .latest) }
 
     /// All of them hold, up to `weight`.
-    static func each(_ name: String, weight: Int) -> OrderKind { OrderKind(name: name, bound: .weight(weight)) }
+    static func each(_ name: String, weight: Int) -> WorkerCommand { WorkerCommand(name: name, bound: .weight(weight)) }
 }
 
 /// Somebody who waits for the answer to a question.
@@ -31,17 +31,17 @@ protocol Asker: AnyObject, Sendable {
 
 /// What is to be done between a worker's packets: closures that get the worker's state, in the order in which they came.
 ///
-/// Others put questions and orders in and wake the worker. The worker looks at one atomic number a turn, and only if something
+/// Others put questions and commands in and wake the worker. The worker looks at one atomic number a turn, and only if something
 /// waits it takes all of it out under the lock, and runs it without. Questions are refused when too many wait, and dropped
-/// when whoever asked has given up; orders are neither, but those of a kind are bounded (``OrderKind``).
+/// when whoever asked has given up; commands are neither, but those of a kind are bounded (``WorkerCommand``).
 final class Mailbox<State: ~Copyable>: Sendable {
     typealias Body = @Sendable (inout State) -> Void
 
     private struct Item {
         var body: Body
-        /// `nil`: an order.
+        /// `nil`: a command.
         var asker: (any Asker)?
-        var kind: OrderKind?
+        var kind: WorkerCommand?
         var weight = 0
     }
 
@@ -49,8 +49,8 @@ final class Mailbox<State: ~Copyable>: Sendable {
         var items: [Item] = []
         /// Questions that wait, or are being answered.
         var questions = 0
-        /// What orders of a kind weigh that wait.
-        var weights: [OrderKind: Int] = [:]
+        /// What commands of a kind weigh that wait.
+        var weights: [WorkerCommand: Int] = [:]
         var dropped: UInt64 = 0
         var isClosed = false
         /// Makes a state that answers for a worker that has ended.
@@ -87,10 +87,10 @@ final class Mailbox<State: ~Copyable>: Sendable {
         body(&state)
     }
 
-    /// Gives an order; one for a worker that has ended changes nothing.
+    /// Gives a command; one for a worker that has ended changes nothing.
     ///
     /// - Parameter weight: what it counts for in a kind that is bounded by weight.
-    func post(_ kind: OrderKind, weight: Int = 1, _ body: @escaping Body) {
+    func post(_ kind: WorkerCommand, weight: Int = 1, _ body: @escaping Body) {
         let isTaken = queue.withLock { queue in
             if queue.isClosed { return false }
             let item = Item(body: body, asker: nil, kind: kind, weight: max(1, weight))
@@ -119,8 +119,8 @@ final class Mailbox<State: ~Copyable>: Sendable {
         if isTaken { wakeUp.wake() }
     }
 
-    /// Orders that made room for later ones of their kind.
-    var droppedOrders: UInt64 { queue.withLock { $0.dropped } }
+    /// Commands that made room for later ones of their kind.
+    var droppedCommands: UInt64 { queue.withLock { $0.dropped } }
 
     private static func dropAbandoned(_ queue: inout Queue) {
         let before = queue.items.count
@@ -136,7 +136,7 @@ final class Mailbox<State: ~Copyable>: Sendable {
 
     /// Runs what waits.
     ///
-    /// Once `budget` seconds are over further questions wait for the next turn, which comes at once; orders do not.
+    /// Once `budget` seconds are over further questions wait for the next turn, which comes at once; commands do not.
     func run(on state: inout State, budget: Double = .infinity) {
         guard !isEmpty else { return }
         let items = takeAll()

@@ -15,7 +15,7 @@ final class Outbox: Sendable {
         var lostUsage: UInt64 = 0
         /// What was run, until the history takes it: a late answer is not lost, it comes with the next.
         var activity: [ActivityRecord] = []
-        var pricing: PricingTray
+        var pricing: PricingBatch
     }
 
     private let content: Mutex<Content>
@@ -30,7 +30,7 @@ final class Outbox: Sendable {
     init(workers: Int = 1, mostUsage: Int = 1 << 19) {
         self.workers = max(1, workers)
         self.mostUsage = mostUsage / max(1, workers)
-        content = Mutex(Content(pricing: PricingTray(share: max(1, workers))))
+        content = Mutex(Content(pricing: PricingBatch(share: max(1, workers))))
     }
 
     // MARK: The worker
@@ -51,7 +51,7 @@ final class Outbox: Sendable {
     func put(_ activity: [ActivityRecord]) { content.withLock { $0.activity += activity } }
 
     /// What it asks about prices, and tells of them.
-    func put(_ pricing: PricingTray) { content.withLock { $0.pricing.add(pricing) } }
+    func put(_ pricing: PricingBatch) { content.withLock { $0.pricing.add(pricing) } }
 
     // MARK: Services
 
@@ -72,9 +72,9 @@ final class Outbox: Sendable {
         }
     }
 
-    func takePricing() -> PricingTray {
+    func takePricing() -> PricingBatch {
         content.withLock { content in
-            defer { content.pricing = PricingTray(share: workers) }
+            defer { content.pricing = PricingBatch(share: workers) }
             return content.pricing
         }
     }

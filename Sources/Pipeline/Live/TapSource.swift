@@ -52,9 +52,9 @@ struct TapSource: LiveSource, ~Copyable {
     /// The taps, unless little comes.
     ///
     /// Each time that it wakes up a worker may be in the way of a query, on a host that has both. So while little comes it
-    /// does not watch the ring, but looks there 20 times a second, and when somebody rings at the desk.
+    /// does not watch the ring, but looks there 20 times a second, and when somebody wakes it.
     var descriptors: [Int32] { isCalm ? [] : taps.map(\.descriptor) }
-    var patience: Int32 { isCalm ? pause : 50 }
+    var timeout: Int32 { isCalm ? pause : 50 }
     var dropped: UInt64 { taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped } }
 
     mutating func cutResponses(_ isCut: Bool, at now: Int64) -> Bool {

@@ -9,7 +9,7 @@ final class WorkerHandle: Sendable {
     let mailbox = Mailbox<any WorkerState & ~Copyable>()
     let outbox: Outbox
     /// How often the worker has turned.
-    let beats = Atomic<Int>(0)
+    let heartbeat = Atomic<Int>(0)
     let unknownCount = Atomic<Int>(0)
     let shedding = Atomic<Int>(0)
     let isCutting = Atomic<Bool>(false)
@@ -37,7 +37,7 @@ final class WorkerHandle: Sendable {
         var failure: CaptureError?
         do throws(CaptureError) {
             while !isStopped() {
-                let isWoken = wait(worker.descriptors, worker.patience)
+                let isWoken = wait(worker.descriptors, worker.timeout)
                 try worker.takePackets()
                 turn(on: &worker, isWoken: isWoken)
                 worker.tidy()
@@ -65,7 +65,7 @@ final class WorkerHandle: Sendable {
     ///
     /// - Parameter isWoken: whether its wake-up was readable. That is cleared before the mailbox is looked at: see ``WakeUp``.
     func turn(on worker: inout any WorkerState & ~Copyable, isWoken: Bool) {
-        beats.add(1, ordering: .relaxed)
+        heartbeat.add(1, ordering: .relaxed)
         if isWoken { mailbox.wakeUp.clear() }
         mailbox.run(on: &worker, budget: Self.budget)
     }

@@ -15,7 +15,7 @@ protocol WorkerState: WorkerTurns, ~Copyable {
     /// All that was counted, and open sessions.
     mutating func snapshot() -> WorkerSnapshot
     /// Plain counts; the greatest delay counts anew afterwards.
-    mutating func counters() -> LiveCensus
+    mutating func counters() -> CountersSnapshot
     /// What each known user did.
     mutating func countsByUser() -> [String: PrincipalCounts]
     /// Statements as a server counts them.
@@ -31,12 +31,12 @@ protocol WorkerState: WorkerTurns, ~Copyable {
     /// Hands over what was run since the last time.
     mutating func handOverActivity()
 
-    // MARK: Orders
+    // MARK: Commands
 
     /// Statements cost this from now on.
     mutating func apply(_ prices: PriceList)
     /// Connections of these poolers to servers are passed over from now on.
-    mutating func passOver(_ poolers: PoolerAddresses)
+    mutating func ignoreServerSide(of poolers: PoolerAddresses)
     /// What is used at other servers is possible from now on, not proven.
     mutating func prove(_ servers: NamedServers)
     /// What became of sessions whose owner was in question.
@@ -54,7 +54,7 @@ protocol WorkerTurns: ~Copyable {
     /// What to wait for, besides the mailbox.
     var descriptors: [Int32] { get }
     /// How long to wait for it at most, ms.
-    var patience: Int32 { get }
+    var timeout: Int32 { get }
     /// Takes the packets that are there, or a good part of them, and hands over what is due.
     mutating func takePackets() throws(CaptureError)
     /// Does what the packets and the mailbox left to do.
@@ -83,12 +83,12 @@ struct FinalWorkerState: WorkerState, Sendable {
         capture: CaptureSummary(),
         cpu: 0
     )
-    var counts = LiveCensus()
+    var counts = CountersSnapshot()
     var users: [String: PrincipalCounts] = [:]
     var calls: [SeenCalls] = []
 
     func snapshot() -> WorkerSnapshot { last }
-    func counters() -> LiveCensus { counts }
+    func counters() -> CountersSnapshot { counts }
     func countsByUser() -> [String: PrincipalCounts] { users }
     func seenCalls() -> [SeenCalls] { calls }
     func sessionCounts() -> SessionCounts { SessionCounts() }
@@ -98,7 +98,7 @@ struct FinalWorkerState: WorkerState, Sendable {
     func handOverActivity() {}
 
     func apply(_ prices: PriceList) {}
-    func passOver(_ poolers: PoolerAddresses) {}
+    func ignoreServerSide(of poolers: PoolerAddresses) {}
     func prove(_ servers: NamedServers) {}
     func take(_ resolutions: [SessionResolution]) {}
     func take(_ answers: [PriceAnswer]) {}
@@ -106,7 +106,7 @@ struct FinalWorkerState: WorkerState, Sendable {
     func handOverObservations() {}
 
     var descriptors: [Int32] { [] }
-    var patience: Int32 { 0 }
+    var timeout: Int32 { 0 }
     func takePackets() {}
     func tidy() {}
     func takeRest() {}

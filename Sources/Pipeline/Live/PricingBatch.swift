@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 
+/// The name that metering still has for it.
+typealias PricingTray = PricingBatch
+
 /// What workers ask about prices, and what they tell those who make them.
-public struct PricingTray: Sendable {
+public struct PricingBatch: Sendable {
     /// Patterns without a price, or with an old one.
     public private(set) var questions: [PriceQuestion] = []
     /// Tables that changed.
@@ -39,7 +42,7 @@ public struct PricingTray: Sendable {
     }
 
     /// Adds another worker's: of each user no more than a share, so that one who asks much leaves room for others.
-    mutating func add(_ other: PricingTray) {
+    mutating func add(_ other: PricingBatch) {
         let (limit, mostBytes) = (Self.limit / parts, Self.mostBytes / parts)
         for question in other.questions {
             let user = question.sample.user ?? ""

@@ -4,7 +4,7 @@ import Domain
 public import Quotas
 
 /// What workers leave for services.
-extension LiveDesk {
+extension WorkerPool {
     /// What users used since the last time.
     public func takeUsage() -> [UserUsage] { handles.flatMap { $0.outbox.takeUsage() } }
 
@@ -19,8 +19,8 @@ extension LiveDesk {
     }
 
     /// What the workers asked about prices and told of them since the last time.
-    public func takePricing() -> PricingTray {
-        handles.reduce(into: PricingTray()) { all, handle in all.add(handle.outbox.takePricing()) }
+    public func takePricing() -> PricingBatch {
+        handles.reduce(into: PricingBatch()) { all, handle in all.add(handle.outbox.takePricing()) }
     }
 
     /// How much slower than usual the statements of all tenants were in the last seconds.

@@ -5,12 +5,12 @@ import Quotas
 import Synchronization
 
 /// What services tell all workers, who take it between packets.
-extension LiveDesk {
-    /// What orders that all hold may weigh while they wait: as many as they have prices or sessions, and 64 at least.
+extension WorkerPool {
+    /// What commands that all hold may weigh while they wait: as many as they have prices or sessions, and 64 at least.
     private static let mostWaiting = 1 << 16
 
     private func post(
-        _ kind: OrderKind,
+        _ kind: WorkerCommand,
         weight: Int = 1,
         _ body: @escaping @Sendable (inout any WorkerState & ~Copyable) -> Void
     ) {
@@ -18,22 +18,22 @@ extension LiveDesk {
     }
 
     /// By what is judged now.
-    public var judgement: LiveJudgement { state.withLock { $0.judgement } }
+    public var policySnapshot: PolicySnapshot { state.withLock { $0.policy } }
 
     /// Judges by something else from now on; open connections and counts stay.
-    public func judge(by judgement: LiveJudgement) {
-        state.withLock { $0.judgement = judgement }
-        let prices = judgement.prices
+    public func apply(_ policy: PolicySnapshot) {
+        state.withLock { $0.policy = policy }
+        let prices = policy.prices
         post(.latest("policy")) { $0.apply(prices) }
     }
 
     /// Whether connections of poolers to servers were found to be passed over while it ran.
-    public var passesOver: Bool { state.withLock { $0.passesOver } }
+    public var ignoresServerSide: Bool { state.withLock { $0.ignoresServerSide } }
 
     /// Passes over the connections of these poolers to servers from now on, the open ones included.
-    public func passOver(_ poolers: PoolerAddresses) {
-        state.withLock { $0.passesOver = true }
-        post(.latest("poolers")) { $0.passOver(poolers) }
+    public func ignoreServerSide(of poolers: PoolerAddresses) {
+        state.withLock { $0.ignoresServerSide = true }
+        post(.latest("poolers")) { $0.ignoreServerSide(of: poolers) }
     }
 
     /// From now on what was used at other servers than these is possible, not proven.

@@ -6,13 +6,13 @@ public import Quotas
 import Synchronization
 
 /// By what a live capture judges; may change while it runs.
-public struct LiveJudgement: Sendable {
+public struct PolicySnapshot: Sendable {
     /// Who may spend what.
     public var policy: QuotaPolicy
     /// What statements cost.
     public var prices: PriceList
 
-    /// A judgement.
+    /// A snapshot.
     public init(policy: QuotaPolicy, prices: PriceList) {
         self.policy = policy
         self.prices = prices
@@ -23,7 +23,7 @@ public struct LiveJudgement: Sendable {
 public struct LiveSnapshot: Sendable {
     /// All that was counted.
     public var result: ReplayResult
-    /// The sessions that are open, busy ones first; at most ``LiveDesk/mostSessions`` a worker.
+    /// The sessions that are open, busy ones first; at most ``WorkerPool/mostSessions`` a worker.
     public var sessions: [SessionStatus]
     /// Each worker's packets and what it lost, in order; those that did not answer are left out.
     public var workers: [(number: Int, capture: CaptureSummary, cpu: Double)]
@@ -38,7 +38,7 @@ public struct LiveSnapshot: Sendable {
 /// All workers are asked at once, and waited for together with one deadline; each answers between packets, out of its
 /// ``Mailbox``. So services can ask as often as they like and delay no packet, and a worker that hangs delays nobody
 /// beyond the time-out.
-public final class LiveDesk: Sendable {
+public final class WorkerPool: Sendable {
     /// Sessions listed of one worker.
     public static let mostSessions = 500
     /// Patterns listed one by one of one worker: the most costly ones.
@@ -46,9 +46,9 @@ public final class LiveDesk: Sendable {
 
     struct State {
         /// What was told to all workers last.
-        var judgement: LiveJudgement
+        var policy: PolicySnapshot
         var roles = RoleFacts()
-        var passesOver = false
+        var ignoresServerSide = false
     }
 
     let state: Mutex<State>
@@ -58,16 +58,16 @@ public final class LiveDesk: Sendable {
     /// What whoever asks waits on, kept for the next one: later there may be no descriptor left.
     private let wakeUps = Mutex([WakeUp()])
 
-    /// A desk for `workers` workers.
-    public init(workers: Int, judgement: LiveJudgement) {
+    /// A pool for `workers` workers.
+    public init(workers: Int, policy: PolicySnapshot) {
         handles = (0..<workers).map { _ in WorkerHandle(of: workers) }
-        state = Mutex(State(judgement: judgement))
+        state = Mutex(State(policy: policy))
     }
 
     // MARK: Signs of life
 
     /// How often each worker has turned its loop: one that stands still hangs.
-    public var beats: [Int] { handles.map { $0.beats.load(ordering: .relaxed) } }
+    public var heartbeats: [Int] { handles.map { $0.heartbeat.load(ordering: .relaxed) } }
 
     /// How many sessions there are whose owner is in question.
     public var unknownCount: Int { handles.reduce(0) { $0 + $1.unknownCount.load(ordering: .relaxed) } }
@@ -126,7 +126,7 @@ public final class LiveDesk: Sendable {
         let parts = found.enumerated().compactMap { number, part in part.map { (number, $0) } }
         var capture = CaptureSummary()
         for (_, part) in parts { capture.add(part.capture) }
-        var result = ReplayResult(policy: judgement.policy, capture: capture, consumed: capture.bytes)
+        var result = ReplayResult(policy: policySnapshot.policy, capture: capture, consumed: capture.bytes)
         var sessions: [SessionStatus] = []
         for (_, part) in parts {
             result.add(part.result)
@@ -144,10 +144,10 @@ public final class LiveDesk: Sendable {
     }
 
     /// Asks all workers for their plain counts; waits at most `timeout` seconds for those that are busy.
-    public func census(timeout: Double = 1) -> LiveCensus {
-        var sum = LiveCensus()
-        for census in query(timeout: timeout, { $0.counters() }) {
-            if let census { sum.add(census) } else { sum.missing += 1 }
+    public func counters(timeout: Double = 1) -> CountersSnapshot {
+        var sum = CountersSnapshot()
+        for counters in query(timeout: timeout, { $0.counters() }) {
+            if let counters { sum.add(counters) } else { sum.missing += 1 }
         }
         return sum
     }
