@@ -21,13 +21,13 @@ public enum Interrupt {
     /// Waits so many seconds, less if the program is asked to stop; whether it was.
     @discardableResult
     public static func wait(_ seconds: Double) -> Bool {
-        wakeUp.isWoken(within: seconds)
+        isRequested || wakeUp.isWoken(within: seconds)
     }
 
     /// Takes both signals from now on; once services run, ``SignalService`` does.
     public static func install() {
         // Made now, not in a signal's handler.
-        _ = wakeUp
+        wakeUp.clear()
         signal(SIGPIPE, SIG_IGN)
         for number in [SIGINT, SIGTERM] { signal(number) { Interrupt.note($0) } }
     }

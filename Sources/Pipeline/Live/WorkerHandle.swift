@@ -14,7 +14,8 @@ final class WorkerHandle: Sendable {
     let shedding = Atomic<Int>(0)
     let isCutting = Atomic<Bool>(false)
 
-    /// How long questions may keep a worker from its packets, in seconds, beyond what one of them takes.
+    /// How long questions may keep a worker from its packets in a turn, in seconds, beyond what one of them takes; as long as the
+    /// packets of that turn took, if that was longer: so neither waits for ever for the other.
     private static let budget = 0.005
 
     /// One of so many workers.
@@ -38,8 +39,9 @@ final class WorkerHandle: Sendable {
         do throws(CaptureError) {
             while !isStopped() {
                 let isWoken = wait(worker.descriptors, worker.timeout)
+                let began = SystemClock.now()
                 try worker.takePackets()
-                turn(on: &worker, isWoken: isWoken)
+                turn(on: &worker, isWoken: isWoken, budget: SystemClock.now() - began)
                 worker.tidy()
             }
             try worker.takeRest()
@@ -63,11 +65,13 @@ final class WorkerHandle: Sendable {
 
     /// A turn of the worker's loop: a sign of life, and what waits in the mailbox.
     ///
-    /// - Parameter isWoken: whether its wake-up was readable. That is cleared before the mailbox is looked at: see ``WakeUp``.
-    func turn(on worker: inout any WorkerState & ~Copyable, isWoken: Bool) {
+    /// - Parameters:
+    ///   - isWoken: whether its wake-up was readable. That is cleared before the mailbox is looked at: see ``WakeUp``.
+    ///   - budget: how long packets took in this turn, in seconds.
+    func turn(on worker: inout any WorkerState & ~Copyable, isWoken: Bool, budget: Double = 0) {
         heartbeat.add(1, ordering: .relaxed)
         if isWoken { mailbox.wakeUp.clear() }
-        mailbox.run(on: &worker, budget: Self.budget)
+        mailbox.run(on: &worker, budget: max(Self.budget, budget))
     }
 
     /// How far the worker leaves out flows.
