@@ -11,8 +11,8 @@ import Testing
 
 struct CaptureServiceTests {
     private var outcome: LiveOutcome {
-        let desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
-        return LiveOutcome(result: desk.snapshot().result, failure: nil)
+        let pool = WorkerPool(workers: 0, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
+        return LiveOutcome(result: pool.snapshot().result, failure: nil)
     }
 
     @Test func `packet threads are told to end, and the service ends when they have`() async throws {

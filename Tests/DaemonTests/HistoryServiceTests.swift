@@ -13,11 +13,17 @@ import Testing
 
 struct HistoryServiceTests {
     private let clock = FakeClock()
-    private let desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    private let pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
     private let store = FakeHistoryStore()
 
+    init() {
+        // Its worker has ended, so that nobody waits for it.
+        var worker: any WorkerState & ~Copyable = FinalWorkerState()
+        pool.handles[0].mailbox.close(on: &worker) { FinalWorkerState() }
+    }
+
     private func make(_ privacy: Privacy = Privacy()) -> HistoryService {
-        HistoryService(desk, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) {
+        HistoryService(pool, store: store, limits: (86_400, 1 << 20), privacy: privacy, clock: clock) {
             "hash of " + $0
         }
     }
@@ -25,7 +31,7 @@ struct HistoryServiceTests {
     private func run(_ user: String?, _ calls: UInt64, _ fingerprint: UInt64 = 1) {
         var counts = ActivityCounts()
         counts.calls = calls
-        desk.post([
+        pool.handles[0].outbox.put([
             ActivityRecord(
                 user: user,
                 database: "shop",
@@ -41,7 +47,7 @@ struct HistoryServiceTests {
         try await eventually("it begins") { clock.restingCount == 1 }
         run("ana", 2)
         try await clock.advance(by: 30)
-        try await eventually("it has asked") { desk.state.withLock { $0.activity.isEmpty } }
+        try await eventually("it has asked") { clock.restingCount == 1 && pool.handles[0].outbox.isEmpty }
         run("ana", 3)
         #expect(store.rows.value.isEmpty)
         try await clock.advance(by: 31)

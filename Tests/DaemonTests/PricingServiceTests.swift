@@ -2,6 +2,8 @@
 import Costs
 import Domain
 import Explain
+import Packets
+import PostgresWire
 import Quotas
 import Reports
 import Synchronization
@@ -11,15 +13,56 @@ import Testing
 @testable import Daemon
 @testable import Pipeline
 
+/// A worker that keeps what it is told about prices.
+private struct ToldWorker: WorkerState {
+    let prices = Shared<[PriceAnswer]>([])
+    /// How often it was asked for durations.
+    let observations = Shared(0)
+
+    func take(_ answers: [PriceAnswer]) { prices.change { $0 += answers } }
+    func handOverObservations() { observations.change { $0 += 1 } }
+
+    func snapshot() -> WorkerSnapshot { FinalWorkerState().last }
+    func counters() -> CountersSnapshot { CountersSnapshot() }
+    func countsByUser() -> [String: PrincipalCounts] { [:] }
+    func seenCalls() -> [SeenCalls] { [] }
+    func sessionCounts() -> SessionCounts { SessionCounts() }
+    func seenConnections() -> [SeenConnection] { [] }
+    func unknownSessions() -> [UnknownSession] { [] }
+    func spending(of user: String, most: Int) -> [PatternSpend] { [] }
+    func handOverActivity() {}
+    func apply(_ prices: PriceList) {}
+    func ignoreServerSide(of poolers: PoolerAddresses) {}
+    func prove(_ servers: NamedServers) {}
+    func take(_ resolutions: [SessionResolution]) {}
+    func take(_ roles: RoleFacts) {}
+    var descriptors: [Int32] { [] }
+    var timeout: Int32 { 0 }
+    func takePackets() {}
+    func tidy() {}
+    func takeRest() {}
+    func settleRest() {}
+    func finish() -> FinalWorkerState { FinalWorkerState() }
+}
+
 struct PricingServiceTests {
     private let clock = FakeClock()
-    private let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    private let pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
     private let store = FakeCostStore()
 
     private func make() -> PricingService {
-        PricingService(desk, store: store, consoles: [], isCalm: true, clock: clock) { [store] in
+        PricingService(pool, store: store, consoles: [], isCalm: true, clock: clock) { [store] in
             Pricer(store: store, explainer: nil, fallback: .fallback) { _ in }
         }
+    }
+
+    private let told = ToldWorker()
+
+    /// The worker looks into its mailbox, as it does between packets.
+    private func look() -> ToldWorker {
+        var worker: any WorkerState & ~Copyable = told
+        pool.handles[0].mailbox.run(on: &worker)
+        return told
     }
 
     private func ask(_ price: StoredPrice) {
@@ -32,7 +75,7 @@ struct PricingServiceTests {
             sample: sample,
             database: price.database
         )
-        desk.post(PricingTray(questions: [question]))
+        pool.handles[0].outbox.put(PricingBatch(questions: [question]))
     }
 
     @Test func `workers are told the prices that they asked for, and asked for durations`() async throws {
@@ -41,13 +84,13 @@ struct PricingServiceTests {
         ask(price)
         let service = make()
         let running = Running(service)
-        try await eventually("it answers") { desk.state.withLock { $0.prices[0]?.isEmpty == false } }
-        #expect(desk.takePrices(0).map(\.key) == [price.key])
+        try await eventually("it answers") { !look().prices.value.isEmpty }
+        #expect(told.prices.value.map(\.key) == [price.key])
         try await eventually("counters are shown") { service.status.values.contains { $0 == ("found", 1) } }
-        #expect(desk.state.withLock { $0.orders.observation } == 1)
+        try await eventually("it asks for durations") { look().observations.value == 1 }
         try await clock.advance(by: 1)
         try await clock.advance(by: 1)
-        try await eventually("two seconds are over") { desk.state.withLock { $0.orders.observation } == 2 }
+        try await eventually("two seconds are over") { look().observations.value == 2 }
         try await running.stop()
     }
 
@@ -65,7 +108,7 @@ struct PricingServiceTests {
         ask(price)
         try await clock.advance(by: 1)
         try await eventually("it works again") {
-            desk.takePrices(0).contains { $0.key == price.key }
+            look().prices.value.contains { $0.key == price.key }
         }
         try await running.stop()
     }

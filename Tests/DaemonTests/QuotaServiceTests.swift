@@ -12,14 +12,14 @@ import Testing
 
 struct QuotaServiceTests {
     private let clock: FakeClock
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let store: FakeLedgerStore
     private let trail = AuditTrail(folder: nil)
     private let hasher = UserHasher(secret: Array("a secret".utf8), cluster: "main")
 
     init() {
         clock = FakeClock()
-        desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: Self.policy(100), prices: PriceList()))
+        pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: Self.policy(100), prices: PriceList()))
         store = FakeLedgerStore(clock)
     }
 
@@ -37,7 +37,7 @@ struct QuotaServiceTests {
 
     private func make(_ node: String = "a") -> QuotaService {
         QuotaService(
-            desk,
+            pool,
             store: store,
             node: node,
             policy: Self.policy(100),
@@ -56,7 +56,7 @@ struct QuotaServiceTests {
             start: clock.time().nanoseconds / 10_000_000_000 * 10,
             usage: Usage(low: micro, high: micro)
         )
-        desk.post([UserUsage(user: user, slots: [slot], origin: nil)])
+        pool.handles[0].outbox.put([UserUsage(user: user, slots: [slot], origin: nil)])
     }
 
     private func limit(_ service: QuotaService, _ user: String) -> Int? {
@@ -125,7 +125,7 @@ struct QuotaServiceTests {
         while limit(service, "ana") != nil { try await clock.advance(by: 1) }
         service.take(directory: [:])
         while limit(service, "ana") == nil { try await clock.advance(by: 1) }
-        service.judge(by: Self.policy(1000))
+        service.apply(Self.policy(1000))
         while limit(service, "ana") != nil { try await clock.advance(by: 1) }
         try await running.stop()
     }

@@ -24,7 +24,9 @@ import Testing
         _ view: DaemonView,
         server: ControlServer? = nil,
         output: Supervisor.Output? = nil,
-        read: @escaping @Sendable () throws -> LiveJudgement = { LiveJudgement(policy: .standard, prices: PriceList()) }
+        read: @escaping @Sendable () throws -> PolicySnapshot = {
+            PolicySnapshot(policy: .standard, prices: PriceList())
+        }
     ) -> Supervisor {
         let environment = systemd.environment()
         return Supervisor(
@@ -34,7 +36,7 @@ import Testing
             notifier: ServiceNotifier { environment[$0] },
             output: output,
             clock: clock,
-            judgement: read
+            policy: read
         )
     }
 
@@ -52,7 +54,7 @@ import Testing
             if isBad.value { throw SettingsError(file: "pgweir.yaml", message: "is bad.") }
             var policy = QuotaPolicy.standard
             policy.fallback = "premium"
-            return LiveJudgement(policy: policy, prices: PriceList())
+            return PolicySnapshot(policy: policy, prices: PriceList())
         }
         let running = Running(supervisor)
         try await eventually("it works") { systemd.messages == ["READY=1"] }
@@ -61,7 +63,7 @@ import Testing
         supervisor.wake()
         try await eventually("it has read") { view.now.reloads == 1 }
         try await eventually("it is told") { systemd.messages == ["READY=1", "RELOADING=1", "READY=1"] }
-        #expect(view.now.reloadError == nil && view.desk.judgement.policy.fallback == "premium")
+        #expect(view.now.reloadError == nil && view.pool.policySnapshot.policy.fallback == "premium")
         let configured = view.now.configured
         isBad.value = true
         try await clock.advance(by: 0.25)
@@ -69,20 +71,20 @@ import Testing
         supervisor.wake()
         try await eventually("it has read") { view.now.reloads == 2 }
         #expect(view.now.reloadError?.contains("is bad") == true && view.now.configured == configured)
-        #expect(view.desk.judgement.policy.fallback == "premium")
+        #expect(view.pool.policySnapshot.policy.fallback == "premium")
         try await running.stop()
     }
 
     @Test func `signs of life are given while every worker turns, and only then`() async throws {
         let view = emptyView(clock, workers: 1)
         let environment = systemd.environment(watchdog: 4)
-        let watchdog = try #require(Watchdog(view.desk, ServiceNotifier { environment[$0] }, clock: clock))
+        let watchdog = try #require(Watchdog(view.pool, ServiceNotifier { environment[$0] }, clock: clock))
         let running = Running(watchdog)
         try await clock.advance(by: 2)
         try await eventually("a turn is over") { clock.restingCount == 1 }
         #expect(systemd.messages == [], "the worker stands still")
-        var seen = 0
-        _ = view.desk.visit(0, &seen, isWoken: false)
+        var worker: any WorkerState & ~Copyable = FinalWorkerState()
+        view.pool.handles[0].turn(on: &worker, isWoken: false)
         try await clock.advance(by: 0.25)
         try await eventually("it lives") { systemd.messages == ["WATCHDOG=1"] }
         try await clock.advance(by: 2)
@@ -93,7 +95,7 @@ import Testing
 
     @Test func `where systemd waits for no signs of life there is no watchdog`() {
         let environment = systemd.environment()
-        #expect(Watchdog(emptyView().desk, ServiceNotifier { environment[$0] }) == nil)
+        #expect(Watchdog(emptyView().pool, ServiceNotifier { environment[$0] }) == nil)
     }
 
     @Test func `the report's file is written each interval; where it cannot be, it goes on`()

@@ -19,9 +19,9 @@ struct TierDirectoryServiceTests {
 
     init() {
         let clock = clock
-        let desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+        let pool = WorkerPool(workers: 0, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
         quotas = QuotaService(
-            desk,
+            pool,
             store: MemoryLedgerStore { clock.time().nanoseconds / 1_000_000_000 },
             node: "a",
             policy: .standard,

@@ -13,17 +13,17 @@ import Testing
 
 /// A daemon's view of nothing: no worker, no quotas, no history.
 func emptyView(_ clock: any ServiceClock = SystemClock(), workers: Int = 0) -> DaemonView {
-    let desk = LiveDesk(workers: workers, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    let pool = WorkerPool(workers: workers, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
     return DaemonView(
-        desk: desk,
+        pool: pool,
         facts: DaemonFacts(process: 1, interfaces: ["eth0"], ports: [5432], began: clock.time(), workers: workers),
-        pricing: PricingService(desk, store: MemoryCostStore(), consoles: [], isCalm: true) {
+        pricing: PricingService(pool, store: MemoryCostStore(), consoles: [], isCalm: true) {
             fatalError("no price is asked for")
         },
         quotas: nil,
         history: nil,
         privacy: Privacy(),
-        passesOver: false,
+        ignoresServerSide: false,
         relay: nil
     )
 }
@@ -116,11 +116,11 @@ struct VerificationServiceTests {
 
 struct AttributionServiceTests {
     private let clock = FakeClock()
-    private let desk = LiveDesk(workers: 0, judgement: LiveJudgement(policy: .standard, prices: PriceList()))
+    private let pool = WorkerPool(workers: 0, policy: PolicySnapshot(policy: .standard, prices: PriceList()))
 
     @Test func `it asks, and rests as long as what asks says`() async throws {
         let turns = Shared(0)
-        let service = AttributionService(desk, clock: clock) { [turns] in
+        let service = AttributionService(pool, clock: clock) { [turns] in
             { _ in
                 turns.change { $0 += 1 }
                 return 5
@@ -137,7 +137,7 @@ struct AttributionServiceTests {
     @Test func `a server that hangs does not hold up the end`() async throws {
         let gate = Gate()
         gate.close()
-        let service = AttributionService(desk, clock: clock) {
+        let service = AttributionService(pool, clock: clock) {
             { _ in
                 gate.pass()
                 return 1

@@ -18,7 +18,7 @@ public struct DaemonAssembly {
     private let options: LiveTapOptions
     /// What is watched, for people.
     private let sources: [String]
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let relay: ProxyMode?
     private let web: WebService?
     private let report: FinalReport
@@ -55,23 +55,23 @@ public struct DaemonAssembly {
     ) throws {
         (self.configuration, self.options, self.relay) = (configuration, options, relay)
         let sources = relay.map { ["relay \($0.path)"] } ?? options.interfaces
-        let judgement = LiveJudgement(policy: settings.policy, prices: settings.prices)
-        let desk = LiveDesk(workers: configuration.workers, judgement: judgement)
-        (self.sources, self.desk) = (sources, desk)
+        let policy = PolicySnapshot(policy: settings.policy, prices: settings.prices)
+        let pool = WorkerPool(workers: configuration.workers, policy: policy)
+        (self.sources, self.pool) = (sources, pool)
         let pricing = try configuration.prices.service(
-            desk,
-            fallback: judgement.prices.fallback,
+            pool,
+            fallback: policy.prices.fallback,
             memory: options.memory,
             consoles: configuration.poolers + configuration.quotas.backends.pgbouncer
         )
         let keeping = try configuration.quotas.services(
-            desk,
+            pool,
             settings,
             configuration.prices.keeping,
             taps: (sources + options.ports.map(String.init)).joined(separator: "+"),
             showsNames: configuration.operation.privacy.tellsNames
         )
-        let view = Self.view(configuration, settings, options, sources, desk, pricing, keeping?.0)
+        let view = Self.view(configuration, settings, options, sources, pool, pricing, keeping?.0)
         web = try WebService(view, configuration.operation)
         let tiers = TierDirectoryService(settings.directory, settings.policy, for: keeping?.0)
         let notifier = ServiceNotifier(environment: Output.environment)
@@ -88,7 +88,7 @@ public struct DaemonAssembly {
             services.append(tiers)
         }
         services.append(pricing)
-        if options.resolvesSessions { services.append(Self.attribution(configuration, desk)) }
+        if options.resolvesSessions { services.append(Self.attribution(configuration, pool)) }
         if configuration.verifyInterval > 0, !configuration.activity.isEmpty {
             services.append(
                 VerificationService(configuration.activity, view, every: configuration.verifyInterval)
@@ -98,7 +98,7 @@ public struct DaemonAssembly {
         if let web { services.append(web) }
         services += [report, supervisor]
         // Signs of life until the workers have ended, whatever holds up the supervisor.
-        if let watchdog = Watchdog(desk, notifier) { services.append(watchdog) }
+        if let watchdog = Watchdog(pool, notifier) { services.append(watchdog) }
         self.services = services + [capture]
     }
 
@@ -136,12 +136,12 @@ public struct DaemonAssembly {
     private func watch(_ onReady: () -> Void) throws(CaptureError) -> LiveOutcome {
         let isStopped: @Sendable () -> Bool = { [capture] in capture.isStopped }
         guard configuration.reportForm == nil else {
-            return try Live.run(options, desk: desk, feed: relay?.feed, onReady: onReady, isStopped: isStopped)
+            return try Live.run(options, pool: pool, feed: relay?.feed, onReady: onReady, isStopped: isStopped)
         }
         let recorder = capture.failure.recorder()
         return try Live.run(
             options,
-            desk: desk,
+            pool: pool,
             feed: relay?.feed,
             recorder: recorder,
             onReady: onReady,
@@ -157,7 +157,7 @@ public struct DaemonAssembly {
         _ settings: PolicySettings,
         _ options: LiveTapOptions,
         _ sources: [String],
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         _ pricing: PricingService,
         _ quotas: QuotaService?
     ) -> DaemonView {
@@ -171,26 +171,26 @@ public struct DaemonAssembly {
         facts.memoryBudget = options.memory.bytes
         facts.servers = options.servers.places.map(\.serverText)
         return DaemonView(
-            desk: desk,
+            pool: pool,
             facts: facts,
             pricing: pricing,
             quotas: quotas,
             history: HistoryService(
-                desk,
+                pool,
                 configuration.operation,
                 configuration.prices.keeping,
                 quotas,
                 key: settings.key
             ),
             privacy: configuration.operation.privacy,
-            passesOver: configuration.namesPoolers,
+            ignoresServerSide: configuration.namesPoolers,
             relay: configuration.proxy?.path
         )
     }
 
-    private static func attribution(_ configuration: DaemonConfiguration, _ desk: LiveDesk) -> AttributionService {
+    private static func attribution(_ configuration: DaemonConfiguration, _ pool: WorkerPool) -> AttributionService {
         AttributionService(
-            desk,
+            pool,
             activity: configuration.activity,
             poolers: configuration.poolers,
             watchesSides: !configuration.namesPoolers,
@@ -218,16 +218,16 @@ public struct DaemonAssembly {
                     Supervisor.Output(path: file.path, seconds: file.every, render: { form.render($0) })
                 }
             },
-            judgement: {
-                let judgement = try PolicySettings.load(file)
-                guard judgement.hash == hash else {
+            policy: {
+                let settings = try PolicySettings.load(file)
+                guard settings.hash == hash else {
                     throw SettingsError(
                         file: file ?? "",
                         message: "'fingerprint.seed' cannot change while the daemon runs; restart it."
                     )
                 }
-                tiers.follow(judgement.directory, judgement.policy)
-                return LiveJudgement(policy: judgement.policy, prices: judgement.prices)
+                tiers.follow(settings.directory, settings.policy)
+                return PolicySnapshot(policy: settings.policy, prices: settings.prices)
             }
         )
     }

@@ -7,15 +7,15 @@ import ServiceLifecycle
 /// Asks whose sessions are that began before the tap, on a thread that nothing waits for: a server may be slow.
 final class AttributionService: Service {
     /// Asks once; returns for how long to rest, in seconds.
-    typealias Turn = (LiveDesk) -> Double
+    typealias Turn = (WorkerPool) -> Double
 
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let runner: Runner
     private let makeTurn: @Sendable () -> Turn
 
     /// `makeTurn`: makes what asks, on the thread that it lives on.
-    init(_ desk: LiveDesk, clock: any ServiceClock = SystemClock(), makeTurn: @escaping @Sendable () -> Turn) {
-        (self.desk, self.makeTurn) = (desk, makeTurn)
+    init(_ pool: WorkerPool, clock: any ServiceClock = SystemClock(), makeTurn: @escaping @Sendable () -> Turn) {
+        (self.pool, self.makeTurn) = (pool, makeTurn)
         runner = Runner(clock)
     }
 
@@ -25,7 +25,7 @@ final class AttributionService: Service {
     ///   - watchesSides: whether it is noticed that both sides of a pooler are seen.
     ///   - learnsServers: whether those that are reached prove which servers are real.
     convenience init(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         activity: [String],
         poolers: [String],
         watchesSides: Bool,
@@ -34,14 +34,14 @@ final class AttributionService: Service {
         let directories =
             activity.map { SessionDirectory(.server, parameters: $0) }
             + poolers.map { SessionDirectory(.pooler, parameters: $0) }
-        self.init(desk) {
+        self.init(pool) {
             var watch = watchesSides ? PoolerWatch(directories) : nil
             var servers = learnsServers ? ServerWatch(directories) : nil
             let resolver = SessionResolver(directories) { Log.warning("attribution.problem", $0) }
-            return { desk in
-                if desk.unknownCount > 0 { desk.settle(resolver.resolve(desk.unknownSessions())) }
-                watch?.look(at: desk)
-                servers?.look(at: desk)
+            return { pool in
+                if pool.unknownCount > 0 { pool.settle(resolver.resolve(pool.unknownSessions())) }
+                watch?.look(at: pool)
+                servers?.look(at: pool)
                 return resolver.pause
             }
         }
@@ -52,7 +52,7 @@ final class AttributionService: Service {
         let complaint = "no thread for --activity: old sessions stay unattributed."
         await runner.run(complaint, isAwaited: false) { [self] in
             let turn = makeTurn()
-            while !runner.isFinished { runner.rest(turn(desk)) }
+            while !runner.isFinished { runner.rest(turn(pool)) }
         }
     }
 }

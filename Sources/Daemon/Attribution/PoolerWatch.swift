@@ -30,17 +30,17 @@ struct PoolerWatch {
     }
 
     /// Asks the poolers now and then; one that cannot be asked is no matter here.
-    mutating func look(at desk: LiveDesk) {
+    mutating func look(at pool: WorkerPool) {
         let start = SystemClock.now()
         guard start >= next else { return }
         var isOpen = false
         // Two sides are two servers, at least.
-        if let seen = desk.seenConnections(), Set(seen.map(\.server)).count > 1 {
+        if let seen = pool.seenConnections(), Set(seen.map(\.server)).count > 1 {
             let own = OwnConnections.ends
             for index in poolers.indices {
                 let directory = poolers[index].directory
-                let found = try? directory.sides(before: seen, own: own, since: began) { desk.seenConnections() }
-                if let sides = found ?? nil, judge(index, sides, desk) { isOpen = true }
+                let found = try? directory.sides(before: seen, own: own, since: began) { pool.seenConnections() }
+                if let sides = found ?? nil, judge(index, sides, pool) { isOpen = true }
             }
         }
         let end = SystemClock.now()
@@ -48,7 +48,7 @@ struct PoolerWatch {
     }
 
     /// Acts on what was found; returns whether it is to be looked at again soon.
-    private mutating func judge(_ index: Int, _ sides: PoolerSides, _ desk: LiveDesk) -> Bool {
+    private mutating func judge(_ index: Int, _ sides: PoolerSides, _ pool: WorkerPool) -> Bool {
         defer { poolers[index].sides = sides }
         guard let place = sides.place else { return false }
         if sides.isWhole {
@@ -56,7 +56,7 @@ struct PoolerWatch {
             guard !poolers[index].isPassedOver else { return false }
             poolers[index].isPassedOver = true
             places.append(place)
-            desk.passOver(PoolerAddresses(places))
+            pool.ignoreServerSide(of: PoolerAddresses(places))
             Log.info(
                 "attribution.passed_over",
                 "\(Self.text(sides)): those to its servers are passed over from now on."

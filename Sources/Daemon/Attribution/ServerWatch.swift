@@ -22,21 +22,21 @@ struct ServerWatch {
     init(_ directories: [SessionDirectory]) { self.directories = directories }
 
     /// Asks now and then; what cannot be asked proves nothing.
-    mutating func look(at desk: LiveDesk) {
+    mutating func look(at pool: WorkerPool) {
         guard SystemClock.now() >= next else { return }
         for directory in directories where proven.count < Self.mostServers {
             if let found = try? directory.provenServers() { proven.formUnion(found) }
         }
-        if !proven.isEmpty, let seen = desk.seenConnections() { judge(seen, desk) }
+        if !proven.isEmpty, let seen = pool.seenConnections() { judge(seen, pool) }
         next = SystemClock.now() + pause
         pause = min(Self.longestPause, pause * 2)
     }
 
-    private mutating func judge(_ seen: [SeenConnection], _ desk: LiveDesk) {
+    private mutating func judge(_ seen: [SeenConnection], _ pool: WorkerPool) {
         let own = OwnConnections.ends
         let servers = Set(seen.filter { $0.isRead && !own.contains($0.client) }.map(\.server))
         guard !servers.isDisjoint(with: proven) else { return }
-        desk.prove(NamedServers(proven.sorted { $0.description < $1.description }))
+        pool.prove(NamedServers(proven.sorted { $0.description < $1.description }))
         for server in servers.subtracting(proven) where told.count < Self.mostWarnings {
             guard told.insert(server).inserted else { continue }
             Log.warning(

@@ -95,13 +95,13 @@ public struct Doctor {
         options.limits.flows = 1 << 16
         let end = ContinuousClock.now + .seconds(seconds)
         Interrupt.install()
-        let desk = LiveDesk(workers: 1, judgement: LiveJudgement(policy: .standard, prices: options.prices))
+        let pool = WorkerPool(workers: 1, policy: PolicySnapshot(policy: .standard, prices: options.prices))
         let poolers = pooler.map { SessionDirectory(.pooler, parameters: $0) }
-        let sides = SidesCheck(poolers, at: desk, after: Double(seconds) * 0.9)
+        let sides = SidesCheck(poolers, at: pool, after: Double(seconds) * 0.9)
         do throws(CaptureError) {
             let outcome = try Live.run(
                 options,
-                desk: desk,
+                pool: pool,
                 onReady: {},
                 isStopped: { Interrupt.isRequested || ContinuousClock.now >= end }
             )

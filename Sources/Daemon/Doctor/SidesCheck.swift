@@ -11,17 +11,17 @@ final class SidesCheck: Sendable {
     private let thread = Mutex<WorkerThread?>(nil)
     private let wakeUp = WakeUp()
 
-    /// Asks `poolers` after so many seconds of the tap that `desk` belongs to.
-    init(_ poolers: [SessionDirectory], at desk: LiveDesk, after seconds: Double) {
+    /// Asks `poolers` after so many seconds of the tap that `pool` belongs to.
+    init(_ poolers: [SessionDirectory], at pool: WorkerPool, after seconds: Double) {
         guard !poolers.isEmpty else { return }
         let began = SystemClock.time()
         let started = WorkerThread { [self] in
             // Rung for before that: the tap was interrupted.
             guard !wakeUp.wait(seconds) else { return }
-            guard let seen = desk.seenConnections() else { return }
+            guard let seen = pool.seenConnections() else { return }
             let own = OwnConnections.ends
             for pooler in poolers {
-                let answer = try? pooler.sides(before: seen, own: own, since: began) { desk.seenConnections() }
+                let answer = try? pooler.sides(before: seen, own: own, since: began) { pool.seenConnections() }
                 guard let sides = answer ?? nil else { continue }
                 found.withLock { $0.append(Self.finding(sides)) }
             }

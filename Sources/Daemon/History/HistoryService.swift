@@ -25,7 +25,7 @@ struct HistoryFacts: Sendable {
 /// it is over, so that a crash loses a minute at most.
 final class HistoryService: Service {
     let store: any HistoryStore
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let limits: (seconds: Int64, bytes: Int64)
     /// The hash of a user, and whether names and texts are kept.
     private let hash: @Sendable (String) -> String
@@ -47,7 +47,7 @@ final class HistoryService: Service {
     }
 
     init(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         store: any HistoryStore,
         limits: (seconds: Int64, bytes: Int64),
         privacy: Privacy,
@@ -55,12 +55,12 @@ final class HistoryService: Service {
         hash: @escaping @Sendable (String) -> String
     ) {
         runner = Runner(clock)
-        (self.desk, self.store, self.limits, self.privacy, self.hash) = (desk, store, limits, privacy, hash)
+        (self.pool, self.store, self.limits, self.privacy, self.hash) = (pool, store, limits, privacy, hash)
     }
 
     /// The service that options ask for; `nil`: none, or there is no place to keep it.
     convenience init?(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         _ operation: OperationConfiguration,
         _ keeping: StoreConfiguration,
         _ quotas: QuotaService?,
@@ -81,7 +81,7 @@ final class HistoryService: Service {
             return nil
         }
         self.init(
-            desk,
+            pool,
             store: store,
             limits: operation.historyLimits,
             privacy: operation.privacy,
@@ -133,7 +133,7 @@ final class HistoryService: Service {
         _ pairs: inout [Key: (text: [UInt8], counts: ActivityCounts)],
         _ held: inout [String: Int]
     ) {
-        for record in desk.takeActivity() {
+        for record in pool.takeActivity() {
             var key = Key(user: record.user, database: record.database, fingerprint: record.fingerprint)
             var text = record.text
             let user = record.user ?? ""

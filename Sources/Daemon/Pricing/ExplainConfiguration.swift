@@ -70,7 +70,7 @@ public struct ExplainConfiguration: Sendable {
     ///
     /// Without a planner durations teach all the same; that is kept only where somebody named a place for it.
     func service(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         fallback: CostUnits,
         memory: MemoryBudget,
         consoles: [String]
@@ -80,7 +80,7 @@ public struct ExplainConfiguration: Sendable {
         let inMemory = MemoryCostStore(bytes: memory.storedPrices)
         let store = isKept ? try keeping.openForDaemon(else: inMemory) : inMemory
         let options = options
-        return PricingService(desk, store: store, consoles: consoles, isCalm: options == nil) {
+        return PricingService(pool, store: store, consoles: consoles, isCalm: options == nil) {
             Pricer(
                 store: store,
                 explainer: options.map { Explainer($0) },

@@ -2,7 +2,6 @@
 import Costs
 import Domain
 import Explain
-import Glibc
 import Pipeline
 
 /// Prices for what ran before, for `pgweir cost warm`.
@@ -34,7 +33,7 @@ public struct PriceWarmer {
             _ = pricer.work(patience: 1)
             guard pricer.counters.waiting > 0, !Interrupt.isRequested else { break }
             // The rate allows no more for now.
-            usleep(20_000)
+            Interrupt.wait(0.02)
         }
         let counters = pricer.counters
         var text = "\(questions.count) patterns: \(stored.count) stored before, \(counters.priced) priced, "

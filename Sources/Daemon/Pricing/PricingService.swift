@@ -11,12 +11,12 @@ import Reports
 import ServiceLifecycle
 import Synchronization
 
-/// The daemon's thread that finds prices: workers ask it through the desk and never wait for it.
+/// The daemon's thread that finds prices: workers ask it through the pool and never wait for it.
 final class PricingService: Service {
     /// What makes a pricer; it lives on the service's thread alone.
     private let makePricer: @Sendable () -> Pricer
     private let store: any CostStore
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     /// Poolers' consoles.
     private let consoles: [String]
     private let runner: Runner
@@ -33,7 +33,7 @@ final class PricingService: Service {
     private static let learning = 2.0
 
     init(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         store: any CostStore,
         consoles: [String],
         isCalm: Bool,
@@ -41,7 +41,7 @@ final class PricingService: Service {
         makePricer: @escaping @Sendable () -> Pricer
     ) {
         runner = Runner(clock)
-        self.desk = desk
+        self.pool = pool
         self.consoles = consoles
         pause = isCalm ? 1 : 0.1
         self.makePricer = makePricer
@@ -83,23 +83,23 @@ final class PricingService: Service {
         var aliases = DatabaseAliases(consoles)
         while !runner.isFinished {
             pricer.take(aliases: aliases.current(at: clock.now()))
-            let tray = desk.takePricing()
-            desk.tell(
+            let batch = pool.takePricing()
+            pool.tell(
                 pricer.take(
-                    questions: tray.questions,
-                    changes: tray.changes,
-                    observations: tray.observations,
-                    overflow: tray.overflow,
-                    load: tray.observations.isEmpty ? .none : desk.load
+                    questions: batch.questions,
+                    changes: batch.changes,
+                    observations: batch.observations,
+                    overflow: batch.overflow,
+                    load: batch.observations.isEmpty ? .none : pool.load
                 )
             )
-            desk.tell(pricer.work(patience: 0.2))
-            if let roles = pricer.roles { desk.tell(roles) }
+            pool.tell(pricer.work(patience: 0.2))
+            if let roles = pricer.roles { pool.tell(roles) }
             state.withLock { $0.counters = pricer.counters }
             let now = Double(clock.time().nanoseconds) / 1e9
             if abs(now - last) >= Self.learning {
                 last = now
-                desk.askForObservations()
+                pool.askForObservations()
             }
             runner.rest(pause)
         }

@@ -32,7 +32,7 @@ final class ProxyMode: Service {
             } catch {
                 refusal = error.reason
                 guard refusal.hasPrefix("no relay") else { break }
-                if !proxy.starts { usleep(100_000) }
+                if !proxy.starts, Interrupt.wait(0.1) { break }
             }
         }
         if ports == nil, proxy.starts, refusal.hasPrefix("no relay") {

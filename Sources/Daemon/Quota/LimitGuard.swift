@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Glibc
 import PgBouncer
 import Platform
 import RoleLimit
@@ -44,7 +43,7 @@ public struct LimitGuard {
                 throw Sysexit.ioError
             }
             beat(watch, fileProblem, roleProblem)
-            for _ in 0..<every * 10 where !Interrupt.isRequested { usleep(100_000) }
+            Interrupt.wait(Double(every))
         }
         if let limits { GuardSign.remove(beside: limits) }
         if let roleState { GuardSign.remove(beside: roleState) }

@@ -27,7 +27,7 @@ public struct QuotaConfiguration: Sendable {
 
     /// The service, and what sets limits; `nil` where quotas are off.
     func services(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         _ judgement: PolicySettings,
         _ keeping: StoreConfiguration,
         taps: String,
@@ -42,7 +42,7 @@ public struct QuotaConfiguration: Sendable {
         let store = try openLedger(keeping, folder, isShared: judgement.key != nil)
         let trail = AuditTrail(folder: folder)
         let service = QuotaService(
-            desk,
+            pool,
             store: store,
             node: name + "/" + taps,
             policy: judgement.policy,

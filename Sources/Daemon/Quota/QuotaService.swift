@@ -19,7 +19,7 @@ final class QuotaService: Service {
     let trail: AuditTrail
     let node: String
     private let showsNames: Bool
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let store: any LedgerStore
     private let runner: Runner
     var clock: any ServiceClock { runner.clock }
@@ -48,7 +48,7 @@ final class QuotaService: Service {
     private static let pause = 0.1
 
     init(
-        _ desk: LiveDesk,
+        _ pool: WorkerPool,
         store: any LedgerStore,
         node: String,
         policy: QuotaPolicy,
@@ -61,7 +61,7 @@ final class QuotaService: Service {
     ) {
         runner = Runner(clock)
         self.showsNames = showsNames
-        (self.desk, self.store, self.node, self.hasher, self.trail) = (desk, store, node, hasher, trail)
+        (self.pool, self.store, self.node, self.hasher, self.trail) = (pool, store, node, hasher, trail)
         self.isShared = isShared
         let incarnation = String(UInt64.random(in: .min ... .max), radix: 16)
         let policyName = Self.name(of: policy, hasher)
@@ -105,7 +105,7 @@ final class QuotaService: Service {
     }
 
     private func turn() {
-        let usage = admit(desk.takeUsage())
+        let usage = admit(pool.takeUsage())
         let now = clock.time()
         let (transitions, generation) = state.withLock { state in
             confirmTiers(&state)
@@ -186,8 +186,8 @@ final class QuotaService: Service {
         state.policy.isExempt(name) ? Decider.exemptTier : state.policy.tierName(of: name)
     }
 
-    /// Judges by another policy from now on.
-    func judge(by policy: QuotaPolicy) {
+    /// Another policy holds from now on.
+    func apply(_ policy: QuotaPolicy) {
         let name = Self.name(of: policy, hasher)
         state.withLock { state in
             state.policy = policy
@@ -326,7 +326,7 @@ final class QuotaService: Service {
                     ("users", UInt64(keeper.sync.ledger.userCount)),
                     ("limited", UInt64(keeper.wanted?.entries.count { $0.connections != nil } ?? 0)),
                     ("held", UInt64(held)), ("waiting", UInt64(keeper.sync.ledger.dirtyCount)),
-                    ("late", keeper.sync.ledger.late), ("lost", desk.lostUsage),
+                    ("late", keeper.sync.ledger.late), ("lost", pool.lostUsage),
                     ("origins_booked", UInt64(claimed.0.own)),
                     ("origins_elsewhere", UInt64(claimed.0.foreign)),
                     ("unclaimed", UInt64(claimed.3)), ("units_elsewhere", units(claimed.1)),

@@ -14,45 +14,41 @@ import Verification
 
 /// All that can be asked of a running daemon: what the local socket, the page and the metrics have in common.
 final class DaemonView: Sendable {
-    let desk: LiveDesk
+    let pool: WorkerPool
     let pricing: PricingService
     let quotas: QuotaService?
     let history: HistoryService?
     let privacy: Privacy
     /// Whether poolers were named whose connections to servers are passed over.
-    let passesOver: Bool
+    let ignoresServerSide: Bool
     /// What servers counted against what was seen, where servers are asked for it.
     let verification = Mutex<[VerificationFacts]?>(nil)
     /// The control socket of the relay whose copies are read; `nil`: packets are.
     let relay: String?
     private let facts: Mutex<DaemonFacts>
-    private let kept = Mutex(Kept())
-
-    /// What pages share, so that workers are not asked for each of them.
-    private struct Kept {
-        var snapshot = Recent<LiveSnapshot>(), census = Recent<LiveCensus>(),
-            counts = Recent<[String: PrincipalCounts]>(), sessions = Recent<SessionCounts>()
-    }
+    // What pages share, so that workers are not asked for each of them.
+    private let keptSnapshot = Recent<LiveSnapshot>(), keptCounters = Recent<CountersSnapshot>(),
+        keptCounts = Recent<[String: PrincipalCounts]>(), keptSessions = Recent<SessionCounts>()
 
     init(
-        desk: LiveDesk,
+        pool: WorkerPool,
         facts: DaemonFacts,
         pricing: PricingService,
         quotas: QuotaService?,
         history: HistoryService?,
         privacy: Privacy,
-        passesOver: Bool,
+        ignoresServerSide: Bool,
         relay: String?
     ) {
-        (self.desk, self.pricing, self.quotas, self.history) = (desk, pricing, quotas, history)
-        (self.privacy, self.passesOver, self.relay) = (privacy, passesOver, relay)
+        (self.pool, self.pricing, self.quotas, self.history) = (pool, pricing, quotas, history)
+        (self.privacy, self.ignoresServerSide, self.relay) = (privacy, ignoresServerSide, relay)
         self.facts = Mutex(facts)
     }
 
     /// What the daemon is, as of now.
     var now: DaemonFacts {
         var found = facts.withLock { $0 }
-        found.unknownSessions = desk.unknownCount
+        found.unknownSessions = pool.unknownCount
         found.pricing = pricing.status
         found.quotas = quotas?.facts
         found.stateProblems = StateHealth.problems
@@ -64,16 +60,16 @@ final class DaemonView: Sendable {
     func withFacts(_ body: (inout DaemonFacts) -> Void) { facts.withLock { body(&$0) } }
 
     /// What the workers saw of patterns, a moment ago at most; it takes long where there are many.
-    func snapshot() -> LiveSnapshot { kept.withLock { $0.snapshot.value(desk.snapshot()) } }
+    func snapshot() -> LiveSnapshot { keptSnapshot.value(pool.snapshot()) }
 
     /// The workers' plain counts, a moment ago at most.
-    func census() -> LiveCensus { kept.withLock { $0.census.value(desk.census()) } }
+    func counters() -> CountersSnapshot { keptCounters.value(pool.counters()) }
 
     /// How many sessions are open, a moment ago at most.
-    func sessions() -> SessionCounts { kept.withLock { $0.sessions.value(desk.sessionCounts()) } }
+    func sessions() -> SessionCounts { keptSessions.value(pool.sessionCounts()) }
 
     /// What each user did, a moment ago at most.
-    func counts() -> [String: PrincipalCounts] { kept.withLock { $0.counts.value(desk.counts()) } }
+    func counts() -> [String: PrincipalCounts] { keptCounts.value(pool.counts()) }
 
     /// Hashes and names of users, a line each: for who may open the local socket.
     var names: [UInt8] {
@@ -99,14 +95,14 @@ final class DaemonView: Sendable {
     /// What was seen up to now, to be compared with what a server counted; `nil` if a worker does not answer.
     func seen() -> SeenSnapshot? {
         let time = SystemClock.time()
-        guard let calls = desk.seenCalls(), let connections = desk.seenConnections() else { return nil }
-        let census = desk.census()
-        guard census.missing == 0 else { return nil }
-        let (capture, tcp, sessions) = (census.capture, census.reassembly, census.sessions)
+        guard let calls = pool.seenCalls(), let connections = pool.seenConnections() else { return nil }
+        let counters = pool.counters()
+        guard counters.missing == 0 else { return nil }
+        let (capture, tcp, sessions) = (counters.capture, counters.reassembly, counters.sessions)
         return SeenSnapshot(
             time: Double(time.nanoseconds) / 1e9,
             isRelay: relay != nil,
-            passesOver: passesOver || desk.passesOver,
+            passesOver: ignoresServerSide || pool.ignoresServerSide,
             calls: calls,
             connections: connections,
             losses: [
@@ -124,7 +120,7 @@ final class DaemonView: Sendable {
         if let status = pricing.redis { redis.append(("prices", status)) }
         if let status = quotas?.redis { redis.append(("ledger", status)) }
         return DaemonMetrics(
-            census: desk.census(),
+            counters: pool.counters(),
             facts: now,
             quotas: quotas?.census(),
             enforcement: quotas?.enforcementSummary,
@@ -137,14 +133,16 @@ final class DaemonView: Sendable {
 }
 
 /// A value that is as good as new for two seconds.
-private struct Recent<Value> {
-    private var known: (value: Value, taken: Double)?
+///
+/// Workers are asked without a lock: whoever asks meanwhile asks, too, and does not wait for an answer that may not come.
+private final class Recent<Value: Sendable>: Sendable {
+    private let known = Mutex<(value: Value, taken: Double)?>(nil)
 
-    mutating func value(_ fresh: @autoclosure () -> Value) -> Value {
+    func value(_ fresh: @autoclosure () -> Value) -> Value {
         let now = SystemClock.now()
-        if let known, now - known.taken < 2 { return known.value }
+        if let known = known.withLock({ $0 }), now - known.taken < 2 { return known.value }
         let value = fresh()
-        known = (value, now)
+        known.withLock { $0 = (value, now) }
         return value
     }
 }

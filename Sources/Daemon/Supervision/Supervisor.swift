@@ -21,12 +21,12 @@ final class Supervisor: Service {
     }
 
     private let view: DaemonView
-    private var desk: LiveDesk { view.desk }
+    private var pool: WorkerPool { view.pool }
     private let server: ControlServer?
     private let web: WebService?
     private let notifier: ServiceNotifier
     private let output: Output?
-    private let read: @Sendable () throws -> LiveJudgement
+    private let read: @Sendable () throws -> PolicySnapshot
     private let runner: Runner
     private var clock: any ServiceClock { runner.clock }
     /// How often it looks for what nobody tells it, in seconds.
@@ -39,7 +39,7 @@ final class Supervisor: Service {
         notifier: ServiceNotifier,
         output: Output?,
         clock: any ServiceClock = SystemClock(),
-        judgement: @escaping @Sendable () throws -> LiveJudgement
+        policy: @escaping @Sendable () throws -> PolicySnapshot
     ) {
         runner = Runner(clock)
         self.view = view
@@ -47,7 +47,7 @@ final class Supervisor: Service {
         self.web = web
         self.notifier = notifier
         self.output = output
-        read = judgement
+        read = policy
     }
 
     /// There is something to look at, such as a signal.
@@ -78,7 +78,7 @@ final class Supervisor: Service {
                 runner.rest(Self.pause)
             }
             if Interrupt.takeReload() { reload() }
-            let load = (desk.shedding, desk.isCutting)
+            let load = (pool.shedding, pool.isCutting)
             if load != shedding {
                 shedding = load
                 tell(load)
@@ -123,7 +123,7 @@ final class Supervisor: Service {
             return seen.json
         case "quota":
             guard let quotas = view.quotas else { throw .refused(reason: "this daemon keeps no quotas (--no-quotas).") }
-            return try quotas.answer(request) { desk.evidence(against: $0) }
+            return try quotas.answer(request) { pool.evidence(against: $0) }
         default: throw .refused(reason: "'\(request.verb)' is not known to this version of the daemon.")
         }
     }
@@ -133,7 +133,7 @@ final class Supervisor: Service {
         guard top ?? 1 > 0, let grouping = Grouping(rawValue: options["by"] ?? "user") else {
             throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
         }
-        let snapshot = desk.snapshot()
+        let snapshot = pool.snapshot()
         let status = StatusReport(snapshot, of: view.now, at: clock.time())
         if options["format"] == "json" { return status.json(top: top) }
         let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
@@ -146,9 +146,9 @@ final class Supervisor: Service {
         notifier.reloading()
         var failure: String?
         do {
-            let judgement = try read()
-            desk.judge(by: judgement)
-            view.quotas?.judge(by: judgement.policy)
+            let policy = try read()
+            pool.apply(policy)
+            view.quotas?.apply(policy.policy)
             Log.info("config.reloaded", "the configuration was read again; connections and counts go on.")
         } catch {
             let text = (error as? SettingsError)?.description ?? "\(error)"
@@ -166,7 +166,7 @@ final class Supervisor: Service {
     /// Writes the report; returns why it could not be.
     private func write(_ output: Output) -> String? {
         do throws(SettingsError) {
-            try TextFile.replace(output.path, with: output.render(desk.snapshot().result))
+            try TextFile.replace(output.path, with: output.render(pool.snapshot().result))
             return nil
         } catch {
             return "the report is not written: \(error.description)"

@@ -9,7 +9,7 @@ import Systemd
 /// On a thread of its own: an answer over the local socket, a reload or a report may wait for a disk or a store for longer than
 /// systemd waits, and is no reason to lose what the workers count.
 final class Watchdog: Service {
-    private let desk: LiveDesk
+    private let pool: WorkerPool
     private let notifier: ServiceNotifier
     private let interval: Double
     private let runner: Runner
@@ -17,9 +17,9 @@ final class Watchdog: Service {
     private static let pause = 0.25
 
     /// `nil` if systemd waits for no signs of life.
-    init?(_ desk: LiveDesk, _ notifier: ServiceNotifier, clock: any ServiceClock = SystemClock()) {
+    init?(_ pool: WorkerPool, _ notifier: ServiceNotifier, clock: any ServiceClock = SystemClock()) {
         guard let interval = notifier.watchdogInterval else { return nil }
-        (self.desk, self.notifier, self.interval) = (desk, notifier, interval)
+        (self.pool, self.notifier, self.interval) = (pool, notifier, interval)
         runner = Runner(clock)
     }
 
@@ -31,15 +31,15 @@ final class Watchdog: Service {
     }
 
     private func serve() {
-        var beats = desk.beats
+        var heartbeats = pool.heartbeats
         var isDue = false
         while !runner.isFinished {
             runner.rest(isDue ? min(Self.pause, interval) : interval)
-            let turned = desk.beats
-            isDue = !zip(turned, beats).allSatisfy { $0 != $1 }
+            let turned = pool.heartbeats
+            isDue = !zip(turned, heartbeats).allSatisfy { $0 != $1 }
             guard !isDue, !runner.isFinished else { continue }
             notifier.alive()
-            beats = turned
+            heartbeats = turned
         }
     }
 }

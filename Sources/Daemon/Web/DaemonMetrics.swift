@@ -11,7 +11,7 @@ import Telemetry
 
 /// What a scrape of `/metrics` tells: `Documentation/metrics.md` lists it.
 struct DaemonMetrics {
-    let census: LiveCensus
+    let counters: CountersSnapshot
     let facts: DaemonFacts
     let quotas: QuotaCensus?
     let enforcement: EnforcementService.Summary?
@@ -42,7 +42,11 @@ struct DaemonMetrics {
     private func build(_ text: inout MetricsText) {
         text.gauge("pgweir_build_info", "The version that runs.", [([("version", Version.text)], 1)])
         text.gauge("pgweir_workers", "Threads that look at packets.", Double(facts.workers))
-        text.gauge("pgweir_workers_silent", "Workers that did not answer this scrape in time.", Double(census.missing))
+        text.gauge(
+            "pgweir_workers_silent",
+            "Workers that did not answer this scrape in time.",
+            Double(counters.missing)
+        )
         text.gauge(
             "pgweir_config_last_reload_successful",
             "Whether the last reading of the configuration was.",
@@ -63,17 +67,17 @@ struct DaemonMetrics {
         text.counter(
             "pgweir_worker_cpu_seconds",
             "CPU time of the workers.",
-            census.workers.map { ([("worker", String($0.number))], $0.cpu) }
+            counters.workers.map { ([("worker", String($0.number))], $0.cpu) }
         )
         text.gauge(
             "pgweir_pipeline_lag_seconds",
             "The greatest age of a packet when its turn was over, since the last scrape.",
-            census.lag
+            counters.lag
         )
     }
 
     private func capture(_ text: inout MetricsText) {
-        let capture = census.capture
+        let capture = counters.capture
         text.counter("pgweir_capture_packets", "Packets looked at.", capture.packets)
         text.counter("pgweir_capture_bytes", "Bytes of these.", capture.bytes)
         text.counter(
@@ -117,10 +121,10 @@ struct DaemonMetrics {
     }
 
     private func tcp(_ text: inout MetricsText) {
-        let tcp = census.reassembly
+        let tcp = counters.reassembly
         text.counter("pgweir_tcp_segments", "TCP segments.", tcp.segments)
         text.counter("pgweir_tcp_flows", "Connections seen.", tcp.flows)
-        text.gauge("pgweir_tcp_open_flows", "Connections followed now.", Double(census.openFlows))
+        text.gauge("pgweir_tcp_open_flows", "Connections followed now.", Double(counters.openFlows))
         text.counter("pgweir_tcp_gaps", "Places where bytes are missing for good.", tcp.gaps)
         text.counter("pgweir_tcp_gap_bytes", "Bytes that were acknowledged but never seen.", tcp.gapBytes)
         text.counter("pgweir_tcp_retransmitted_segments", "Segments that brought nothing new.", tcp.retransmitted)
@@ -143,7 +147,7 @@ struct DaemonMetrics {
     }
 
     private func sessions(_ text: inout MetricsText) {
-        let sessions = census.sessions
+        let sessions = counters.sessions
         text.counter("pgweir_sessions", "Connections that spoke PostgreSQL.", sessions.total)
         text.counter("pgweir_sessions_attributed", "Those whose user is proven.", sessions.attributed)
         text.counter("pgweir_sessions_midstream", "Those that began before they were watched.", sessions.midstream)
@@ -158,7 +162,7 @@ struct DaemonMetrics {
         text.counter(
             "pgweir_sessions_other_servers",
             "Connections with servers that are not named, which are not read.",
-            census.otherServers
+            counters.otherServers
         )
         text.counter("pgweir_sessions_cancel_requests", "Connections that only cancelled.", sessions.cancelRequests)
         text.counter("pgweir_sessions_not_postgresql", "Connections that spoke something else.", sessions.notPostgreSQL)
@@ -178,7 +182,7 @@ struct DaemonMetrics {
     }
 
     private func statements(_ text: inout MetricsText) {
-        let totals = census.totals
+        let totals = counters.totals
         text.counter(
             "pgweir_statements",
             "Statements by what came of them.",
@@ -192,15 +196,15 @@ struct DaemonMetrics {
         text.counter(
             "pgweir_statements_by_protocol",
             "Statements that the server started, by protocol.",
-            StatementProtocol.allCases.map { ([("protocol", $0.metricName)], Double(census.byProtocol[$0] ?? 0)) }
+            StatementProtocol.allCases.map { ([("protocol", $0.metricName)], Double(counters.byProtocol[$0] ?? 0)) }
         )
-        text.counter("pgweir_statements_unattributed", "Those whose user is not known.", census.unattributed.started)
+        text.counter("pgweir_statements_unattributed", "Those whose user is not known.", counters.unattributed.started)
         text.counter("pgweir_rows", "Rows of finished statements.", totals.rows)
         text.counter("pgweir_cost_units", "Cost that is proven.", CostUnits(micro: totals.costLow).units)
         text.counter(
             "pgweir_cost_units_unattributed",
             "Of that, what is nobody's.",
-            max(0, CostUnits(micro: census.unattributed.costLow).units)
+            max(0, CostUnits(micro: counters.unattributed.costLow).units)
         )
         text.gauge(
             "pgweir_cost_units_unproven",
@@ -211,30 +215,30 @@ struct DaemonMetrics {
         text.counter(
             "pgweir_pattern_overflow",
             "Statements whose pattern found no room at once: they count with others of their user.",
-            census.patternOverflow
+            counters.patternOverflow
         )
         text.counter(
             "pgweir_pattern_evictions",
             "Patterns that were added up with others of their user.",
-            census.patternEvictions
+            counters.patternEvictions
         )
         text.counter(
             "pgweir_sample_evictions",
             "Texts of patterns that made room for others before they were priced.",
-            census.sampleEvictions
+            counters.sampleEvictions
         )
         text.counter(
             "pgweir_principal_evictions",
             "Users' addresses that were added up with others.",
-            census.principalEvictions
+            counters.principalEvictions
         )
-        text.gauge("pgweir_patterns", "Patterns that are known.", Double(census.patterns))
+        text.gauge("pgweir_patterns", "Patterns that are known.", Double(counters.patterns))
         text.gauge(
             "pgweir_principals",
             "Users in their databases, by address, that are known.",
-            Double(census.principals)
+            Double(counters.principals)
         )
-        text.gauge("pgweir_sample_bytes", "Bytes of texts that are kept to be priced.", Double(census.sampleBytes))
+        text.gauge("pgweir_sample_bytes", "Bytes of texts that are kept to be priced.", Double(counters.sampleBytes))
         memory(&text)
         durations(&text)
     }
@@ -245,12 +249,12 @@ struct DaemonMetrics {
         text.gauge(
             "pgweir_memory_bytes",
             "Bytes that a table takes.",
-            census.memory.map { ([("table", $0.name)], Double($0.bytes)) }
+            counters.memory.map { ([("table", $0.name)], Double($0.bytes)) }
         )
         text.gauge(
             "pgweir_memory_limit_bytes",
             "Bytes that a table takes at most.",
-            census.memory.map { ([("table", $0.name)], Double($0.most)) }
+            counters.memory.map { ([("table", $0.name)], Double($0.most)) }
         )
     }
 
@@ -258,7 +262,7 @@ struct DaemonMetrics {
     private func durations(_ text: inout MetricsText) {
         var buckets: [(bound: Double, count: UInt64)] = []
         var sum: UInt64 = 0
-        for (exponent, count) in census.octaves.enumerated() {
+        for (exponent, count) in counters.octaves.enumerated() {
             sum += count
             let next = exponent + 1
             guard next >= 16, next <= 38, next % 2 == 0 else { continue }
@@ -269,7 +273,7 @@ struct DaemonMetrics {
             "Server time of finished statements.",
             buckets,
             count: sum,
-            sum: Double(census.totals.duration) / 1e9
+            sum: Double(counters.totals.duration) / 1e9
         )
     }
 
@@ -309,7 +313,7 @@ struct DaemonMetrics {
         text.counter(
             "pgweir_price_lookups",
             "Prices that stood with their pattern or in the first level (hit), or did not (miss).",
-            [([("result", "hit")], Double(census.priceHits)), ([("result", "miss")], Double(census.priceMisses))]
+            [([("result", "hit")], Double(counters.priceHits)), ([("result", "miss")], Double(counters.priceMisses))]
         )
         guard let pricing = facts.pricing else { return }
         func value(_ name: String) -> Double { Double(pricing.values.first { $0.name == name }?.value ?? 0) }
@@ -468,7 +472,7 @@ struct DaemonMetrics {
         text.gauge("pgweir_history_size_bytes", "The size of the history.", Double(history.bytes))
         text.counter("pgweir_history_rows", "Lines written.", history.rows)
         text.counter("pgweir_history_failures", "Minutes that could not be written.", history.failures)
-        text.counter("pgweir_history_lost_statements", "Statements that found no room.", census.activityLost)
+        text.counter("pgweir_history_lost_statements", "Statements that found no room.", counters.activityLost)
     }
 }
 

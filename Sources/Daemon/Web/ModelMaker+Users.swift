@@ -70,7 +70,7 @@ extension ModelMaker {
 
     /// Without quotas: what the workers saw.
     private func usersByCost(most count: Int) -> [UserModel] {
-        let policy = view.desk.judgement.policy
+        let policy = view.pool.policySnapshot.policy
         let heaviest = view.counts().sorted { ($0.value.costLow, $1.key) > ($1.value.costLow, $0.key) }.prefix(count)
         return heaviest.map { name, counts in
             var model = UserModel()

@@ -18,26 +18,26 @@ struct ModelMaker: Sendable {
     // MARK: Status
 
     func status() -> StatusModel {
-        let (census, facts, now) = (view.census(), view.now, SystemClock.time())
+        let (counters, facts, now) = (view.counters(), view.now, SystemClock.time())
         var model = StatusModel()
         (model.time, model.began, model.version) = (now.rfc3339, facts.began.rfc3339, Version.text)
         (model.sources, model.ports) = (facts.interfaces, facts.ports.map { Int($0) })
-        (model.statements, model.costUnits) = (census.totals.started, CostUnits(micro: census.totals.costLow).units)
+        (model.statements, model.costUnits) = (counters.totals.started, CostUnits(micro: counters.totals.costLow).units)
         let sessions = view.sessions()
         (model.openSessions, model.activeSessions) = (sessions.open, sessions.active)
         (model.users, model.limitedUsers) = users(facts)
-        model.encryptedSessions = census.sessions.encrypted
-        model.blindShare = Self.share(Double(census.sessions.encrypted), of: Double(census.sessions.total))
-        let capture = census.capture
+        model.encryptedSessions = counters.sessions.encrypted
+        model.blindShare = Self.share(Double(counters.sessions.encrypted), of: Double(counters.sessions.total))
+        let capture = counters.capture
         model.lostPackets =
             capture.kernelDropped + capture.interfaceDropped + capture.relayDroppedRecords + capture.shedSegments
-        model.gapBytes = census.reassembly.gapBytes
+        model.gapBytes = counters.reassembly.gapBytes
         model.lossShare = Self.share(
-            Double(census.reassembly.gapBytes),
-            of: Double(census.reassembly.gapBytes) + Double(capture.bytes)
+            Double(counters.reassembly.gapBytes),
+            of: Double(counters.reassembly.gapBytes) + Double(capture.bytes)
         )
-        model.unattributedStatements = census.unattributed.started
-        model.unattributedCostUnits = CostUnits(micro: census.unattributed.costLow).units
+        model.unattributedStatements = counters.unattributed.started
+        model.unattributedCostUnits = CostUnits(micro: counters.unattributed.costLow).units
         model.verifiedShare = facts.verification?.compactMap(\.ratio).min()
         model.verification = facts.verification?.map(\.line) ?? []
         model.showsNames = view.privacy.keepsNames
@@ -45,7 +45,7 @@ struct ModelMaker: Sendable {
         // The minute that runs is not there yet.
         let last = model.minutes.last { $0.minute == HistoryService.minute() - 1 }
         (model.statementsLastMinute, model.costUnitsLastMinute) = (last?.calls, last?.costUnits)
-        model.problems = problems(model, facts, missing: census.missing)
+        model.problems = problems(model, facts, missing: counters.missing)
         return model
     }
 

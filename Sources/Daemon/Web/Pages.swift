@@ -14,9 +14,9 @@ struct Pages: Sendable {
     private let view: DaemonView
     private let models: ModelMaker
     private let dashboard: Dashboard
-    private let pulse: Pulse
+    private let pulse: Liveness
 
-    init(_ view: DaemonView, _ pulse: Pulse) throws {
+    init(_ view: DaemonView, _ pulse: Liveness) throws {
         (self.view, self.pulse) = (view, pulse)
         models = ModelMaker(view: view)
         dashboard = try Dashboard(version: Version.text)

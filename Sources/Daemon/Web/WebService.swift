@@ -21,7 +21,7 @@ final class WebService: Service {
     /// Serves pages; without a configuration and at the standard address, a failure to listen is a warning and the result is `nil`.
     init?(_ view: DaemonView, _ operation: OperationConfiguration) throws {
         guard operation.webAddress != "none" else { return nil }
-        let pulse = Pulse(view.desk)
+        let pulse = Liveness(view.pool)
         let pages = try Pages(view, pulse)
         (address, configuration) = (operation.webAddress, operation.webFile)
         // Taken before they are read: what changes meanwhile is read again.
@@ -109,7 +109,7 @@ final class WebService: Service {
     }
 
     /// What runs on the loop itself, so it may take no lock that a store's client holds.
-    private static func probe(_ request: WebRequest, _ pulse: Pulse) -> WebResponse? {
+    private static func probe(_ request: WebRequest, _ pulse: Liveness) -> WebResponse? {
         guard request.path == "/-/healthy" else { return nil }
         return pulse.isAlive ? .text("pgweir is healthy.") : .text("a worker hangs.", status: 503)
     }

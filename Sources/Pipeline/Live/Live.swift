@@ -45,17 +45,17 @@ public struct LiveTapOptions: Sendable {
     public var buffer: Int32 = 64 << 20
     /// The most bytes kept of a packet.
     public var snapLength: Int32 = 262_144
-    /// What statements cost at the start; the desk may change it.
+    /// What statements cost at the start; the pool may change it.
     public var prices = PriceList()
     /// How prices are asked for; `nil`: those of the list hold.
     public var pricing: PricingScheme?
-    /// Whether a ledger takes what users use, by the desk.
+    /// Whether a ledger takes what users use, by the pool.
     public var isMetered = false
     /// Whether that is told by origin, for nodes that share what they book.
     public var isDivided = false
     /// Whether who did what is told apart by the server.
     public var tellsServers = false
-    /// Whether a history takes who ran what, by the desk.
+    /// Whether a history takes who ran what, by the pool.
     public var keepsActivity = false
     /// Poolers, whose connections to servers are passed over.
     public var poolers = PoolerAddresses()
@@ -104,13 +104,13 @@ public enum Live {
     /// Nothing here can slow a query: when a worker falls behind, copies are dropped, and that is counted.
     ///
     /// - Parameters:
-    ///   - desk: where services may ask and tell in the meantime; for one worker.
+    ///   - pool: where services may ask and tell in the meantime; for one worker.
     ///   - feed: a relay's rings instead of taps.
     ///   - onReady: called when every tap is open and packets are being kept.
     ///   - isStopped: asked at least ten times a second.
     public static func run<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
         _ options: LiveTapOptions,
-        desk: LiveDesk,
+        pool: WorkerPool,
         feed: RelayFeed? = nil,
         recorder: consuming Recorder,
         onReady: () throws(CaptureError) -> Void,
@@ -119,22 +119,22 @@ public enum Live {
         let began = SystemClock.now()
         let taps = feed == nil ? try open(options, fanout: nil) : []
         try onReady()
-        let failure = work(0, at: desk, taps, feed, options, recorder: recorder, isStopped)
-        return finish(desk, began, failure)
+        let failure = work(0, at: pool, taps, feed, options, recorder: recorder, isStopped)
+        return finish(pool, began, failure)
     }
 
-    /// Watches with the desk's workers, a thread each.
+    /// Watches with the pool's workers, a thread each.
     public static func run(
         _ options: LiveTapOptions,
-        desk: LiveDesk,
+        pool: WorkerPool,
         feed: RelayFeed? = nil,
         onReady: () throws(CaptureError) -> Void,
         isStopped: @escaping @Sendable () -> Bool
     ) throws(CaptureError) -> LiveOutcome {
-        let workers = desk.beats.count
+        let workers = pool.handles.count
         guard workers > 1 else {
             let recorder = NoRecorder()
-            return try run(options, desk: desk, feed: feed, recorder: recorder, onReady: onReady, isStopped: isStopped)
+            return try run(options, pool: pool, feed: feed, recorder: recorder, onReady: onReady, isStopped: isStopped)
         }
         let began = SystemClock.now()
         // All taps of a group must be there before the first packet is shared out, or flows would change hands.
@@ -146,36 +146,41 @@ public enum Live {
         let tapsOfAll = taps
         let isOver: @Sendable () -> Bool = { isStopped() || failures.withLock { !$0.isEmpty } }
         let hasRun = WorkerThreads.run(workers) { number in
-            let failure = work(number, at: desk, tapsOfAll[number], feed, options, recorder: NoRecorder(), isOver)
+            let failure = work(number, at: pool, tapsOfAll[number], feed, options, recorder: NoRecorder(), isOver)
             if let failure { failures.withLock { $0.append(failure) } }
         }
-        guard hasRun else { throw .noThreads(count: workers) }
-        return finish(desk, began, failures.withLock { $0.first })
+        guard hasRun else {
+            // Services run already: none is to wait for a worker.
+            for handle in pool.handles { handle.mailbox.close() }
+            throw .noThreads(count: workers)
+        }
+        return finish(pool, began, failures.withLock { $0.first })
     }
 
     /// One worker, from its source to its end.
     private static func work<Recorder: StatementRecorder & ~Copyable & SendableMetatype>(
         _ number: Int,
-        at desk: LiveDesk,
+        at pool: WorkerPool,
         _ taps: [LiveCapture],
         _ feed: RelayFeed?,
         _ options: LiveTapOptions,
         recorder: consuming Recorder,
         _ isStopped: () -> Bool
     ) -> CaptureError? {
-        guard let feed else {
+        var worker: any WorkerState & ~Copyable
+        if let feed {
+            let source = RelaySource(feed, worker: number)
+            worker = LiveWorker(number, at: pool, source: source, options: options, recorder: recorder)
+        } else {
             let source = TapSource(taps, options: options)
-            var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
-            return worker.work(isStopped)
+            worker = LiveWorker(number, at: pool, source: source, options: options, recorder: recorder)
         }
-        let source = RelaySource(feed, worker: number)
-        var worker = LiveWorker(number, at: desk, source: source, options: options, recorder: recorder)
-        return worker.work(isStopped)
+        return pool.handles[number].work(on: &worker, isStopped)
     }
 
-    /// Adds up what the workers left at the desk.
-    private static func finish(_ desk: LiveDesk, _ began: Double, _ failure: CaptureError?) -> LiveOutcome {
-        var result = desk.close()
+    /// Adds up what the workers left at the pool.
+    private static func finish(_ pool: WorkerPool, _ began: Double, _ failure: CaptureError?) -> LiveOutcome {
+        var result = pool.close()
         result.elapsed = SystemClock.now() - began
         return LiveOutcome(result: result, failure: failure)
     }

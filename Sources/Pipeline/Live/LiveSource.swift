@@ -5,10 +5,10 @@ import Metering
 
 /// Where a live worker's bytes come from: the kernel's packets, or a relay's ring.
 protocol LiveSource: ~Copyable {
-    /// What to wait for, besides the desk.
+    /// What to wait for, besides the pool.
     var descriptors: [Int32] { get }
     /// How long to wait for it at most, ms.
-    var patience: Int32 { get }
+    var timeout: Int32 { get }
     /// What was lost on the way here, ever: packets or records.
     var dropped: UInt64 { get }
     /// Takes what is there, or a good part of it; whether more waits.

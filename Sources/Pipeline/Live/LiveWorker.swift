@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
+import Costs
 import Domain
-import Glibc
 import Metering
 import Packets
 import Platform
 import Quotas
 
 /// One worker of a live capture: its source and its shard.
-struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & ~Copyable>: ~Copyable {
+struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & ~Copyable>: WorkerState, ~Copyable {
     private var source: Source
     private var tally = LiveTally()
     /// When idle flows were last looked for, ns of a steady clock.
@@ -17,14 +17,11 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var lastFlush: Int64 = 0
     /// When evidence about time was last exchanged, ns of a steady clock.
     private var lastExchange: Int64 = 0
-    private let desk: LiveDesk
+    private let board: EvidenceBoard
+    private let handle: WorkerHandle
     private let number: Int
-    /// What of the desk's orders is done.
-    private var seen = 0, settings = 0, observation = 0
-    private var roles = 0
-    /// The questions that were answered last.
-    private var snapshot = 0, census = 0, users = 0, sessions = 0, unknown = 0, evidence = 0, activity = 0
-    private var connections = 0, calls = 0
+    /// Whether more waits at the source than was taken in this turn.
+    private var isBehind = false
     /// Which pattern is looked at next for durations.
     private var observed: Int32 = 1
     /// The greatest delay of a packet since it was last told, ns.
@@ -33,24 +30,25 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     private var resolutions: [SessionResolution] = []
     var shard: Shard<Recorder>
 
-    /// Worker `number` of those that meet at `desk`.
+    /// Worker `number` of those that meet at `pool`.
     init(
         _ number: Int,
-        at desk: LiveDesk,
+        at pool: WorkerPool,
         source: consuming Source,
         options: LiveTapOptions,
         recorder: consuming Recorder
     ) {
         self.source = source
-        self.desk = desk
+        board = pool.evidence
+        handle = pool.handles[number]
         self.number = number
         shard = Shard(
             serverPorts: PortSet(options.ports.isEmpty ? Replay.usualPorts : options.ports),
             hash: options.hash,
             priceList: options.prices,
             limits: options.limits,
-            tables: options.memory.tables(workers: desk.beats.count),
-            sessions: options.memory.sessions(workers: desk.beats.count),
+            tables: options.memory.tables(workers: pool.handles.count),
+            sessions: options.memory.sessions(workers: pool.handles.count),
             recorder: recorder
         )
         tally.shedder = LoadShedder(canCutResponses: true)
@@ -64,51 +62,53 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
     }
 
-    /// Works until `isStopped`, then takes what passed before that; returns why it ended earlier, if it did.
-    mutating func work(_ isStopped: () -> Bool) -> CaptureError? {
-        var failure: CaptureError?
-        do throws(CaptureError) {
-            while !isStopped() {
-                let descriptors = source.descriptors + [desk.wakeUp(number)]
-                var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-                let count = unsafe poll(&waiting, nfds_t(waiting.count), source.patience)
-                let isWoken = count > 0 && waiting.last?.revents != 0
-                tally.clock.steady = SystemClock.nanoseconds()
-                let before = tally.counted.packets
-                let isBehind = try source.drain(into: &shard, &tally)
-                if tally.counted.packets != before { noteLag() }
-                shard.analyser.books.recorder.flush()
-                if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
-                if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
-                if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
-                if tally.clock.steady &- lastExchange >= Self.exchangeInterval { exchange() }
-                if let orders = desk.visit(number, &seen, isWoken: isWoken) { obey(orders) }
-                if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
-                if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
-                if !resolutions.isEmpty, !isBehind { settle() }
-                shard.analyser.books.finishMoves()
-                if let unknown = shard.analyser.books.unknown { desk.note(unknown: unknown.count, number) }
-            }
-            try source.takeRest(into: &shard, &tally)
-            shard.analyser.books.recorder.flush()
-        } catch {
-            failure = error
-        }
+    private var moment: Moment { Moment(time: tally.clock.latest, ordinal: tally.counted.packets) }
+
+    // MARK: Turns
+
+    var descriptors: [Int32] { source.descriptors }
+    var timeout: Int32 { source.timeout }
+
+    mutating func takePackets() throws(CaptureError) {
+        tally.clock.steady = SystemClock.nanoseconds()
+        let before = tally.counted.packets
+        isBehind = try source.drain(into: &shard, &tally)
+        if tally.counted.packets != before { noteLag() }
+        shard.analyser.books.recorder.flush()
+        if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
+        if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
+        if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
+        if tally.clock.steady &- lastExchange >= Self.exchangeInterval { exchange() }
+    }
+
+    mutating func tidy() {
+        if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
+        if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
+        if !resolutions.isEmpty, !isBehind { settle() }
+        shard.analyser.books.finishMoves()
+        if let unknown = shard.analyser.books.unknown { handle.note(unknown: unknown.count) }
+    }
+
+    mutating func takeRest() throws(CaptureError) {
+        try source.takeRest(into: &shard, &tally)
+        shard.analyser.books.recorder.flush()
+    }
+
+    mutating func settleRest() {
+        for resolution in resolutions { shard.settle(resolution, at: moment) }
+        resolutions = []
+    }
+
+    mutating func finish() -> FinalWorkerState {
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
         shard.analyser.books.finishMoves()
         exchange(isLast: true)
         flush()
-        desk.post(shard.analyser.books.takeActivity())
-        desk.activities.leave((), from: number)
-        desk.unknown.leave([], from: number)
-        desk.connections.leave([], from: number)
-        desk.evidence.leave([], from: number)
-        desk.censuses.leave(counts(), from: number)
-        desk.users.leave(shard.countsByUser, from: number)
-        desk.calls.leave(shard.seenCalls, from: number)
-        desk.sessions.leave(SessionCounts(), from: number)
-        desk.snapshots.leave(part(), from: number)
-        return failure
+        handle.outbox.put(shard.analyser.books.takeActivity())
+        var last = FinalWorkerState()
+        (last.last, last.counts) = (part(), counters())
+        (last.users, last.calls) = (shard.countsByUser, shard.seenCalls)
+        return last
     }
 
     private mutating func lookForDrops(_ now: Int64) {
@@ -116,7 +116,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         guard tally.shedder.look(drops: source.dropped, load: tally.load, at: now) else { return }
         let isCut = tally.shedder.cutsResponses
         if isCut != wasCut, !source.cutResponses(isCut, at: now), isCut { tally.shedder.cannotCutResponses() }
-        desk.note(shedding: tally.shedder.rung, cutting: tally.shedder.cutsResponses, number)
+        handle.note(shedding: tally.shedder.rung, cutting: tally.shedder.cutsResponses)
     }
 
     /// Forgets connections that are silent for long: a part of the table at a time.
@@ -130,7 +130,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// Hands what was used to the ledger.
     private mutating func flush() {
         lastFlush = tally.clock.steady
-        if shard.analyser.books.hasUsage { desk.post(shard.analyser.books.takeUsage()) }
+        if shard.analyser.books.hasUsage { handle.outbox.put(shard.analyser.books.takeUsage()) }
     }
 
     /// Tells the others what is known about time, and settles what ended long enough ago for all of them to have told.
@@ -138,7 +138,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         lastExchange = tally.clock.steady
         // Of packets, and beyond the latest of a steady clock: nobody may send anything more.
         let now = tally.clock.now.nanoseconds
-        let evidence = desk.exchange(shard.analyser.books.takeEvidence(), at: now)
+        let evidence = board.exchange(shard.analyser.books.takeEvidence(), at: now)
         shard.analyser.books.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
     }
 
@@ -147,78 +147,74 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// The loop turns every 50 ms at least.
     private static var flushInterval: Int64 { 50_000_000 }
 
-    /// Does what the desk asks; between packets, so that it may take its time only within the ring's patience.
-    private mutating func obey(_ orders: LiveDesk.Orders) {
-        if orders.settings != settings {
-            settings = orders.settings
-            shard.analyser.books.price(by: orders.judgement.prices)
-        }
-        if let poolers = orders.poolers, poolers != shard.analyser.poolers {
-            shard.passOver(poolers, at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets))
-        }
-        if let proven = orders.proven, proven != shard.analyser.books.provenServers {
-            shard.analyser.books.take(proven: proven)
-        }
-        resolutions += desk.takeResolutions(number)
-        if shard.analyser.books.pricing != nil {
-            shard.analyser.books.take(desk.takePrices(number), at: tally.clock.latest)
-            if orders.rolesTold != roles {
-                roles = orders.rolesTold
-                shard.analyser.books.take(orders.roles)
-            }
-            if orders.observation != observation {
-                observation = orders.observation
-                observe()
-            }
-        }
-        answerQuestions()
+    // MARK: Questions
+
+    mutating func snapshot() -> WorkerSnapshot {
+        var part = part()
+        part.sessions = shard.sessionStatuses(limit: WorkerPool.mostSessions)
+        return part
     }
 
-    private mutating func answerQuestions() {
-        if desk.unknown.news(since: &unknown) != nil {
-            desk.unknown.answer(shard.analyser.books.unknownSessions(of: number), to: unknown, from: number)
-        }
-        if desk.connections.news(since: &connections) != nil {
-            desk.connections.answer(shard.connections, to: connections, from: number)
-        }
-        if let suspect = desk.evidence.news(since: &evidence) {
-            let found = shard.analyser.books.evidence(against: suspect, at: tally.clock.latest, most: 20)
-            desk.evidence.answer(found, to: evidence, from: number)
-        }
-        if desk.activities.news(since: &activity) != nil {
-            desk.post(shard.analyser.books.takeActivity())
-            desk.activities.answer((), to: activity, from: number)
-        }
-        if desk.censuses.news(since: &census) != nil {
-            desk.censuses.answer(counts(), to: census, from: number)
-            lag = 0
-        }
-        if desk.users.news(since: &users) != nil {
-            desk.users.answer(shard.countsByUser, to: users, from: number)
-        }
-        if desk.calls.news(since: &calls) != nil {
-            desk.calls.answer(shard.seenCalls, to: calls, from: number)
-        }
-        if desk.sessions.news(since: &sessions) != nil {
-            desk.sessions.answer(shard.sessionCounts, to: sessions, from: number)
-        }
-        if desk.snapshots.news(since: &snapshot) != nil {
-            var part = part()
-            part.sessions = shard.sessionStatuses(limit: LiveDesk.mostSessions)
-            desk.snapshots.answer(part, to: snapshot, from: number)
-        }
+    mutating func counters() -> CountersSnapshot {
+        var counters = CountersSnapshot()
+        counters.count(&shard)
+        counters.capture = capture()
+        counters.lag = max(0, Double(lag) / 1e9)
+        counters.workers = [(number, SystemClock.threadCPU(), counters.capture.packets)]
+        lag = 0
+        return counters
     }
 
-    /// Hands over what patterns are to be priced.
-    private mutating func askForPrices() {
-        if let tray = shard.analyser.books.takeQuestions() { desk.post(tray) }
+    mutating func countsByUser() -> [String: PrincipalCounts] { shard.countsByUser }
+    mutating func seenCalls() -> [SeenCalls] { shard.seenCalls }
+    mutating func sessionCounts() -> SessionCounts { shard.sessionCounts }
+    mutating func seenConnections() -> [SeenConnection] { shard.connections }
+    mutating func unknownSessions() -> [UnknownSession] { shard.analyser.books.unknownSessions(of: number) }
+
+    mutating func spending(of user: String, most: Int) -> [PatternSpend] {
+        shard.analyser.books.evidence(against: user, at: tally.clock.latest, most: most)
+    }
+
+    mutating func handOverActivity() {
+        if handle.outbox.hasRoomForActivity { handle.outbox.put(shard.analyser.books.takeActivity()) }
+    }
+
+    // MARK: Commands
+
+    mutating func apply(_ prices: PriceList) { shard.analyser.books.price(by: prices) }
+
+    mutating func ignoreServerSide(of poolers: PoolerAddresses) {
+        if poolers != shard.analyser.poolers { shard.ignoreServerSide(of: poolers, at: moment) }
+    }
+
+    mutating func prove(_ servers: NamedServers) {
+        if servers != shard.analyser.books.provenServers { shard.analyser.books.take(proven: servers) }
+    }
+
+    mutating func take(_ resolutions: [SessionResolution]) { self.resolutions += resolutions }
+
+    mutating func take(_ answers: [PriceAnswer]) {
+        guard shard.analyser.books.pricing != nil else { return }
+        shard.analyser.books.take(answers, at: tally.clock.latest)
+    }
+
+    mutating func take(_ roles: RoleFacts) {
+        if shard.analyser.books.pricing != nil { shard.analyser.books.take(roles) }
     }
 
     /// Tells how long patterns took: some thousands of them a time, so that no packet waits long.
-    private mutating func observe() {
+    mutating func handOverObservations() {
+        guard shard.analyser.books.pricing != nil else { return }
         let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
         observed = next
-        if !found.isEmpty { desk.post(PricingTray(observations: found)) }
+        if !found.isEmpty { handle.outbox.put(PricingBatch(observations: found)) }
+    }
+
+    // MARK: Parts
+
+    /// Hands over what patterns are to be priced.
+    private mutating func askForPrices() {
+        if let batch = shard.analyser.books.takeQuestions() { handle.outbox.put(batch) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once
@@ -228,7 +224,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         var waiting: [SessionResolution] = []
         for resolution in resolutions {
             if resolution.answered.nanoseconds &+ Self.delay <= now {
-                shard.settle(resolution, at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets))
+                shard.settle(resolution, at: moment)
             } else {
                 waiting.append(resolution)
             }
@@ -244,16 +240,6 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         lag = max(lag, SystemClock.time().nanoseconds &- tally.clock.latest.nanoseconds)
     }
 
-    /// The plain counts.
-    private mutating func counts() -> LiveCensus {
-        var census = LiveCensus()
-        census.count(&shard)
-        census.capture = capture()
-        census.lag = max(0, Double(lag) / 1e9)
-        census.workers = [(number, SystemClock.threadCPU(), census.capture.packets)]
-        return census
-    }
-
     private func capture() -> CaptureSummary {
         var capture = tally.counted
         source.fill(&capture)
@@ -263,11 +249,11 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     }
 
     /// What was seen so far.
-    private mutating func part() -> LiveDesk.Part {
+    private mutating func part() -> WorkerSnapshot {
         let capture = capture()
         var result = ReplayResult(policy: .standard, capture: capture, consumed: capture.bytes)
-        result.add(shard, most: LiveDesk.mostPatterns)
+        result.add(shard, most: WorkerPool.mostPatterns)
         let cpu = SystemClock.threadCPU()
-        return LiveDesk.Part(result: result, capture: capture, cpu: cpu, memory: shard.memory)
+        return WorkerSnapshot(result: result, capture: capture, cpu: cpu, memory: shard.memory)
     }
 }

@@ -22,7 +22,7 @@ extension Shard where Recorder: ~Copyable {
     }
 
     /// Passes over the connections of these poolers to servers from now on, the open ones included.
-    mutating func passOver(_ poolers: PoolerAddresses, at moment: Moment) {
+    mutating func ignoreServerSide(of poolers: PoolerAddresses, at moment: Moment) {
         analyser.poolers = poolers
         for place in 0..<reassembler.placeCount {
             guard let flow = reassembler.toldFlow(at: place) else { continue }

@@ -27,7 +27,7 @@ struct RelaySource: LiveSource, ~Copyable {
 
     var descriptors: [Int32] { rings.map(\.reader.descriptor) }
     /// Relays do not ring for each record, only when much waits: who wakes up may be in the way of a query.
-    var patience: Int32 { 50 }
+    var timeout: Int32 { 50 }
     var dropped: UInt64 { rings.reduce(goneRecords) { $0 &+ $1.reader.dropped.records &+ $1.strays } }
 
     mutating func drain(

@@ -53,9 +53,9 @@ struct TapSource: LiveSource, ~Copyable {
     /// The taps, unless little comes.
     ///
     /// Each time that it wakes up a worker may be in the way of a query, on a host that has both. So while little comes it
-    /// does not watch the ring, but looks there 20 times a second, and when somebody rings at the desk.
+    /// does not watch the ring, but looks there 20 times a second, and when somebody wakes it.
     var descriptors: [Int32] { isCalm ? [] : taps.map(\.descriptor) }
-    var patience: Int32 { isCalm ? pause : 50 }
+    var timeout: Int32 { isCalm ? pause : 50 }
     var dropped: UInt64 { taps.reduce(UInt64(0)) { $0 &+ $1.statistics().dropped } }
 
     mutating func cutResponses(_ isCut: Bool, at now: Int64) -> Bool {
@@ -86,14 +86,22 @@ struct TapSource: LiveSource, ~Copyable {
     ) throws(CaptureError) {
         let stopped = SystemClock.time()
         let deadline = SystemClock.now() + 2
-        // The ring's last block is given up 20 ms after its first packet.
-        usleep(50_000)
         for tap in taps {
-            while try drain(tap, into: &shard, &tally) > 0 {
-                let isPast = tap.isStampedWhenRead ? SystemClock.now() >= deadline : lastTaken >= stopped
-                if isPast { break }
+            lastTaken = .epoch
+            var isPast = false
+            while !isPast, isReadable(tap) {
+                while !isPast, try drain(tap, into: &shard, &tally) > 0 {
+                    isPast = tap.isStampedWhenRead ? SystemClock.now() >= deadline : lastTaken >= stopped
+                }
+                if SystemClock.now() >= deadline { isPast = true }
             }
         }
+    }
+
+    /// Whether a tap has packets, or gives up a block of its ring soon: 20 ms after the block's first packet.
+    private func isReadable(_ tap: LiveCapture) -> Bool {
+        var waiting = pollfd(fd: tap.descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&waiting, 1, 50) > 0 && waiting.revents & Int16(POLLIN) != 0
     }
 
     func fill(_ capture: inout CaptureSummary) {

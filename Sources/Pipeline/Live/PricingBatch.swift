@@ -2,7 +2,7 @@
 public import Costs
 
 /// What workers ask about prices, and what they tell those who make them.
-public struct PricingTray: Sendable {
+public struct PricingBatch: Sendable {
     /// Patterns without a price, or with an old one.
     public private(set) var questions: [PriceQuestion] = []
     /// Tables that changed.
@@ -19,8 +19,14 @@ public struct PricingTray: Sendable {
     private var shares: [String: Int] = [:]
     private var bytes = 0
 
+    /// Into how many parts the room is divided, of which this has one.
+    private var parts = 1
+
     /// Nothing.
     public init() {}
+
+    /// Nothing, with the room of one of so many.
+    init(share parts: Int) { self.parts = max(1, parts) }
 
     init(
         questions: [PriceQuestion] = [],
@@ -33,21 +39,22 @@ public struct PricingTray: Sendable {
     }
 
     /// Adds another worker's: of each user no more than a share, so that one who asks much leaves room for others.
-    mutating func add(_ other: PricingTray) {
+    mutating func add(_ other: PricingBatch) {
+        let (limit, mostBytes) = (Self.limit / parts, Self.mostBytes / parts)
         for question in other.questions {
             let user = question.sample.user ?? ""
             let size = question.sample.text.count + question.pattern.count
-            guard questions.count < Self.limit, shares[user, default: 0] + size < Self.mostBytes / 8,
-                bytes + size < Self.mostBytes
+            guard questions.count < limit, shares[user, default: 0] + size < mostBytes / 8,
+                bytes + size < mostBytes
             else {
                 overflow &+= 1
                 continue
             }
-            shares[user, default: 0] += size + Self.mostBytes / Self.limit
+            shares[user, default: 0] += size + mostBytes / limit
             bytes += size
             questions.append(question)
         }
-        let isFull = changes.count > Self.limit || observations.count > Self.limit
+        let isFull = changes.count > limit || observations.count > limit
         guard !isFull else {
             let lost = other.changes.count + other.observations.count
             overflow &+= UInt64(lost) &+ other.overflow

@@ -4,9 +4,9 @@ import Metering
 
 extension Metering where Recorder: ~Copyable {
     /// What waits to be asked and told about prices.
-    mutating func takeQuestions() -> PricingTray? {
+    mutating func takeQuestions() -> PricingBatch? {
         guard let waiting = takePricing() else { return nil }
-        return PricingTray(
+        return PricingBatch(
             questions: waiting.wanted.compactMap { question($0) },
             changes: waiting.changes,
             overflow: waiting.overflow

@@ -7,7 +7,7 @@ public import PostgresWire
 
 /// The plain counts of all workers: what a scrape needs, without users and patterns one by one, so that it costs the
 /// workers next to nothing.
-public struct LiveCensus: Sendable {
+public struct CountersSnapshot: Sendable {
     /// The packets.
     public var capture = CaptureSummary()
     /// The segments.
@@ -43,7 +43,7 @@ public struct LiveCensus: Sendable {
     /// Workers that did not answer in time.
     public var missing = 0
 
-    mutating func add(_ other: LiveCensus) {
+    mutating func add(_ other: CountersSnapshot) {
         capture.add(other.capture)
         reassembly.add(other.reassembly)
         sessions.add(other.sessions)

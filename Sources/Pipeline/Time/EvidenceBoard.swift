@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Costs
+import Costs
 import Domain
 import Synchronization
 
-/// What workers tell each other about time.
-extension LiveDesk {
+/// What workers tell each other about time: all of them settle long statements by what any of them saw.
+///
+/// It is no outbox, as nobody takes it away: each worker adds what is new once a second, and looks at all of it.
+final class EvidenceBoard: Sendable {
+    private struct State {
+        var evidence = TimeEvidence()
+        /// The latest time that was told, ns of packet time.
+        var latest = Int64.min
+    }
+
+    private let state = Mutex(State())
+
     /// What is older is forgotten, ns of packet time: longer statements are judged by the minutes before their end.
     private static var memory: Int64 { 120_000_000_000 }
 
@@ -22,7 +32,7 @@ extension LiveDesk {
     }
 
     /// How much slower than usual the statements of all tenants were in the last seconds.
-    public var load: Load {
+    var load: Load {
         state.withLock { state in
             guard state.latest != .min else { return .none }
             return state.evidence.load(on: .unknown, from: state.latest &- 10_000_000_000, to: state.latest)
