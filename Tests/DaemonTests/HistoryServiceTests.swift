@@ -2,13 +2,13 @@
 import Analytics
 import Costs
 import Domain
-import Metering
 import Quotas
 import SQLiteStore
 import Synchronization
 import Testing
 
 @testable import Daemon
+@testable import Metering
 @testable import Pipeline
 
 struct HistoryServiceTests {

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
 import Explain
+// SPDX-License-Identifier: Apache-2.0
+import Metering
 import Packets
 import PostgresWire
 import Quotas

@@ -2,6 +2,7 @@
 import Costs
 import Domain
 import Foundation
+import Metering
 import Quotas
 import Synchronization
 import Testing

@@ -2,6 +2,7 @@
 import Costs
 import Domain
 import Foundation
+import Metering
 import Platform
 import Quotas
 import Synchronization

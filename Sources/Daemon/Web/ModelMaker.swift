@@ -2,6 +2,7 @@
 import Analytics
 import Dashboard
 import Domain
+import Metering
 import Packets
 import Pipeline
 import Platform

@@ -11,6 +11,18 @@ public struct ActivityRecord: Sendable {
     public var fingerprint: Fingerprint, text: [UInt8]
     /// What was counted.
     public var counts: ActivityCounts
+
+    /// A line.
+    public init(
+        user: String?,
+        database: String?,
+        fingerprint: Fingerprint,
+        text: [UInt8],
+        counts: ActivityCounts
+    ) {
+        (self.user, self.database, self.fingerprint) = (user, database, fingerprint)
+        (self.text, self.counts) = (text, counts)
+    }
 }
 
 /// Counts of a line of the history.
