@@ -18,18 +18,18 @@ let strict: [SwiftSetting] = [
 /// Fuzzers check every use of a slot's handle, as debug builds do by themselves.
 let common = strict + (Context.environment["PGWEIR_FUZZ"] == nil ? [] : [.define("SLOT_CHECKS")])
 
-/// A stage: pure, synchronous, imports nothing but `Domain`.
-func stage(_ name: String) -> [Target] {
+/// A stage: pure, synchronous, imports nothing but `Domain`; `Metering` joins others, too: it answers sessions in their words.
+func stage(_ name: String, _ others: [Target.Dependency] = []) -> [Target] {
     [
         .target(
             name: name,
-            dependencies: (name == "Domain" ? [] : ["Domain"])
+            dependencies: (name == "Domain" ? [] : ["Domain"]) + others
                 + (["Domain", "Fingerprints"].contains(name) ? ["CVector"] : []),
             swiftSettings: common
         ),
         .testTarget(
             name: name + "Tests",
-            dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]),
+            dependencies: [.byName(name: name), "TestKit"] + (name == "Domain" ? [] : ["Domain"]) + others,
             swiftSettings: common
         ),
     ]
@@ -81,7 +81,9 @@ let benchmarks: [Target] =
     : [
         .executableTarget(
             name: "pgweir-stages",
-            dependencies: ["Domain", "Capture", "Packets", "PostgresWire", "Fingerprints", "Costs", "Pipeline"],
+            dependencies: [
+                "Domain", "Capture", "Packets", "PostgresWire", "Fingerprints", "Costs", "Metering", "Pipeline",
+            ],
             path: "Benchmarks/Stages",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ),
@@ -145,7 +147,8 @@ let package = Package(
             .target(name: "Platform", dependencies: ["Domain", "CLinux"], swiftSettings: common),
             .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit", "Domain"], swiftSettings: common),
         ]
-        + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap(stage)
+        + ["Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas"].flatMap { stage($0) }
+        + stage("Metering", ["PostgresWire", "Fingerprints", "Costs", "Quotas"])
         + edge("Capture", ["CPcap", "CZlib"])
         + edge("Mirrors", [])
         + edge("RelayRing", ["CLinux"])
@@ -172,7 +175,10 @@ let package = Package(
         )
         + edge(
             "Pipeline",
-            ["CLinux", "Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Capture", "RelayRing"]
+            [
+                "CLinux", "Packets", "PostgresWire", "Fingerprints", "Costs", "Quotas", "Metering", "Capture",
+                "RelayRing",
+            ]
         )
         + edge("Telemetry", [])
         + edge(
@@ -194,15 +200,15 @@ let package = Package(
                 .product(name: "Mustache", package: "swift-mustache")
             ]
         )
-        + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Pipeline"])
+        + edge("Reports", ["Packets", "PostgresWire", "Costs", "Quotas", "Metering", "Pipeline"])
         // The one place that joins stages and edges to a program: services, and their order.
         + edge(
             "Daemon",
             [
                 "CLinux", "Settings", "Capture", "RelayRing", "Mirrors", "Control", "Systemd", "PostgresClient",
                 "Attribution", "Explain", "SQLiteStore", "RedisStore", "RedisClient", "PgBouncer", "RoleLimit",
-                "Packets", "PostgresWire", "Costs", "Quotas", "Fingerprints", "Pipeline", "Reports", "Telemetry",
-                "Verification", "Web", "Dashboard",
+                "Packets", "PostgresWire", "Costs", "Quotas", "Fingerprints", "Metering", "Pipeline", "Reports",
+                "Telemetry", "Verification", "Web", "Dashboard",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -217,8 +223,8 @@ let package = Package(
                 dependencies: [
                     "Daemon", "Domain", "Platform", "Settings", "Capture", "Mirrors", "Control", "Explain",
                     "SQLiteStore", "Costs",
-                    "Quotas", "Fingerprints", "Packets", "Pipeline", "Reports", "Telemetry", "Verification", "Web",
-                    "Dashboard",
+                    "Quotas", "Fingerprints", "Packets", "Metering", "Pipeline", "Reports", "Telemetry", "Verification",
+                    "Web", "Dashboard",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),

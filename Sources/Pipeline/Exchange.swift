@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
 import Glibc
+import Metering
 import Platform
 import Quotas
 import Synchronization

@@ -3,6 +3,7 @@ public import Capture
 public import Costs
 public import Domain
 import Glibc
+public import Metering
 public import Packets
 import Platform
 public import Quotas

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 public import Domain
+public import Metering
 public import Packets
 public import PostgresWire
 public import Quotas
@@ -142,16 +143,17 @@ public struct ReplayResult: Sendable {
         patternOverflow += analyser.books.patterns.overflow
         patternEvictions += analyser.books.patterns.evictions
         if analyser.books.pricing != nil, most == nil { questions += analyser.books.allQuestions() }
-        forgottenUsers += analyser.books.principalShares.forgotten
+        forgottenUsers += analyser.books.principals.forgotten
         let places = addPatterns(analyser, most)
         // A daemon's worker settles its own before long.
         guard most == nil else { return }
-        evidence.add(analyser.books.evidence)
-        for entry in analyser.books.paces?.entries ?? [] {
-            paces.append((entry, entry.database == 0 ? nil : analyser.books.databases[Int(entry.database)]))
+        let time = analyser.books.usage.time
+        evidence.add(time.evidence)
+        for entry in time.paces?.entries ?? [] {
+            paces.append((entry, entry.database == 0 ? nil : analyser.books.principals.database(entry.database)))
         }
-        for long in analyser.books.longStatements {
-            let database = analyser.books.databases[Int(long.database)]
+        for long in time.long {
+            let database = analyser.books.principals.database(long.database)
             longStatements.append((long, payers[long.principal] ?? 0, places[long.pattern], database))
         }
     }
@@ -163,8 +165,8 @@ public struct ReplayResult: Sendable {
     ) -> [PatternHandle: Int] {
         var places: [PatternHandle: Int] = [:]
         var entries: [CostliestPatterns.Entry] = []
-        for place in 0..<analyser.books.patterns.records.highWater {
-            guard let record = analyser.books.patterns.records.occupant(at: place),
+        for place in 0..<analyser.books.patterns.highWater {
+            guard let record = analyser.books.patterns.occupant(at: place),
                 record.value.calls &+ record.value.errors > 0 || record.value.cost != 0
             else { continue }
             entries.append(.init(handle: record.handle, owner: record.value.owner, cost: record.value.cost))
@@ -176,7 +178,7 @@ public struct ReplayResult: Sendable {
             listed = choice.listed
             var rest = Self.rest
             for handle in choice.others {
-                let record = analyser.books.patterns.records.slot(handle)
+                let record = analyser.books.patterns.slot(handle)
                 rest.calls &+= record.value.calls
                 rest.errors &+= record.value.errors
                 rest.rows &+= record.value.rows
@@ -188,14 +190,14 @@ public struct ReplayResult: Sendable {
         }
         patterns.reserveCapacity(patterns.count + listed.count)
         for handle in listed {
-            let record = analyser.books.patterns.records[handle]
+            let record = analyser.books.patterns.slot(handle).value
             if most == nil { places[handle] = patterns.count }
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
                     text: analyser.books.patterns.text(of: handle),
                     database: record.database == 0
-                        ? nil : analyser.books.databases[Int(record.database)],
+                        ? nil : analyser.books.principals.database(record.database),
                     calls: record.calls,
                     errors: record.errors,
                     rows: record.rows,

@@ -2,6 +2,7 @@
 import Capture
 import Costs
 import Domain
+import Metering
 import Packets
 import PostgresWire
 
@@ -24,7 +25,7 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         sessionLimits.sessions = limits.flows
         analyser = Analyser(
             sessions: Sessions(hash: hash, limits: sessionLimits),
-            books: Books(hash: hash, priceList: priceList, flows: limits.flows, tables: tables, recorder: recorder)
+            books: Metering(hash: hash, priceList: priceList, flows: limits.flows, tables: tables, recorder: recorder)
         )
     }
 
@@ -91,10 +92,10 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     }
 }
 
-/// Stream → statement: joins the sessions to the books.
+/// Stream → statement: joins the sessions to what they cost.
 struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink {
     var sessions: Sessions
-    var books: Books<Recorder>
+    var books: Metering<Recorder>
     /// Whose connections to servers are passed over.
     var poolers: PoolerAddresses {
         get { books.poolers }
@@ -105,7 +106,7 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
     /// The capture ended, not the connections.
     var isFinishing = false
 
-    init(sessions: consuming Sessions, books: consuming Books<Recorder>) {
+    init(sessions: consuming Sessions, books: consuming Metering<Recorder>) {
         self.sessions = sessions
         self.books = books
     }

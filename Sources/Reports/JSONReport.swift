@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Metering
 import Packets
 public import Pipeline
 import PostgresWire

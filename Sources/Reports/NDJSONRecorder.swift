@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-public import Pipeline
+public import Metering
+import Pipeline
 import PostgresWire
 
 /// Writes one JSON object a line for every statement, named after OpenTelemetry's database conventions where they have

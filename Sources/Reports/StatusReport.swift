@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
+import Metering
 public import Pipeline
 import PostgresWire
 

@@ -7,6 +7,7 @@ import Synchronization
 import Testing
 
 @testable import Daemon
+@testable import Metering
 @testable import Pipeline
 
 struct HistoryServiceTests {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Foundation
+import Metering
 import Packets
 import Pipeline
 import PostgresWire

@@ -5,6 +5,7 @@ import Quotas
 import TestKit
 import Testing
 
+@testable import Metering
 @testable import Pipeline
 
 struct TimelineTests {

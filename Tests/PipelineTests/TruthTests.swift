@@ -2,6 +2,7 @@
 import Domain
 import Fingerprints
 import Foundation
+import Metering
 import Packets
 import Pipeline
 import PostgresWire

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Glibc
+import Metering
 import Pipeline
 import Platform
 import Quotas

@@ -2,6 +2,7 @@
 import Costs
 import Domain
 public import Explain
+import Metering
 import Pipeline
 
 /// Which server tells prices, how it is asked, and where prices are kept.

@@ -2,6 +2,7 @@
 import Costs
 public import Domain
 import Fingerprints
+import Metering
 import Pipeline
 import PostgresClient
 import Settings

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Control
 import Domain
+import Metering
 import Pipeline
 import Quotas
 import Reports

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
+public import Metering
 public import Packets
 public import PostgresWire
 
@@ -86,10 +87,10 @@ public struct LiveCensus: Sendable {
         patterns = UInt64(shard.analyser.books.patterns.count)
         patternEvictions = shard.analyser.books.patterns.evictions
         sampleEvictions = shard.analyser.books.samples.evictions
-        principalEvictions = shard.analyser.books.principalShares.evictions
+        principalEvictions = shard.analyser.books.principals.evictions
         sampleBytes = UInt64(shard.analyser.books.samples.bytes)
         patternOverflow = shard.analyser.books.patterns.overflow
-        activityLost = shard.analyser.books.activity?.lost ?? 0
+        activityLost = shard.analyser.books.activity.lost
         memory = shard.memory
         let counts = shard.analyser.books.octaves
         for index in octaves.indices { octaves[index] = counts[index] }

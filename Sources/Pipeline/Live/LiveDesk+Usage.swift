@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+public import Metering
 public import Quotas
 import Synchronization
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
 public import Domain
+public import Metering
 import Platform
 public import Quotas
 import Synchronization

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
 import Domain
+import Metering
 
 /// Where a live worker's bytes come from: the kernel's packets, or a relay's ring.
 protocol LiveSource: ~Copyable {

@@ -2,6 +2,7 @@
 import Capture
 import Domain
 import Glibc
+import Metering
 import Packets
 import Platform
 import Quotas

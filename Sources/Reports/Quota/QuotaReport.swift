@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
-public import Pipeline
+public import Metering
+import Pipeline
 public import Quotas
 
 /// How the keeping of quotas stands as a whole.

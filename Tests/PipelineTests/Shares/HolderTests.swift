@@ -6,6 +6,7 @@ import Quotas
 import TestKit
 import Testing
 
+@testable import Metering
 @testable import Pipeline
 
 /// Whatever holds a principal, a pattern or the number of a user, while these come and go: ledger, history, evidence, long
@@ -26,7 +27,7 @@ struct HolderTests {
         var history: [String: Int64] = [:]
         var faults: [String] = []
 
-        mutating func take(_ books: inout Books<NoRecorder>) {
+        mutating func take(_ books: inout Metering<NoRecorder>) {
             for usage in books.takeUsage() {
                 for slot in usage.slots { ledger[usage.user, default: .zero] += slot.usage }
             }
@@ -51,7 +52,7 @@ struct HolderTests {
         lab.analyser.books.serve()
         lab.analyser.books.meter()
         // Small, so that walking over it takes no time.
-        lab.analyser.books.spend = SpendTable(places: 256)
+        lab.analyser.books.activity.spend = SpendTable(places: 256)
         lab.analyser.books.keepActivity()
         lab.analyser.books.unknown = UnknownSessions()
         return lab
@@ -147,14 +148,14 @@ struct HolderTests {
         lab.query(0, "SELECT 1 AS shared", milliseconds: 50)
         lab.close(0)
         lab.open(1, "ben", 2)
-        for number in 0..<2000 as Range<UInt32> where lab.analyser.books.principalShares.forgotten < 200 {
+        for number in 0..<2000 as Range<UInt32> where lab.analyser.books.principals.forgotten < 200 {
             lab.query(1, "SELECT 1 AS shared", milliseconds: 1)
             lab.open(2, "made\(number)", number)
             lab.query(2, "SELECT 1 AS own")
             lab.close(2)
             lab.analyser.sweepTables()
         }
-        #expect(lab.analyser.books.principalShares.forgotten >= 200)
+        #expect(lab.analyser.books.principals.forgotten >= 200)
         let shared = lab.analyser.books.patterns.keys(of: "select ? as shared")
         for _ in 0..<4 {
             let told = lab.analyser.books.observations(from: 1, count: 1000).found.filter { shared.contains($0.key) }
@@ -177,7 +178,7 @@ struct HolderTests {
             lab.close(2)
             lab.analyser.sweepTables()
         }
-        #expect(lab.analyser.books.principalShares.forgotten > 100)
+        #expect(lab.analyser.books.principals.forgotten > 100)
         let evidence = lab.analyser.books.takeEvidence()
         lab.analyser.books.settleLong(evidence)
         let slots = lab.analyser.books.takeUsage().filter { $0.user == "ann" }.flatMap(\.slots)
@@ -212,7 +213,7 @@ struct HolderTests {
     }
 }
 
-extension PatternTable {
+extension PatternRegistry {
     /// The keys of the prices of a text.
     fileprivate func keys(of text: String) -> Set<Fingerprint> {
         Set(

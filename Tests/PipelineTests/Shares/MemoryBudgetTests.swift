@@ -4,6 +4,7 @@ import Domain
 import Packets
 import Testing
 
+@testable import Metering
 @testable import Pipeline
 
 struct MemoryBudgetTests {

@@ -6,6 +6,7 @@ import PostgresWire
 import Quotas
 import TestKit
 
+@testable import Metering
 @testable import Pipeline
 
 /// One worker from its streams on, with tables of a few places.
@@ -82,7 +83,13 @@ struct SweepLab: ~Copyable {
         limits.sessions = flows
         return Analyser(
             sessions: Sessions(hash: .standard, limits: limits),
-            books: Books(hash: .standard, priceList: PriceList(), flows: flows, tables: tables, recorder: NoRecorder())
+            books: Metering(
+                hash: .standard,
+                priceList: PriceList(),
+                flows: flows,
+                tables: tables,
+                recorder: NoRecorder()
+            )
         )
     }
 }

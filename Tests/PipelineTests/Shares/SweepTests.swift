@@ -6,6 +6,7 @@ import Quotas
 import TestKit
 import Testing
 
+@testable import Metering
 @testable import Pipeline
 
 /// Many users on tables of a few places, against a plain count of what each of them did.
