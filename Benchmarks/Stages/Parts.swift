@@ -99,7 +99,11 @@ func zipf(_ patterns: Int, _ count: Int) -> (hits: Int, evictions: UInt64) {
         }
         let number = UInt64(low)
         let key = Fingerprint(high: hash.hash(number, 1), low: hash.hash(number, 2))
-        if cache.find(key, at: .epoch) != nil { hits += 1 } else { cache.store(KnownPrice(price: 1000), for: key, at: .epoch) }
+        if cache.find(key, at: .epoch) != nil {
+            hits += 1
+        } else {
+            cache.store(KnownPrice(price: 1000), for: key, at: .epoch)
+        }
     }
     return (hits, cache.evictions)
 }

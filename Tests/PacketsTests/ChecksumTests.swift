@@ -54,6 +54,19 @@ struct ChecksumTests {
         #expect(DecoderTests.decode(whole, ports: [40_000]).1.checksum == .unknown)
     }
 
+    /// Every addition carries, and the last of several may carry twice.
+    @Test(arguments: [UInt8(0xFF), 0xFE, 0x80, 0])
+    func `no carry is lost`(_ byte: UInt8) {
+        for count in [1, 7, 8, 20, 31, 32, 33, 44, 63, 64, 65, 1000, 1448, 9000, 65_400] {
+            var payload = [UInt8](repeating: byte, count: count)
+            for last: UInt8 in [byte, 1] {
+                payload[count - 1] = last
+                #expect(DecoderTests.decode(Self.packet(false, payload) { ~$1 }).1.checksum == .whole)
+                #expect(DecoderTests.decode(Self.packet(false, payload) { ~$1 &- 1 }).1.checksum != .whole)
+            }
+        }
+    }
+
     @Test func `options are found wherever they stand`() {
         func syn(_ options: [UInt8], cut: Int = 0) -> Segment {
             var tcp = Frames.tcp(40_000, 5432, 1, 0, 2, [])
