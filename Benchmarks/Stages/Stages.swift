@@ -2,6 +2,7 @@
 import Capture
 import Domain
 import Fingerprints
+import Metering
 import Packets
 import Pipeline
 import PostgresWire

@@ -5,6 +5,7 @@ import Costs
 import Daemon
 import Domain
 import Fingerprints
+import Metering
 import Pipeline
 import Quotas
 import Reports

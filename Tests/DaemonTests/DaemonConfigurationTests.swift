@@ -2,6 +2,7 @@
 import Costs
 import Domain
 import Fingerprints
+import Metering
 import Packets
 import Pipeline
 import Quotas

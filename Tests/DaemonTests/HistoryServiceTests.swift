@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Costs
 import Domain
-import Metering
 import Quotas
 import SQLiteStore
 import Synchronization
 import Testing
 
 @testable import Daemon
+@testable import Metering
 @testable import Pipeline
 
 struct HistoryServiceTests {

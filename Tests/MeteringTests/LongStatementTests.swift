@@ -13,12 +13,12 @@ struct LongStatementTests {
 
     /// One worker with sessions of three users.
     private struct Lab: ~Copyable {
-        var books = Metering.lab()
+        var metering = Metering.lab()
         var clock: Int64 = 1_000_000_000_000
 
         mutating func login(_ flow: FlowHandle, _ user: String) -> PrincipalHandle {
             let moment = Moment(time: Timestamp(nanoseconds: clock), ordinal: UInt64(flow) + 1)
-            books.opened(
+            metering.opened(
                 flow,
                 client: Endpoint(high: 0, low: UInt64(flow) + 1, port: 1000),
                 server: Endpoint(high: 0, low: 99, port: 5432),
@@ -26,7 +26,7 @@ struct LongStatementTests {
             )
             let (user, database) = (Array(user.utf8), Array("shop".utf8))
             let login = Login(user: user.rawSpan, database: database.rawSpan, application: [UInt8]().rawSpan)
-            return books.attribute(flow, login, at: moment)
+            return metering.attribute(flow, login, at: moment)
         }
 
         /// Runs a statement; it begins at the lab's clock, which goes on to its end.
@@ -39,30 +39,30 @@ struct LongStatementTests {
             outcome: StatementOutcome = .completed
         ) {
             let bytesOfText = Array(text.utf8)
-            guard let sketch = books.sketch(bytesOfText.rawSpan, from: 0, backslashEscapes: false) else { return }
+            guard let sketch = metering.sketch(bytesOfText.rawSpan, from: 0, backslashEscapes: false) else { return }
             let sent = Timestamp(nanoseconds: clock)
             let moment = Moment(time: sent, ordinal: 1)
-            let pattern = books.pattern(sketch, of: bytesOfText.rawSpan, for: principal, under: 0, at: moment)
+            let pattern = metering.pattern(sketch, of: bytesOfText.rawSpan, for: principal, under: 0, at: moment)
             var event = StatementEvent()
             (event.flow, event.principal, event.pattern, event.kind) = (flow, principal, pattern, sketch.kind)
-            event.price = books.started(principal, pattern, at: sent)
+            event.price = metering.started(principal, pattern, at: sent)
             (event.started, event.duration, event.outcome) = (sent, duration, outcome)
             event.bytesReceived = bytes
             if outcome == .failed { event.errorCode = 0x5858_3030_30 }
             clock += duration
             event.ended = Moment(time: Timestamp(nanoseconds: clock), ordinal: 2)
-            books.ended(event)
+            metering.ended(event)
         }
 
         mutating func charge(of principal: PrincipalHandle) -> (low: Int64, high: Int64) {
-            let counts = books.principals[principal].counts
+            let counts = metering.principals[principal].counts
             return (counts.costLow / LongStatementTests.unit, counts.cost / LongStatementTests.unit)
         }
 
         mutating func settle() {
-            var evidence = books.takeEvidence()
+            var evidence = metering.takeEvidence()
             evidence.sort()
-            books.settleLong(evidence)
+            metering.settleLong(evidence)
         }
     }
 
@@ -155,27 +155,27 @@ struct LongStatementTests {
         var lab = Lab()
         let ann = lab.login(1, "ann")
         let now = Timestamp(nanoseconds: lab.clock)
-        lab.books.idled(ann, for: 1000 * Self.ms, at: now)
+        lab.metering.idled(ann, for: 1000 * Self.ms, at: now)
         var charge = lab.charge(of: ann)
         #expect(charge == (0, 0))
-        lab.books.idled(ann, for: 61_000 * Self.ms, at: now)
+        lab.metering.idled(ann, for: 61_000 * Self.ms, at: now)
         charge = lab.charge(of: ann)
         #expect(charge == (600, 600))
-        lab.books.price(by: PriceList(held: CostUnits(units: 1)))
-        lab.books.idled(ann, for: 61_000 * Self.ms, at: now)
+        lab.metering.price(by: PriceList(held: CostUnits(units: 1)))
+        lab.metering.idled(ann, for: 61_000 * Self.ms, at: now)
         charge = lab.charge(of: ann)
         #expect(charge == (660, 660))
-        for duration in [Int64.min, -1, .max] { lab.books.idled(ann, for: duration, at: now) }
+        for duration in [Int64.min, -1, .max] { lab.metering.idled(ann, for: duration, at: now) }
     }
 
     @Test func `a price that a person set is that price and nothing else`() throws {
         var lab = Lab()
-        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         let ann = lab.login(1, "ann")
         lab.run("select heavy()", 1, ann, for: Self.ms)
-        let key = try #require(lab.books.allQuestions().first?.key)
+        let key = try #require(lab.metering.allQuestions().first?.key)
         let answer = PriceAnswer(key: key, price: 7 * Self.unit, isMeasured: false, isFixed: true)
-        lab.books.take([answer], at: Timestamp(nanoseconds: lab.clock))
+        lab.metering.take([answer], at: Timestamp(nanoseconds: lab.clock))
         lab.clock += 1000 * Self.ms
         let before = lab.charge(of: ann)
         lab.run("select heavy()", 1, ann, for: 4000 * Self.ms)
@@ -199,19 +199,19 @@ struct LongStatementTests {
             ("create materialized view v as select 1", 1000), ("declare c cursor for select 1", 1000), ("lock t", 0.1),
         ]
         for (text, cost) in costs {
-            let before = lab.books.principals[ann].counts.costLow
+            let before = lab.metering.principals[ann].counts.costLow
             lab.run(text, 1, ann, for: Self.ms)
-            let after = lab.books.principals[ann].counts.costLow
+            let after = lab.metering.principals[ann].counts.costLow
             #expect(Double(after - before) == cost * 1e6, "\(text)")
         }
     }
 
     @Test func `another's runs make a statement no dearer than twice its own time`() throws {
         var lab = Lab()
-        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         let ann = lab.login(1, "ann")
         lab.run("select v from big where id = 5", 1, ann, for: 50_000)
-        let key = try #require(lab.books.allQuestions().first?.key)
+        let key = try #require(lab.metering.allQuestions().first?.key)
         let answer = PriceAnswer(
             key: key,
             price: 253 * Self.unit,
@@ -219,22 +219,22 @@ struct LongStatementTests {
             planned: 650_000,
             usual: 8 * Self.ms
         )
-        lab.books.take([answer], at: Timestamp(nanoseconds: lab.clock))
+        lab.metering.take([answer], at: Timestamp(nanoseconds: lab.clock))
         lab.clock += 1000 * Self.ms
-        let before = lab.books.principals[ann].counts.costLow
+        let before = lab.metering.principals[ann].counts.costLow
         lab.run("select v from big where id = 5", 1, ann, for: 50_000)
         // 0.05 ms are worth 1.5 units.
-        let cost = lab.books.principals[ann].counts.costLow - before
+        let cost = lab.metering.principals[ann].counts.costLow - before
         #expect(cost == 3 * Self.unit)
     }
 
     @Test func `whoever has a price of their own pays that, and durations are told of one user at a time`() throws {
         var lab = Lab()
-        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         let (ann, ben) = (lab.login(1, "ann"), lab.login(2, "ben"))
         lab.run("select v from big where id = 5", 1, ann, for: Self.ms)
         lab.run("select v from big where id = 5", 2, ben, for: 8 * Self.ms)
-        func observe() -> [PriceObservation] { lab.books.observations(from: 1, count: 100).found }
+        func observe() -> [PriceObservation] { lab.metering.observations(from: 1, count: 100).found }
         let first = observe()
         lab.run("select v from big where id = 5", 1, ann, for: Self.ms)
         lab.run("select v from big where id = 5", 2, ben, for: 8 * Self.ms)
@@ -258,24 +258,24 @@ struct LongStatementTests {
             planned: 240 * Self.unit,
             payer: annsKey
         )
-        lab.books.take([common, own], at: Timestamp(nanoseconds: lab.clock))
+        lab.metering.take([common, own], at: Timestamp(nanoseconds: lab.clock))
         lab.clock += 1000 * Self.ms
         var costs: [Int64] = []
         for (flow, user) in [(1, ann), (2, ben)] as [(FlowHandle, PrincipalHandle)] {
-            let before = lab.books.principals[user].counts.costLow
+            let before = lab.metering.principals[user].counts.costLow
             lab.run("select v from big where id = 5", flow, user, for: 8 * Self.ms)
-            costs.append(lab.books.principals[user].counts.costLow - before)
+            costs.append(lab.metering.principals[user].counts.costLow - before)
         }
         #expect(costs == [2 * Self.unit, 253 * Self.unit])
     }
 
     @Test func `under load that others suffer, time is worth less`() throws {
         var lab = Lab()
-        lab.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         let users = (1...4).map { lab.login(FlowHandle($0), "user\($0)") }
         for user in users { lab.run("select usual()", 1, user, for: Self.ms) }
-        let keys = lab.books.allQuestions().map(\.key)
-        lab.books.take(
+        let keys = lab.metering.allQuestions().map(\.key)
+        lab.metering.take(
             keys.map {
                 PriceAnswer(key: $0, price: 30 * Self.unit, isMeasured: true, planned: 30 * Self.unit, usual: Self.ms)
             },
@@ -286,31 +286,31 @@ struct LongStatementTests {
             lab.run("select usual()", FlowHandle(place + 2), user, for: 8 * Self.ms)
         }
         lab.clock = 2_000_100_000_000
-        let before = lab.books.principals[users[0]].counts.costLow
+        let before = lab.metering.principals[users[0]].counts.costLow
         lab.run("select heavy()", 1, users[0], for: 800 * Self.ms)
         lab.settle()
-        let cost = lab.books.principals[users[0]].counts.costLow - before
+        let cost = lab.metering.principals[users[0]].counts.costLow - before
         #expect(cost == 800 * 18 * Self.unit / 8)
     }
 
     @Test func `a session whose user is found out takes its long statements along, and leaves none to the next one`() {
         var lab = Lab()
-        lab.books.unknown = UnknownSessions()
+        lab.metering.unknown = UnknownSessions()
         let moment = Moment(time: Timestamp(nanoseconds: lab.clock), ordinal: 1)
-        lab.books.opened(
+        lab.metering.opened(
             1,
             client: Endpoint(high: 0, low: 1, port: 1000),
             server: Endpoint(high: 0, low: 99, port: 5432),
             at: moment
         )
-        let nobody = lab.books.joined(1, at: moment)
+        let nobody = lab.metering.joined(1, at: moment)
         lab.run("select heavy()", 1, nobody, for: 1000 * Self.ms)
         let ann = lab.login(2, "ann")
-        lab.books.moveUnknown(1, to: ann)
-        lab.books.finishMoves()
+        lab.metering.moveUnknown(1, to: ann)
+        lab.metering.finishMoves()
         // The next login has the place of what is gone.
         let ben = lab.login(3, "ben")
-        #expect(lab.books.principals.place(of: ben) == lab.books.principals.place(of: nobody))
+        #expect(lab.metering.principals.place(of: ben) == lab.metering.principals.place(of: nobody))
         lab.settle()
         let (anns, bens) = (lab.charge(of: ann), lab.charge(of: ben))
         #expect(anns == (18_000, 18_000))

@@ -7,44 +7,44 @@ import Testing
 @testable import Metering
 
 struct PoolerClientTests {
-    private func books() -> Metering<NoRecorder> {
+    private func metering() -> Metering<NoRecorder> {
         Metering.lab()
     }
 
-    private func login(_ books: inout Metering<NoRecorder>, _ flow: FlowHandle) -> PrincipalHandle {
+    private func login(_ metering: inout Metering<NoRecorder>, _ flow: FlowHandle) -> PrincipalHandle {
         let moment = Moment(time: .epoch, ordinal: 1)
         let (pooler, server) = (Endpoint(ipv4: 1, port: 40_000), Endpoint(ipv4: 2, port: 5432))
-        books.opened(flow, client: pooler, server: server, at: moment)
+        metering.opened(flow, client: pooler, server: server, at: moment)
         let (user, database) = (Array("ann".utf8), Array("shop".utf8))
         let login = Login(user: user.rawSpan, database: database.rawSpan, application: [UInt8]().rawSpan)
-        return books.attribute(flow, login, at: moment)
+        return metering.attribute(flow, login, at: moment)
     }
 
     private func serve(
-        _ books: inout Metering<NoRecorder>,
+        _ metering: inout Metering<NoRecorder>,
         _ client: UInt32,
         for principal: PrincipalHandle
     ) -> PrincipalHandle {
         let name = Array("app".utf8)
         let endpoint = Endpoint(ipv4: client, port: 50_000)
-        return books.serves(0, endpoint, name.rawSpan, principal, at: Moment(time: .epoch, ordinal: 2))
+        return metering.serves(0, endpoint, name.rawSpan, principal, at: Moment(time: .epoch, ordinal: 2))
     }
 
     @Test func `a pooler's client is the same user at its own address`() {
-        var books = books()
-        let first = login(&books, 0)
-        let served = serve(&books, 9, for: first)
+        var metering = metering()
+        let first = login(&metering, 0)
+        let served = serve(&metering, 9, for: first)
         #expect(served != first)
-        #expect(books.principals[served].user == "ann" && books.principals[served].client == "0.0.0.9")
-        #expect(serve(&books, 9, for: served) == served)
+        #expect(metering.principals[served].user == "ann" && metering.principals[served].client == "0.0.0.9")
+        #expect(serve(&metering, 9, for: served) == served)
     }
 
     @Test func `whoever makes clients up fills no table for others, and pays as before`() {
-        var books = books()
-        var payer = login(&books, 0)
-        for client in 10..<100_000 as Range<UInt32> { payer = serve(&books, client, for: payer) }
-        #expect(books.principals[payer].user == "ann")
-        #expect(books.principals.count <= 1 << 15)
-        #expect(login(&books, 1) != 0)
+        var metering = metering()
+        var payer = login(&metering, 0)
+        for client in 10..<100_000 as Range<UInt32> { payer = serve(&metering, client, for: payer) }
+        #expect(metering.principals[payer].user == "ann")
+        #expect(metering.principals.count <= 1 << 15)
+        #expect(login(&metering, 1) != 0)
     }
 }

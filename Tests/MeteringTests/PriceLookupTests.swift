@@ -28,9 +28,10 @@ struct PriceLookupTests {
 
     private func time(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: (1000 + seconds) * Self.second) }
 
-    @Test func `what a person listed holds for ever, else its class or the default, and nobody is asked`() {
+    @Test func `what a person listed holds for ever, else its class or the default, and nobody is asked`() throws {
         let patterns = registry()
-        let record = patterns.slot(1)
+        let found = patterns.occupant(at: 1)
+        let record = try #require(found)
         var listed = PriceLookup(PriceList(prices: [record.value.fingerprint: CostUnits(units: 7)]))
         let first = listed.find(record, hasSample: false, at: time(0))
         #expect(first == 7 * Self.unit && record.value.isFixed && record.value.priceExpires == .max)
@@ -44,9 +45,10 @@ struct PriceLookupTests {
         #expect(asked == 2)
     }
 
-    @Test func `a price is asked for every two seconds, and only once the text is there`() {
+    @Test func `a price is asked for every two seconds, and only once the text is there`() throws {
         let patterns = registry()
-        let record = patterns.slot(1)
+        let found = patterns.occupant(at: 1)
+        let record = try #require(found)
         var prices = PriceLookup(PriceList())
         prices.ask(PricingScheme(cluster: "main", asTenant: false), .standard)
         let price = prices.find(record, hasSample: false, at: time(0))
@@ -60,19 +62,20 @@ struct PriceLookupTests {
             #expect(wanted?.count == count, "\(now)")
         }
         prices.take([PriceAnswer(key: Self.key, price: 5 * Self.unit, isMeasured: true)], at: time(6), patterns)
-        let found = prices.find(record, hasSample: true, at: time(7))
+        let price7 = prices.find(record, hasSample: true, at: time(7))
         let (hits, stillWanted) = (prices.hits, prices.requests?.take().wanted)
-        #expect(found == 5 * Self.unit && hits == 1 && stillWanted == [])
+        #expect(price7 == 5 * Self.unit && hits == 1 && stillWanted == [])
         #expect(record.value.isMeasured && record.value.priceExpires > time(7).nanoseconds)
         // Too old: it holds until there is a newer one.
         let stale = prices.find(record, hasSample: true, at: time(10_000))
         let asked = prices.requests?.take().wanted
-        #expect(stale == 5 * Self.unit && asked == [1])
+        #expect(stale == 5 * Self.unit && asked == [record.handle])
     }
 
-    @Test func `a price of one user's own is nobody else's`() {
+    @Test func `a price of one user's own is nobody else's`() throws {
         let patterns = registry()
-        let record = patterns.slot(1)
+        let found = patterns.occupant(at: 1)
+        let record = try #require(found)
         var prices = PriceLookup(PriceList())
         prices.ask(PricingScheme(cluster: "main", asTenant: false), .standard)
         _ = prices.find(record, hasSample: true, at: time(0))

@@ -27,11 +27,11 @@ struct PriceRequestsTests {
     }
 
     @Test func `a connection that ends leaves no change behind, for the next one in its place`() {
-        var books = Metering.lab()
-        books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
-        books.prices.hold(change, of: 3)
-        books.closed(3, at: Moment(time: .epoch, ordinal: 1))
-        let (stillWaits, told) = (books.prices.awaitsTransactions, books.takePricing()?.changes.count)
+        var metering = Metering.lab()
+        metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        metering.prices.hold(change, of: 3)
+        metering.closed(3, at: Moment(time: .epoch, ordinal: 1))
+        let (stillWaits, told) = (metering.prices.awaitsTransactions, metering.takePricing()?.changes.count)
         #expect(!stillWaits)
         #expect(told == 1)
     }

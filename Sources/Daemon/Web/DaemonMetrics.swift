@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Metering
 import Packets
 import Pipeline
 import PostgresWire

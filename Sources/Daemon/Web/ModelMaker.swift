@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Dashboard
 import Domain
+import Metering
 import Packets
 import Pipeline
 import Platform
