@@ -130,7 +130,7 @@ extension Metering where Recorder: ~Copyable {
             if pattern.value.usual > 0 {
                 notePace(event, payer, pattern)
             } else if usage.time.logsPaces {
-                logPace(event)
+                logPace(event, payer)
             }
         }
         // Without an error's code nobody saw the end, nor how long it took. What was refused did not run, whatever the price.

@@ -18,17 +18,17 @@ extension Metering where Recorder: ~Copyable {
 
     /// Notes how long an execution took, where no duration is known to be usual.
     @inline(__always)
-    mutating func logPace(_ event: StatementEvent) {
-        if let cell = usage.time.log(event) { keep(cell) }
+    mutating func logPace(_ event: StatementEvent, _ payer: Slot<Principal>) {
+        if let cell = usage.time.log(event, of: payer.value.owner) { keep(cell) }
     }
 
     @inline(never)
     private mutating func keep(_ cell: PaceLog.Cell) {
-        let (payer, pattern) = (principals.slot(cell.principal), patterns.slot(cell.pattern))
+        let pattern = patterns.slot(cell.pattern)
         usage.time.keep(
             PaceLog.Entry(
                 second: cell.second,
-                tenant: principals.tenant(of: payer),
+                tenant: principals.owners.key(of: cell.owner),
                 pattern: pattern.value.fingerprint,
                 database: pattern.value.database,
                 pace: cell.pace

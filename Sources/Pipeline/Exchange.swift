@@ -53,7 +53,7 @@ final class Exchange: Sendable {
                 source.withLock { source in produce(&source, onProgress, isCancelled) }
             } else if let batch = take(worker) {
                 shard.process(batch, worker)
-                if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
+                if shard.analyser.metering.wantsSweep { shard.analyser.sweepTables() }
                 release(batch)
             } else if isDone(worker) {
                 break

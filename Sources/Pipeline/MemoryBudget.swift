@@ -84,14 +84,14 @@ extension Shard where Recorder: ~Copyable {
     var memory: [TableMemory] {
         mutating get {
             let (tcp, wire, most) = (reassembler.memory, analyser.sessions.memory, analyser.sessions.limitsOfMemory)
-            let connections = tcp.connections + wire.sessions + analyser.books.flows.bytes
+            let connections = tcp.connections + wire.sessions + analyser.metering.flows.bytes
             return [
                 TableMemory("connections", bytes: connections, most: reassembler.flowLimit * MemoryBudget.connection),
                 TableMemory("segments", bytes: tcp.segments, most: reassembler.heldLimit),
                 TableMemory("messages", bytes: wire.messages, most: most.messages),
                 TableMemory("requests", bytes: wire.requests, most: most.requests),
                 TableMemory("names", bytes: wire.names, most: most.names),
-            ] + analyser.books.memory
+            ] + analyser.metering.memory
         }
     }
 }

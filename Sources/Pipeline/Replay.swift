@@ -65,8 +65,8 @@ public enum Replay {
         let chunk = Chunk()
         while !isCancelled(), try feed.fill(chunk) {
             try feed.decode(chunk, into: &shard)
-            shard.analyser.books.recorder.flush()
-            if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
+            shard.analyser.metering.recorder.flush()
+            if shard.analyser.metering.wantsSweep { shard.analyser.sweepTables() }
             onProgress(feed.progress)
         }
         shard.finish(at: feed.end)
@@ -145,9 +145,9 @@ public enum Replay {
         )
         shard.analyser.poolers = options.poolers
         shard.analyser.servers = options.servers
-        if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.books.meter() }
-        shard.analyser.books.logPaces()
-        if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
+        if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.metering.meter() }
+        shard.analyser.metering.logPaces()
+        if let scheme = options.pricing { shard.analyser.metering.askForPrices(scheme) }
         return shard
     }
 }

@@ -118,14 +118,14 @@ public struct ReplayResult: Sendable {
 
     mutating func add(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         sessions.add(analyser.sessions.counters)
-        otherServers += analyser.books.otherServers
+        otherServers += analyser.metering.otherServers
         for wire in StatementProtocol.allCases {
-            byProtocol[wire, default: 0] += analyser.books.byProtocol[Int(wire.rawValue)]
+            byProtocol[wire, default: 0] += analyser.metering.byProtocol[Int(wire.rawValue)]
         }
         var payers: [PrincipalHandle: Int] = [:]
-        for place in 1..<max(1, analyser.books.principals.highWater) {
-            guard let handle = analyser.books.principals.handle(at: place) else { continue }
-            let principal = analyser.books.reported(handle)
+        for place in 1..<max(1, analyser.metering.principals.highWater) {
+            guard let handle = analyser.metering.principals.handle(at: place) else { continue }
+            let principal = analyser.metering.reported(handle)
             if principal.user == nil {
                 // A session whose owner is not known yet: nobody's so far.
                 principals[0].counts.add(principal.counts)
@@ -135,25 +135,25 @@ public struct ReplayResult: Sendable {
                 principals.append(principal)
             }
         }
-        principals[0].counts.add(analyser.books.principals[0].counts)
-        principals[0].account.add(analyser.books.principals[0].account)
-        let (found, asked) = (analyser.books.prices.hits, analyser.books.pricesAsked)
-        priceHits += analyser.books.priceHits + found
+        principals[0].counts.add(analyser.metering.principals[0].counts)
+        principals[0].account.add(analyser.metering.principals[0].account)
+        let (found, asked) = (analyser.metering.prices.hits, analyser.metering.pricesAsked)
+        priceHits += analyser.metering.priceHits + found
         priceMisses += asked - found
-        patternOverflow += analyser.books.patterns.overflow
-        patternEvictions += analyser.books.patterns.evictions
-        if analyser.books.pricing != nil, most == nil { questions += analyser.books.allQuestions() }
-        forgottenUsers += analyser.books.principals.forgotten
+        patternOverflow += analyser.metering.patterns.overflow
+        patternEvictions += analyser.metering.patterns.evictions
+        if analyser.metering.pricing != nil, most == nil { questions += analyser.metering.allQuestions() }
+        forgottenUsers += analyser.metering.principals.forgotten
         let places = addPatterns(analyser, most)
         // A daemon's worker settles its own before long.
         guard most == nil else { return }
-        let time = analyser.books.usage.time
+        let time = analyser.metering.usage.time
         evidence.add(time.evidence)
-        for entry in time.paces?.entries ?? [] {
-            paces.append((entry, entry.database == 0 ? nil : analyser.books.principals.database(entry.database)))
+        for entry in time.paces.entries {
+            paces.append((entry, entry.database == 0 ? nil : analyser.metering.principals.database(entry.database)))
         }
         for long in time.long {
-            let database = analyser.books.principals.database(long.database)
+            let database = analyser.metering.principals.database(long.database)
             longStatements.append((long, payers[long.principal] ?? 0, places[long.pattern], database))
         }
     }
@@ -165,8 +165,8 @@ public struct ReplayResult: Sendable {
     ) -> [PatternHandle: Int] {
         var places: [PatternHandle: Int] = [:]
         var entries: [CostliestPatterns.Entry] = []
-        for place in 0..<analyser.books.patterns.highWater {
-            guard let record = analyser.books.patterns.occupant(at: place),
+        for place in 0..<analyser.metering.patterns.highWater {
+            guard let record = analyser.metering.patterns.occupant(at: place),
                 record.value.calls &+ record.value.errors > 0 || record.value.cost != 0
             else { continue }
             entries.append(.init(handle: record.handle, owner: record.value.owner, cost: record.value.cost))
@@ -178,7 +178,7 @@ public struct ReplayResult: Sendable {
             listed = choice.listed
             var rest = Self.rest
             for handle in choice.others {
-                let record = analyser.books.patterns.slot(handle)
+                let record = analyser.metering.patterns.slot(handle)
                 rest.calls &+= record.value.calls
                 rest.errors &+= record.value.errors
                 rest.rows &+= record.value.rows
@@ -190,14 +190,14 @@ public struct ReplayResult: Sendable {
         }
         patterns.reserveCapacity(patterns.count + listed.count)
         for handle in listed {
-            let record = analyser.books.patterns.slot(handle).value
+            let record = analyser.metering.patterns.slot(handle).value
             if most == nil { places[handle] = patterns.count }
             patterns.append(
                 PatternUsage(
                     fingerprint: record.fingerprint,
-                    text: analyser.books.patterns.text(of: handle),
+                    text: analyser.metering.patterns.text(of: handle),
                     database: record.database == 0
-                        ? nil : analyser.books.principals.database(record.database),
+                        ? nil : analyser.metering.principals.database(record.database),
                     calls: record.calls,
                     errors: record.errors,
                     rows: record.rows,

@@ -25,7 +25,13 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
         sessionLimits.sessions = limits.flows
         analyser = Analyser(
             sessions: Sessions(hash: hash, limits: sessionLimits),
-            books: Metering(hash: hash, priceList: priceList, flows: limits.flows, tables: tables, recorder: recorder)
+            metering: Metering(
+                hash: hash,
+                priceList: priceList,
+                flows: limits.flows,
+                tables: tables,
+                recorder: recorder
+            )
         )
     }
 
@@ -86,29 +92,29 @@ struct Shard<Recorder: StatementRecorder & ~Copyable>: ~Copyable, SegmentReceive
     mutating func finish(at moment: Moment) {
         analyser.isFinishing = true
         reassembler.finish(at: moment, into: &analyser)
-        analyser.books.gatherPaces()
-        analyser.books.keepPaces()
-        analyser.books.recorder.flush()
+        analyser.metering.gatherPaces()
+        analyser.metering.keepPaces()
+        analyser.metering.recorder.flush()
     }
 }
 
 /// Stream → statement: joins the sessions to what they cost.
 struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink {
     var sessions: Sessions
-    var books: Metering<Recorder>
+    var metering: Metering<Recorder>
     /// Whose connections to servers are passed over.
     var poolers: PoolerAddresses {
-        get { books.poolers }
-        set { books.poolers = newValue }
+        get { metering.poolers }
+        set { metering.poolers = newValue }
     }
     /// The servers whose sessions count.
     var servers = NamedServers()
     /// The capture ended, not the connections.
     var isFinishing = false
 
-    init(sessions: consuming Sessions, books: consuming Metering<Recorder>) {
+    init(sessions: consuming Sessions, metering: consuming Metering<Recorder>) {
         self.sessions = sessions
-        self.books = books
+        self.metering = metering
     }
 
     mutating func opened(
@@ -119,12 +125,12 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
         at moment: Moment
     ) {
         sessions.opened(flow, isMidstream: isMidstream)
-        books.opened(flow, client: client, server: server, at: moment)
+        metering.opened(flow, client: client, server: server, at: moment)
         if poolers.isServerSide(client: client, server: server) {
-            sessions.passOver(flow, at: moment, into: &books)
+            sessions.passOver(flow, at: moment, into: &metering)
         } else if !counts(client: client, server: server, isMidstream) {
-            sessions.closed(flow, isKnown: false, at: moment, into: &books)
-            books.setApart(flow)
+            sessions.closed(flow, isKnown: false, at: moment, into: &metering)
+            metering.setApart(flow)
         }
     }
 
@@ -139,14 +145,14 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
     func sender(of bytes: RawSpan) -> Direction? { Sessions.sender(of: bytes) }
 
     mutating func bytes(_ flow: FlowHandle, from side: Direction, _ bytes: RawSpan, at moment: Moment) -> Interest {
-        let interest = sessions.bytes(flow, from: side, bytes, at: moment, into: &books)
-        if interest == .drop { books.dropped(flow) }
+        let interest = sessions.bytes(flow, from: side, bytes, at: moment, into: &metering)
+        if interest == .drop { metering.dropped(flow) }
         return interest
     }
 
     mutating func gap(_ flow: FlowHandle, from side: Direction, count: Int, at moment: Moment) -> Interest {
-        let interest = sessions.gap(flow, from: side, count: count, at: moment, into: &books)
-        if interest == .drop { books.dropped(flow) }
+        let interest = sessions.gap(flow, from: side, count: count, at: moment, into: &metering)
+        if interest == .drop { metering.dropped(flow) }
         return interest
     }
 
@@ -155,7 +161,7 @@ struct Analyser<Recorder: StatementRecorder & ~Copyable>: ~Copyable, StreamSink 
     mutating func reset(_ flow: FlowHandle, at moment: Moment) { sessions.wasReset(flow) }
 
     mutating func closed(_ flow: FlowHandle, at moment: Moment) {
-        sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &books)
-        books.closed(flow, at: moment)
+        sessions.closed(flow, isKnown: !isFinishing, at: moment, into: &metering)
+        metering.closed(flow, at: moment)
     }
 }

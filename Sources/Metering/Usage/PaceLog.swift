@@ -22,9 +22,10 @@ public struct PaceLog {
         public internal(set) var pace: Pace
     }
 
-    /// What is being counted, by its principal and pattern; two of them share a place in turns.
+    /// What is being counted, by its user and pattern; two of them share a place in turns.
     struct Cell: BitwiseCopyable {
-        var principal: PrincipalHandle = 0
+        /// Of the table of owners.
+        var owner: Int32 = 0
         var pattern: PatternHandle = 0
         var second: Int64 = 0
         var pace = Pace()
@@ -39,26 +40,26 @@ public struct PaceLog {
     /// Entries, at most: 16 MiB.
     private static let most = 1 << 18
 
-    /// A log with places for `places` pairs of principal and pattern at once, a power of two.
-    init(places: Int = 1 << 10) { cells = Array(repeating: Cell(), count: places) }
+    /// A log with places for `places` pairs of user and pattern at once: a power of two, or none where nothing is to be counted.
+    init(places: Int) { cells = Array(repeating: Cell(), count: places) }
 
     /// Counts an execution; returns what it took the place of, which is to be kept.
     @inline(__always)
     mutating func add(
-        _ principal: PrincipalHandle,
+        _ owner: Int32,
         _ pattern: PatternHandle,
         _ duration: Int64,
         at time: Timestamp
     ) -> Cell? {
         let second = time.nanoseconds / 1_000_000_000
-        let key = UInt64(UInt32(bitPattern: principal)) &<< 32 | UInt64(UInt32(bitPattern: pattern))
+        let key = UInt64(UInt32(bitPattern: owner)) &<< 32 | UInt64(UInt32(bitPattern: pattern))
         let index = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) &>> 40) & (cells.count &- 1)
-        if cells[index].principal == principal, cells[index].pattern == pattern, cells[index].second == second {
+        if cells[index].owner == owner, cells[index].pattern == pattern, cells[index].second == second {
             cells[index].pace.add(Pace.logarithm(duration))
             return nil
         }
         let former = cells[index]
-        cells[index] = Cell(principal: principal, pattern: pattern, second: second)
+        cells[index] = Cell(owner: owner, pattern: pattern, second: second)
         cells[index].pace.add(Pace.logarithm(duration))
         return former.pace.count > 0 ? former : nil
     }

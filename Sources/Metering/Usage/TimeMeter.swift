@@ -13,7 +13,7 @@ public struct TimeMeter {
     /// Long statements that found no room: what their time is worth stays possible.
     private(set) var unsettled: UInt64 = 0
     /// How long statements took, where only the end tells what is usual: in a replay.
-    public private(set) var paces: PaceLog?
+    public private(set) var paces = PaceLog(places: 0)
     /// The same, at hand for every statement.
     private(set) var logsPaces = false
     /// Whose pace of the current second is to be gathered.
@@ -69,20 +69,20 @@ public struct TimeMeter {
     // MARK: The log of a replay
 
     /// Keeps how long statements took, to compare them at the end.
-    mutating func logPaces() { (paces, logsPaces) = (PaceLog(), true) }
+    mutating func logPaces() { (paces, logsPaces) = (PaceLog(places: 1 << 10), true) }
 
     /// Notes how long an execution took, where no duration is known to be usual; returns what is to be kept now.
     @inline(__always)
-    mutating func log(_ event: StatementEvent) -> PaceLog.Cell? {
+    mutating func log(_ event: StatementEvent, of owner: Int32) -> PaceLog.Cell? {
         guard event.kind.isPlannable, event.pattern > 0 else { return nil }
-        return paces?.add(event.principal, event.pattern, event.duration, at: event.ended.time)
+        return paces.add(owner, event.pattern, event.duration, at: event.ended.time)
     }
 
     /// Keeps what was counted of one pair in one second.
-    mutating func keep(_ entry: PaceLog.Entry) { paces?.keep(entry) }
+    mutating func keep(_ entry: PaceLog.Entry) { paces.keep(entry) }
 
     /// Takes out what is being counted.
-    mutating func takeCells() -> [PaceLog.Cell] { paces?.takeCells() ?? [] }
+    mutating func takeCells() -> [PaceLog.Cell] { paces.takeCells() }
 
     // MARK: Settling
 

@@ -72,27 +72,27 @@ public struct CountersSnapshot: Sendable {
         openFlows = UInt64(max(0, shard.reassembler.openFlowCount))
         reassembly = shard.reassembler.counters
         sessions = shard.analyser.sessions.counters
-        otherServers = shard.analyser.books.otherServers
+        otherServers = shard.analyser.metering.otherServers
         for wire in StatementProtocol.allCases {
-            byProtocol[wire] = shard.analyser.books.byProtocol[Int(wire.rawValue)]
+            byProtocol[wire] = shard.analyser.metering.byProtocol[Int(wire.rawValue)]
         }
-        for place in 0..<shard.analyser.books.principals.highWater {
-            guard let principal = shard.analyser.books.principals.occupant(at: place)?.value else { continue }
+        for place in 0..<shard.analyser.metering.principals.highWater {
+            guard let principal = shard.analyser.metering.principals.occupant(at: place)?.value else { continue }
             totals.add(principal.counts)
             if principal.user == nil { unattributed.add(principal.counts) } else { principals += 1 }
         }
-        let (found, asked) = (shard.analyser.books.prices.hits, shard.analyser.books.pricesAsked)
-        priceHits = shard.analyser.books.priceHits + found
+        let (found, asked) = (shard.analyser.metering.prices.hits, shard.analyser.metering.pricesAsked)
+        priceHits = shard.analyser.metering.priceHits + found
         priceMisses = asked - found
-        patterns = UInt64(shard.analyser.books.patterns.count)
-        patternEvictions = shard.analyser.books.patterns.evictions
-        sampleEvictions = shard.analyser.books.samples.evictions
-        principalEvictions = shard.analyser.books.principals.evictions
-        sampleBytes = UInt64(shard.analyser.books.samples.bytes)
-        patternOverflow = shard.analyser.books.patterns.overflow
-        activityLost = shard.analyser.books.activity.lost
+        patterns = UInt64(shard.analyser.metering.patterns.count)
+        patternEvictions = shard.analyser.metering.patterns.evictions
+        sampleEvictions = shard.analyser.metering.samples.evictions
+        principalEvictions = shard.analyser.metering.principals.evictions
+        sampleBytes = UInt64(shard.analyser.metering.samples.bytes)
+        patternOverflow = shard.analyser.metering.patterns.overflow
+        activityLost = shard.analyser.metering.activity.lost
         memory = shard.memory
-        let counts = shard.analyser.books.octaves
+        let counts = shard.analyser.metering.octaves
         for index in octaves.indices { octaves[index] = counts[index] }
     }
 }

@@ -54,12 +54,12 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         tally.shedder = LoadShedder(canCutResponses: true)
         shard.analyser.poolers = options.poolers
         shard.analyser.servers = options.servers
-        if options.resolvesSessions { shard.analyser.books.unknown = UnknownSessions() }
-        shard.analyser.books.serve()
-        if options.isMetered { shard.analyser.books.meter(byOrigin: options.isDivided) }
-        if options.tellsServers { shard.analyser.books.tellsServers = true }
-        if options.keepsActivity { shard.analyser.books.keepActivity() }
-        if let scheme = options.pricing { shard.analyser.books.askForPrices(scheme) }
+        if options.resolvesSessions { shard.analyser.metering.unknown = UnknownSessions() }
+        shard.analyser.metering.serve()
+        if options.isMetered { shard.analyser.metering.meter(byOrigin: options.isDivided) }
+        if options.tellsServers { shard.analyser.metering.tellsServers = true }
+        if options.keepsActivity { shard.analyser.metering.keepActivity() }
+        if let scheme = options.pricing { shard.analyser.metering.askForPrices(scheme) }
     }
 
     private var moment: Moment { Moment(time: tally.clock.latest, ordinal: tally.counted.packets) }
@@ -74,7 +74,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         let before = tally.counted.packets
         isBehind = try source.drain(into: &shard, &tally)
         if tally.counted.packets != before { noteLag() }
-        shard.analyser.books.recorder.flush()
+        shard.analyser.metering.recorder.flush()
         if tally.shedder.isDue(tally.clock.steady) { lookForDrops(tally.clock.steady) }
         if tally.clock.steady &- lastSweep >= Self.sweepInterval { sweep() }
         if tally.clock.steady &- lastFlush >= Self.flushInterval { flush() }
@@ -82,16 +82,16 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     }
 
     mutating func tidy() {
-        if shard.analyser.books.pricing?.isEmpty == false { askForPrices() }
-        if shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
+        if shard.analyser.metering.pricing?.isEmpty == false { askForPrices() }
+        if shard.analyser.metering.wantsSweep { shard.analyser.sweepTables() }
         if !resolutions.isEmpty, !isBehind { settle() }
-        shard.analyser.books.finishMoves()
-        if let unknown = shard.analyser.books.unknown { handle.note(unknown: unknown.count) }
+        shard.analyser.metering.finishMoves()
+        if let unknown = shard.analyser.metering.unknown { handle.note(unknown: unknown.count) }
     }
 
     mutating func takeRest() throws(CaptureError) {
         try source.takeRest(into: &shard, &tally)
-        shard.analyser.books.recorder.flush()
+        shard.analyser.metering.recorder.flush()
     }
 
     mutating func settleRest() {
@@ -101,10 +101,10 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
 
     mutating func finish() -> FinalWorkerState {
         shard.finish(at: Moment(time: tally.clock.latest, ordinal: tally.counted.packets + 1))
-        shard.analyser.books.finishMoves()
+        shard.analyser.metering.finishMoves()
         exchange(isLast: true)
         flush()
-        handle.outbox.put(shard.analyser.books.takeActivity())
+        handle.outbox.put(shard.analyser.metering.takeActivity())
         var last = FinalWorkerState()
         (last.last, last.counts) = (part(), counters())
         (last.users, last.calls) = (shard.countsByUser, shard.seenCalls)
@@ -130,7 +130,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     /// Hands what was used to the ledger.
     private mutating func flush() {
         lastFlush = tally.clock.steady
-        if shard.analyser.books.hasUsage { handle.outbox.put(shard.analyser.books.takeUsage()) }
+        if shard.analyser.metering.hasUsage { handle.outbox.put(shard.analyser.metering.takeUsage()) }
     }
 
     /// Tells the others what is known about time, and settles what ended long enough ago for all of them to have told.
@@ -138,8 +138,8 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         lastExchange = tally.clock.steady
         // Of packets, and beyond the latest of a steady clock: nobody may send anything more.
         let now = tally.clock.now.nanoseconds
-        let evidence = board.exchange(shard.analyser.books.takeEvidence(), at: now)
-        shard.analyser.books.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
+        let evidence = board.exchange(shard.analyser.metering.takeEvidence(), at: now)
+        shard.analyser.metering.settleLong(evidence, before: isLast ? .max : now &- 2 * Self.exchangeInterval)
     }
 
     private static var exchangeInterval: Int64 { 1_000_000_000 }
@@ -169,43 +169,43 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
     mutating func seenCalls() -> [SeenCalls] { shard.seenCalls }
     mutating func sessionCounts() -> SessionCounts { shard.sessionCounts }
     mutating func seenConnections() -> [SeenConnection] { shard.connections }
-    mutating func unknownSessions() -> [UnknownSession] { shard.analyser.books.unknownSessions(of: number) }
+    mutating func unknownSessions() -> [UnknownSession] { shard.analyser.metering.unknownSessions(of: number) }
 
     mutating func spending(of user: String, most: Int) -> [PatternSpend] {
-        shard.analyser.books.evidence(against: user, at: tally.clock.latest, most: most)
+        shard.analyser.metering.evidence(against: user, at: tally.clock.latest, most: most)
     }
 
     mutating func handOverActivity() {
-        if handle.outbox.hasRoomForActivity { handle.outbox.put(shard.analyser.books.takeActivity()) }
+        if handle.outbox.hasRoomForActivity { handle.outbox.put(shard.analyser.metering.takeActivity()) }
     }
 
     // MARK: Commands
 
-    mutating func apply(_ prices: PriceList) { shard.analyser.books.price(by: prices) }
+    mutating func apply(_ prices: PriceList) { shard.analyser.metering.price(by: prices) }
 
     mutating func ignoreServerSide(of poolers: PoolerAddresses) {
         if poolers != shard.analyser.poolers { shard.ignoreServerSide(of: poolers, at: moment) }
     }
 
     mutating func prove(_ servers: NamedServers) {
-        if servers != shard.analyser.books.provenServers { shard.analyser.books.take(proven: servers) }
+        if servers != shard.analyser.metering.provenServers { shard.analyser.metering.take(proven: servers) }
     }
 
     mutating func take(_ resolutions: [SessionResolution]) { self.resolutions += resolutions }
 
     mutating func take(_ answers: [PriceAnswer]) {
-        guard shard.analyser.books.pricing != nil else { return }
-        shard.analyser.books.take(answers, at: tally.clock.latest)
+        guard shard.analyser.metering.pricing != nil else { return }
+        shard.analyser.metering.take(answers, at: tally.clock.latest)
     }
 
     mutating func take(_ roles: RoleFacts) {
-        if shard.analyser.books.pricing != nil { shard.analyser.books.take(roles) }
+        if shard.analyser.metering.pricing != nil { shard.analyser.metering.take(roles) }
     }
 
     /// Tells how long patterns took: some thousands of them a time, so that no packet waits long.
     mutating func handOverObservations() {
-        guard shard.analyser.books.pricing != nil else { return }
-        let (found, next) = shard.analyser.books.observations(from: observed, count: 8192)
+        guard shard.analyser.metering.pricing != nil else { return }
+        let (found, next) = shard.analyser.metering.observations(from: observed, count: 8192)
         observed = next
         if !found.isEmpty { handle.outbox.put(PricingBatch(observations: found)) }
     }
@@ -214,7 +214,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
 
     /// Hands over what patterns are to be priced.
     private mutating func askForPrices() {
-        if let batch = shard.analyser.books.takeQuestions() { handle.outbox.put(batch) }
+        if let batch = shard.analyser.metering.takeQuestions() { handle.outbox.put(batch) }
     }
 
     /// Takes the answers that no packet on its way can prove void any more: those from before them are all here once

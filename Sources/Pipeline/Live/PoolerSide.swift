@@ -12,7 +12,7 @@ extension Shard where Recorder: ~Copyable {
             var found: [SeenConnection] = []
             for place in 0..<reassembler.placeCount {
                 guard let flow = reassembler.toldFlow(at: place) else { continue }
-                let note = analyser.books.flows[flow]
+                let note = analyser.metering.flows[flow]
                 found.append(
                     SeenConnection(client: note.client, server: note.server, isRead: analyser.sessions.isRead(flow))
                 )
@@ -26,13 +26,13 @@ extension Shard where Recorder: ~Copyable {
         analyser.poolers = poolers
         for place in 0..<reassembler.placeCount {
             guard let flow = reassembler.toldFlow(at: place) else { continue }
-            let note = analyser.books.flows[flow]
+            let note = analyser.metering.flows[flow]
             guard poolers.isServerSide(client: note.client, server: note.server), !analyser.sessions.isOpaque(flow)
             else {
                 continue
             }
-            analyser.sessions.passOver(flow, at: moment, into: &analyser.books)
-            analyser.books.closed(flow, at: moment)
+            analyser.sessions.passOver(flow, at: moment, into: &analyser.metering)
+            analyser.metering.closed(flow, at: moment)
         }
     }
 }

@@ -109,7 +109,7 @@ struct RelayedRing {
         )
         entry.flow = shard.reassembler.open(relayed, at: moment, into: &shard.analyser) ?? -1
         // The server knows this session by the relay's address.
-        if isMidstream, entry.flow >= 0 { shard.analyser.books.note(entry.flow, isKnownAs: ends.via) }
+        if isMidstream, entry.flow >= 0 { shard.analyser.metering.note(entry.flow, isKnownAs: ends.via) }
         return entry
     }
 

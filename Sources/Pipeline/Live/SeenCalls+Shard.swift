@@ -12,8 +12,8 @@ extension Shard where Recorder: ~Copyable {
     /// What each user did, as pg_stat_statements counts it; what is nobody's stands together.
     var seenCalls: [SeenCalls] {
         var found: [CallsPlace: PrincipalCounts] = [:]
-        for place in 0..<analyser.books.principals.highWater {
-            guard let principal = analyser.books.principals.occupant(at: place)?.value else { continue }
+        for place in 0..<analyser.metering.principals.highWater {
+            guard let principal = analyser.metering.principals.occupant(at: place)?.value else { continue }
             let isKnown = principal.user != nil
             let key = CallsPlace(
                 user: principal.user,

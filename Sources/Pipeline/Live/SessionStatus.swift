@@ -42,8 +42,8 @@ extension Shard where Recorder: ~Copyable {
             guard let flow = reassembler.toldFlow(at: place), let activity = analyser.sessions.activity(flow) else {
                 continue
             }
-            let note = analyser.books.flows[flow]
-            let principal = analyser.books.principals[activity.principal]
+            let note = analyser.metering.flows[flow]
+            let principal = analyser.metering.principals[activity.principal]
             found.append(
                 SessionStatus(
                     number: note.session,
@@ -51,9 +51,9 @@ extension Shard where Recorder: ~Copyable {
                     server: note.server,
                     user: principal.user,
                     database: principal.database,
-                    application: analyser.books.application(note.application),
+                    application: analyser.metering.application(note.application),
                     activity: activity,
-                    text: analyser.books.patterns.text(of: activity.pattern)
+                    text: analyser.metering.patterns.text(of: activity.pattern)
                 )
             )
         }
@@ -78,11 +78,11 @@ extension Shard where Recorder: ~Copyable {
     /// What each known user did.
     var countsByUser: [String: PrincipalCounts] {
         var counts: [String: PrincipalCounts] = [:]
-        for place in 1..<max(1, analyser.books.principals.highWater) {
-            guard let handle = analyser.books.principals.handle(at: place),
-                let user = analyser.books.principals[handle].user
+        for place in 1..<max(1, analyser.metering.principals.highWater) {
+            guard let handle = analyser.metering.principals.handle(at: place),
+                let user = analyser.metering.principals[handle].user
             else { continue }
-            counts[user, default: PrincipalCounts()].add(analyser.books.reported(handle).counts)
+            counts[user, default: PrincipalCounts()].add(analyser.metering.reported(handle).counts)
         }
         return counts
     }

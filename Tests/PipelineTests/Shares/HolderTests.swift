@@ -27,11 +27,11 @@ struct HolderTests {
         var history: [String: Int64] = [:]
         var faults: [String] = []
 
-        mutating func take(_ books: inout Metering<NoRecorder>) {
-            for usage in books.takeUsage() {
+        mutating func take(_ metering: inout Metering<NoRecorder>) {
+            for usage in metering.takeUsage() {
                 for slot in usage.slots { ledger[usage.user, default: .zero] += slot.usage }
             }
-            for record in books.takeActivity() {
+            for record in metering.takeActivity() {
                 history[record.user ?? "", default: 0] += record.counts.cost
                 check(record.user, record.text, "history")
             }
@@ -48,13 +48,13 @@ struct HolderTests {
     private static func lab() -> SweepLab {
         let tables = TableLimits(patterns: 16, principals: 16, samples: 1 << 16, activity: 512)
         var lab = SweepLab(analyser: SweepLab.analyser(tables, flows: 64))
-        lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
-        lab.analyser.books.serve()
-        lab.analyser.books.meter()
+        lab.analyser.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.analyser.metering.serve()
+        lab.analyser.metering.meter()
         // Small, so that walking over it takes no time.
-        lab.analyser.books.activity.spend = SpendTable(places: 256)
-        lab.analyser.books.keepActivity()
-        lab.analyser.books.unknown = UnknownSessions()
+        lab.analyser.metering.activity.spend = SpendTable(places: 256)
+        lab.analyser.metering.keepActivity()
+        lab.analyser.metering.unknown = UnknownSessions()
         return lab
     }
 
@@ -102,28 +102,28 @@ struct HolderTests {
                 for part in turn {
                     switch part {
                     case 0:
-                        let evidence = lab.analyser.books.takeEvidence()
-                        lab.analyser.books.settleLong(evidence, before: lab.now - 500_000_000)
-                    case 1 where step % 16 == 0: told.take(&lab.analyser.books)
+                        let evidence = lab.analyser.metering.takeEvidence()
+                        lab.analyser.metering.settleLong(evidence, before: lab.now - 500_000_000)
+                    case 1 where step % 16 == 0: told.take(&lab.analyser.metering)
                     case 2:
                         let user = clients.randomElement(using: &random)?.user ?? ""
                         let time = Timestamp(nanoseconds: lab.now)
-                        for spend in lab.analyser.books.evidence(against: user, at: time, most: 20) {
+                        for spend in lab.analyser.metering.evidence(against: user, at: time, most: 20) {
                             told.check(user, spend.text, "evidence")
                         }
                     case 3: lab.analyser.sweepTables(most: Int.random(in: 1...60, using: &random))
-                    case 4: lab.analyser.books.finishMoves()
-                    case 5: _ = lab.analyser.books.takeQuestions()
-                    case 6: _ = lab.analyser.books.observations(from: 1, count: 1000)
+                    case 4: lab.analyser.metering.finishMoves()
+                    case 5: _ = lab.analyser.metering.takeQuestions()
+                    case 6: _ = lab.analyser.metering.observations(from: 1, count: 1000)
                     default: break
                     }
                 }
             }
             for flow in 0..<24 as Range<FlowHandle> where clients[Int(flow)].isOpen { lab.close(flow) }
-            lab.analyser.books.finishMoves()
-            let evidence = lab.analyser.books.takeEvidence()
-            lab.analyser.books.settleLong(evidence)
-            told.take(&lab.analyser.books)
+            lab.analyser.metering.finishMoves()
+            let evidence = lab.analyser.metering.takeEvidence()
+            lab.analyser.metering.settleLong(evidence)
+            told.take(&lab.analyser.metering)
             let place = "seed \(seed) round \(round)"
             #expect(told.faults.isEmpty, "\(told.faults.prefix(3)) \(place)")
             for (user, cost) in told.history where !user.isEmpty {
@@ -142,23 +142,23 @@ struct HolderTests {
     @Test func `durations of a user who is gone are not those of the next one with the number`() {
         let tables = TableLimits(patterns: 64, principals: 16, samples: 1 << 16)
         var lab = SweepLab(analyser: SweepLab.analyser(tables, flows: 64))
-        lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.analyser.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         func key(_ user: String) -> Fingerprint { KeyedHash.standard.hash(Array(user.utf8).rawSpan) }
         lab.open(0, "ann", 1)
         lab.query(0, "SELECT 1 AS shared", milliseconds: 50)
         lab.close(0)
         lab.open(1, "ben", 2)
-        for number in 0..<2000 as Range<UInt32> where lab.analyser.books.principals.forgotten < 200 {
+        for number in 0..<2000 as Range<UInt32> where lab.analyser.metering.principals.forgotten < 200 {
             lab.query(1, "SELECT 1 AS shared", milliseconds: 1)
             lab.open(2, "made\(number)", number)
             lab.query(2, "SELECT 1 AS own")
             lab.close(2)
             lab.analyser.sweepTables()
         }
-        #expect(lab.analyser.books.principals.forgotten >= 200)
-        let shared = lab.analyser.books.patterns.keys(of: "select ? as shared")
+        #expect(lab.analyser.metering.principals.forgotten >= 200)
+        let shared = lab.analyser.metering.patterns.keys(of: "select ? as shared")
         for _ in 0..<4 {
-            let told = lab.analyser.books.observations(from: 1, count: 1000).found.filter { shared.contains($0.key) }
+            let told = lab.analyser.metering.observations(from: 1, count: 1000).found.filter { shared.contains($0.key) }
             #expect(told.allSatisfy { [key("ann"), key("ben")].contains($0.payer) })
             lab.query(1, "SELECT 1 AS shared", milliseconds: 1)
         }
@@ -167,8 +167,8 @@ struct HolderTests {
     @Test func `a user whose long statement waits to be settled pays for it, however many come meanwhile`() {
         let tables = TableLimits(patterns: 64, principals: 16, samples: 1 << 16)
         var lab = SweepLab(analyser: SweepLab.analyser(tables, flows: 64))
-        lab.analyser.books.serve()
-        lab.analyser.books.meter()
+        lab.analyser.metering.serve()
+        lab.analyser.metering.meter()
         lab.open(0, "ann", 1)
         lab.query(0, "SELECT 1 AS heavy", milliseconds: 1000)
         lab.close(0)
@@ -178,10 +178,10 @@ struct HolderTests {
             lab.close(2)
             lab.analyser.sweepTables()
         }
-        #expect(lab.analyser.books.principals.forgotten > 100)
-        let evidence = lab.analyser.books.takeEvidence()
-        lab.analyser.books.settleLong(evidence)
-        let slots = lab.analyser.books.takeUsage().filter { $0.user == "ann" }.flatMap(\.slots)
+        #expect(lab.analyser.metering.principals.forgotten > 100)
+        let evidence = lab.analyser.metering.takeEvidence()
+        lab.analyser.metering.settleLong(evidence)
+        let slots = lab.analyser.metering.takeUsage().filter { $0.user == "ann" }.flatMap(\.slots)
         let usage = slots.reduce(Usage.zero) { $0 + $1.usage }
         #expect(usage.low == usage.high && usage.low >= BusyTime.floor(1_000_000_000))
     }
@@ -197,15 +197,15 @@ struct HolderTests {
         for flow in 3..<40 as Range<FlowHandle> { lab.open(flow, "ben", 2) }
         var number = 0
         // Until it is on its way out, and the connection that takes it up was looked at already.
-        while number < 20_000, lab.analyser.books.patterns.isLeaving("select ? as mine") != true {
-            if lab.analyser.books.isSweeping { lab.analyser.sweepTables() }
+        while number < 20_000, lab.analyser.metering.patterns.isLeaving("select ? as mine") != true {
+            if lab.analyser.metering.isSweeping { lab.analyser.sweepTables() }
             number += 1
             lab.query(2, "SELECT 1 AS flood\(number)")
             lab.analyser.sweepTables(most: 1)
         }
-        #expect(lab.analyser.books.patterns.isLeaving("select ? as mine") == true, "\(number)")
+        #expect(lab.analyser.metering.patterns.isLeaving("select ? as mine") == true, "\(number)")
         lab.say(0, .client, Messages.bind("PGBOUNCER_1") + Messages.execute() + Messages.message("S"))
-        while lab.analyser.books.isSweeping { lab.analyser.sweepTables() }
+        while lab.analyser.metering.isSweeping { lab.analyser.sweepTables() }
         for number in 0..<64 { lab.query(2, "SELECT 1 AS later\(number)") }
         lab.say(0, .server, Messages.message("2") + Messages.complete("SELECT 1") + Messages.ready())
         let told = lab.result().patterns.filter { String(decoding: $0.text, as: UTF8.self) == "select ? as mine" }

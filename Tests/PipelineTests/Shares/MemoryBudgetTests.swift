@@ -18,7 +18,7 @@ struct MemoryBudgetTests {
             sessions: budget.sessions(workers: workers),
             recorder: NoRecorder()
         )
-        shard.analyser.books.keepActivity()
+        shard.analyser.metering.keepActivity()
         return shard
     }
 
@@ -54,9 +54,9 @@ struct MemoryBudgetTests {
         let text = Array(repeating: UInt8(ascii: "x"), count: 2000)
         for number in 0..<5_000 as Range<UInt64> {
             let fingerprint = Fingerprint(high: number &* 0x9E37_79B9_7F4A_7C15, low: number)
-            _ = shard.analyser.books.addPattern(fingerprint, PatternScope(), text, firstSeen: number, for: 0)
+            _ = shard.analyser.metering.addPattern(fingerprint, PatternScope(), text, firstSeen: number, for: 0)
             // As a worker does it: once for some packets.
-            if number % 512 == 0, shard.analyser.books.wantsSweep { shard.analyser.sweepTables() }
+            if number % 512 == 0, shard.analyser.metering.wantsSweep { shard.analyser.sweepTables() }
         }
         let patterns = try #require(shard.memory.first { $0.name == "patterns" })
         #expect(patterns.bytes > 1 << 20 && patterns.bytes <= patterns.most / 4 * 5, "\(patterns)")

@@ -47,10 +47,10 @@ struct SweepLab: ~Copyable {
         if let user {
             let (user, database) = (Array(user.utf8), Array("shop".utf8))
             let login = Login(user: user.rawSpan, database: database.rawSpan, application: [UInt8]().rawSpan)
-            owner = analyser.books.attribute(flow, login, at: moment())
+            owner = analyser.metering.attribute(flow, login, at: moment())
         }
         guard analyser.sessions.attribute(flow, to: owner) else { return }
-        analyser.books.moveUnknown(flow, to: owner)
+        analyser.metering.moveUnknown(flow, to: owner)
     }
 
     mutating func query(_ flow: FlowHandle, _ sql: String, milliseconds: UInt64 = 0) {
@@ -83,7 +83,7 @@ struct SweepLab: ~Copyable {
         limits.sessions = flows
         return Analyser(
             sessions: Sessions(hash: .standard, limits: limits),
-            books: Metering(
+            metering: Metering(
                 hash: .standard,
                 priceList: PriceList(),
                 flows: flows,

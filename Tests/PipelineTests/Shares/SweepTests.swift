@@ -32,10 +32,10 @@ struct SweepTests {
             var random = SplitMix64(seed: seed &+ round)
             let tables = TableLimits(patterns: 24, principals: 80, samples: 1 << 16)
             var lab = SweepLab(analyser: SweepLab.analyser(tables, flows: 64))
-            lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
-            lab.analyser.books.serve()
-            lab.analyser.books.meter()
-            lab.analyser.books.keepActivity()
+            lab.analyser.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+            lab.analyser.metering.serve()
+            lab.analyser.metering.meter()
+            lab.analyser.metering.keepActivity()
             var clients = (0..<40).map { Client(user: "u\($0 % 7)", address: UInt32($0)) }
             var calls: [String: UInt64] = [:]
             var used: [String: Int64] = [:]
@@ -72,18 +72,18 @@ struct SweepTests {
                     lab.analyser.sweepTables(most: Int.random(in: 1...40, using: &random))
                 }
                 if Int.random(in: 0..<200, using: &random) == 0 {
-                    for usage in lab.analyser.books.takeUsage() {
+                    for usage in lab.analyser.metering.takeUsage() {
                         used[usage.user, default: 0] += usage.slots.reduce(0) { $0 + $1.usage.low }
                     }
-                    for record in lab.analyser.books.takeActivity() {
+                    for record in lab.analyser.metering.takeActivity() {
                         logged[record.user ?? "", default: 0] += record.counts.calls
                     }
                 }
             }
-            for usage in lab.analyser.books.takeUsage() {
+            for usage in lab.analyser.metering.takeUsage() {
                 used[usage.user, default: 0] += usage.slots.reduce(0) { $0 + $1.usage.low }
             }
-            for record in lab.analyser.books.takeActivity() {
+            for record in lab.analyser.metering.takeActivity() {
                 logged[record.user ?? "", default: 0] += record.counts.calls
             }
             let result = lab.result()
@@ -100,7 +100,7 @@ struct SweepTests {
             #expect(logged.values.reduce(0, +) == all, "seed \(seed) round \(round)")
             #expect(result.patternEvictions > 0)
             forgotten += result.forgottenUsers
-            #expect(lab.analyser.books.patterns.count <= 24 + 64 * 10)
+            #expect(lab.analyser.metering.patterns.count <= 24 + 64 * 10)
         }
         #expect(forgotten > 0, "seed \(seed)")
     }
@@ -136,14 +136,14 @@ struct SweepTests {
         var lab = SweepLab(
             analyser: SweepLab.analyser(TableLimits(patterns: 4096, principals: 64, samples: 1 << 16), flows: 16)
         )
-        lab.analyser.books.askForPrices(PricingScheme(cluster: "main", asTenant: false))
+        lab.analyser.metering.askForPrices(PricingScheme(cluster: "main", asTenant: false))
         lab.open(0, "ann", 10)
         lab.open(1, "ben", 11)
         lab.query(0, "SELECT 1 AS mine")
         // The service was busy; meanwhile texts gave way to others of the same user.
         for number in 0..<2000 { lab.query(0, "SELECT 1 AS own\(number)") }
         for number in 0..<2000 { lab.query(1, "SELECT '\(String(repeating: "x", count: 3000))' AS flood\(number)") }
-        _ = lab.analyser.books.takeQuestions()
+        _ = lab.analyser.metering.takeQuestions()
         lab.ordinal += 3_000_000_000 / 1000
         for _ in 0..<2 {
             lab.query(0, "SELECT 1 AS mine")
@@ -151,7 +151,7 @@ struct SweepTests {
         }
         lab.ordinal += 3_000_000_000 / 1000
         lab.query(0, "SELECT 3 AS mine")
-        let asked = lab.analyser.books.takeQuestions()?.questions ?? []
+        let asked = lab.analyser.metering.takeQuestions()?.questions ?? []
         #expect(asked.contains { String(decoding: $0.pattern, as: UTF8.self) == "select ? as mine" })
         #expect(asked.allSatisfy { !$0.sample.text.isEmpty })
     }
