@@ -207,6 +207,7 @@ struct AgentTests {
         }
         let running = Running(watch)
         try await eventually("it reads") { source.wanted.limits == limits }
+        try await eventually("it tells") { !told.value.isEmpty }
         #expect(told.value.count == 1 && told.value[0] != nil)
         store.health.isFailing = true
         try await clock.advance(by: 0.5)
