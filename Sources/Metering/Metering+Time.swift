@@ -25,15 +25,13 @@ extension Metering where Recorder: ~Copyable {
     @inline(never)
     private mutating func keep(_ cell: PaceLog.Cell) {
         let pattern = patterns.slot(cell.pattern)
-        usage.time.keep(
-            PaceLog.Entry(
-                second: cell.second,
-                tenant: principals.owners.key(of: cell.owner),
-                pattern: pattern.value.fingerprint,
-                database: pattern.value.database,
-                pace: cell.pace
-            )
+        let key = PaceLog.Key(
+            second: cell.second,
+            tenant: principals.owners.key(of: cell.owner),
+            pattern: pattern.value.fingerprint,
+            database: pattern.value.database
         )
+        usage.time.keep(cell.pace, of: key)
     }
 
     /// Keeps all that is being counted: before places of principals and patterns become others', and at the end.

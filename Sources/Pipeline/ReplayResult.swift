@@ -73,7 +73,9 @@ public struct ReplayResult: Sendable {
     private var longStatements: [(LongStatement, payer: Int, pattern: Int?, database: String)] = []
     private var evidence = TimeEvidence()
     /// How long statements took, and in which database.
-    private var paces: [(entry: PaceLog.Entry, database: String?)] = []
+    private var paces: [(key: PaceSums<String?>.Key, pace: Pace)] = []
+    /// Of whose, which are kept: see ``PaceSums/level``.
+    private var paceLevel: UInt64 = 0
     /// Wall-clock seconds.
     public internal(set) var elapsed = 0.0
     /// CPU seconds of each worker.
@@ -149,8 +151,12 @@ public struct ReplayResult: Sendable {
         guard most == nil else { return }
         let time = analyser.metering.usage.time
         evidence.add(time.evidence)
-        for entry in time.paces.entries {
-            paces.append((entry, entry.database == 0 ? nil : analyser.metering.principals.database(entry.database)))
+        paceLevel = max(paceLevel, time.paces.level)
+        for (key, pace) in time.paces.entries {
+            let database = key.database == 0 ? nil : analyser.metering.principals.database(key.database)
+            paces.append(
+                (.init(second: key.second, tenant: key.tenant, pattern: key.pattern, database: database), pace)
+            )
         }
         for long in time.long {
             let database = analyser.metering.principals.database(long.database)
@@ -250,6 +256,7 @@ public struct ReplayResult: Sendable {
         }
         evidence.add(other.evidence)
         paces += other.paces
+        paceLevel = max(paceLevel, other.paceLevel)
         patterns += other.patterns
         questions += other.questions
     }
@@ -299,21 +306,31 @@ public struct ReplayResult: Sendable {
     private mutating func comparePaces() {
         defer { paces = [] }
         guard !longStatements.isEmpty, !paces.isEmpty else { return }
-        var durations: [PatternKey: DurationHistogram] = [:]
-        for pattern in patterns where pattern.durations.count > 0 {
-            let key = PatternKey(fingerprint: pattern.fingerprint, database: pattern.database)
-            durations[key, default: DurationHistogram()].add(pattern.durations)
+        var sums = PaceSums<String?>(most: PaceLog.most)
+        for (key, pace) in paces { sums.add(pace, to: key) }
+        sums.thin(atLeast: paceLevel)
+        var places: [PatternKey: [Int]] = [:]
+        for key in sums.sums.keys { places[PatternKey(fingerprint: key.pattern, database: key.database)] = [] }
+        for index in patterns.indices {
+            places[PatternKey(fingerprint: patterns[index].fingerprint, database: patterns[index].database)]?.append(
+                index
+            )
         }
-        // As for a daemon: a stall now and then is not usual.
-        let usual = durations.compactMapValues { durations in
-            durations.count >= Self.leastRuns ? Pace.logarithm(Int64(clamping: durations.percentile(0.37))) : nil
-        }
-        for (entry, database) in paces {
-            guard let usual = usual[PatternKey(fingerprint: entry.pattern, database: database)] else { continue }
-            var pace = entry.pace
+        let usual = places.compactMapValues(usualDuration)
+        for (key, sum) in sums.sums {
+            guard let usual = usual[PatternKey(fingerprint: key.pattern, database: key.database)] else { continue }
+            var pace = sum
             pace.sum &-= pace.count &* usual
-            evidence.add(pace, of: entry.tenant, second: entry.second)
+            evidence.add(pace, of: key.tenant, second: key.second)
         }
+    }
+
+    /// How long a pattern usually takes, that stands at these places; the logarithm as ``Pace`` has it.
+    private func usualDuration(_ places: [Int]) -> Int64? {
+        var durations = DurationHistogram()
+        for place in places { durations.add(patterns[place].durations) }
+        // As for a daemon: a stall now and then is not usual.
+        return durations.count >= Self.leastRuns ? Pace.logarithm(Int64(clamping: durations.percentile(0.37))) : nil
     }
 
     private mutating func mergePrincipals() {

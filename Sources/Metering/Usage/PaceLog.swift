@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Costs
-public import Domain
+import Domain
 import PostgresWire
 
 /// How long the statements of each tenant and pattern took, second by second: what a replay tells a loaded server by.
@@ -8,19 +8,8 @@ import PostgresWire
 /// A daemon knows beforehand how long a pattern usually takes, a replay at its end only. So the sums of logarithms are kept
 /// until all workers are added up: their order and number change nothing.
 public struct PaceLog {
-    /// One tenant's executions of one pattern in one second.
-    public struct Entry: BitwiseCopyable, Sendable {
-        /// The second of packet time.
-        public internal(set) var second: Int64
-        /// The user, by the hash of the name.
-        public internal(set) var tenant: Fingerprint
-        /// What ran, by its key.
-        public internal(set) var pattern: Fingerprint
-        /// Index into the table of database names.
-        public internal(set) var database: Int32
-        /// Logarithms of durations, not of ratios.
-        public internal(set) var pace: Pace
-    }
+    /// One user's executions of one pattern in one second; the database by its number.
+    public typealias Key = PaceSums<Int32>.Key
 
     /// What is being counted, by its user and pattern; two of them share a place in turns.
     struct Cell: BitwiseCopyable {
@@ -32,16 +21,19 @@ public struct PaceLog {
     }
 
     private var cells: [Cell]
-    /// What was kept.
-    public private(set) var entries: [Entry] = []
-    /// Executions that found no room: of these seconds less is known.
-    private(set) var lost: UInt64 = 0
-
-    /// Entries, at most: 16 MiB.
-    private static let most = 1 << 18
+    /// What was counted, in the order in which it was: logarithms of durations, not of ratios.
+    public private(set) var entries: [(key: Key, pace: Pace)] = []
+    /// Of the keys of ``entries``, which are kept: see ``PaceSums/level``.
+    public private(set) var level: UInt64 = 0
+    private let most: Int
 
     /// A log with places for `places` pairs of user and pattern at once: a power of two, or none where nothing is to be counted.
-    init(places: Int) { cells = Array(repeating: Cell(), count: places) }
+    ///
+    /// - Parameter most: entries, of which twice as many are added up and thinned: 32 MiB.
+    init(places: Int, most: Int = PaceLog.most) {
+        cells = Array(repeating: Cell(), count: places)
+        self.most = most
+    }
 
     /// Counts an execution; returns what it took the place of, which is to be kept.
     @inline(__always)
@@ -65,13 +57,18 @@ public struct PaceLog {
     }
 
     /// Keeps what was counted of one pair in one second.
-    mutating func keep(_ entry: Entry) {
-        guard entries.count < Self.most else {
-            lost &+= UInt64(clamping: entry.pace.count)
-            return
-        }
-        entries.append(entry)
+    mutating func keep(_ pace: Pace, of key: Key) {
+        entries.append((key, pace))
+        guard entries.count >= 2 * most else { return }
+        var sums = PaceSums<Int32>(most: most)
+        for entry in entries { sums.add(entry.pace, to: entry.key) }
+        sums.thin(atLeast: level)
+        level = sums.level
+        entries = sums.sums.map { ($0.key, $0.value) }
     }
+
+    /// Entries, at most, of a replay's log.
+    public static var most: Int { 1 << 18 }
 
     /// Takes out what is being counted.
     mutating func takeCells() -> [Cell] {

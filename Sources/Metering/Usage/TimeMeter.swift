@@ -11,7 +11,7 @@ public struct TimeMeter {
     /// Statements that wait for settlement.
     public private(set) var long: [LongStatement] = []
     /// Long statements that found no room: what their time is worth stays possible.
-    private(set) var unsettled: UInt64 = 0
+    public private(set) var unsettled: UInt64 = 0
     /// How long statements took, where only the end tells what is usual: in a replay.
     public private(set) var paces = PaceLog(places: 0)
     /// The same, at hand for every statement.
@@ -79,7 +79,7 @@ public struct TimeMeter {
     }
 
     /// Keeps what was counted of one pair in one second.
-    mutating func keep(_ entry: PaceLog.Entry) { paces.keep(entry) }
+    mutating func keep(_ pace: Pace, of key: PaceLog.Key) { paces.keep(pace, of: key) }
 
     /// Takes out what is being counted.
     mutating func takeCells() -> [PaceLog.Cell] { paces.takeCells() }
