@@ -72,6 +72,10 @@ public struct ReplayResult: Sendable {
     /// Statements whose time is settled once all workers are added up, by the places of who pays and what ran.
     private var longStatements: [(LongStatement, payer: Int, pattern: Int?, database: String)] = []
     private var evidence = TimeEvidence()
+    /// Long statements that found no room to wait for settlement: what their time is worth stays possible.
+    public private(set) var unsettled: UInt64 = 0
+    /// What time would have told, and found no room: statements and transactions.
+    public var lostEvidence: UInt64 { evidence.lost }
     /// How long statements took, and in which database.
     private var paces: [(key: PaceSums<String?>.Key, pace: Pace)] = []
     /// Of whose, which are kept: see ``PaceSums/level``.
@@ -151,6 +155,7 @@ public struct ReplayResult: Sendable {
         guard most == nil else { return }
         let time = analyser.metering.usage.time
         evidence.add(time.evidence)
+        unsettled += time.unsettled
         paceLevel = max(paceLevel, time.paces.level)
         for (key, pace) in time.paces.entries {
             let database = key.database == 0 ? nil : analyser.metering.principals.database(key.database)
@@ -255,6 +260,7 @@ public struct ReplayResult: Sendable {
             )
         }
         evidence.add(other.evidence)
+        unsettled += other.unsettled
         paces += other.paces
         paceLevel = max(paceLevel, other.paceLevel)
         patterns += other.patterns

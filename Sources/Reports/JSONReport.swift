@@ -122,6 +122,8 @@ public struct JSONReport {
                 json.field("function_call", result.byProtocol[.functionCall] ?? 0)
             }
             json.field("assumed_prices", result.assumedPrices)
+            json.field("unsettled", result.unsettled)
+            json.field("time_evidence_lost", result.lostEvidence)
         }
     }
 

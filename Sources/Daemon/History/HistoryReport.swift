@@ -27,7 +27,7 @@ public struct HistoryReport {
         let now = HistoryService.minute() + 1
         let to = now - until / 60
         var question = HistoryQuestion(from: now - since / 60, to: to, by: by, order: order, limit: top)
-        question.user = user.map { names.id(of: $0) }
+        question.user = user.map { names.id(of: $0.asAccountName) }
         var report = ReportModel()
         (report.from, report.to, report.time) = (question.from, to, SystemClock.time().rfc3339)
         report.step = max(1, (to - question.from) / 72)

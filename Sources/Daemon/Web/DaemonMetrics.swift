@@ -233,6 +233,21 @@ struct DaemonMetrics {
             "Users' addresses that were added up with others.",
             counters.principalEvictions
         )
+        text.counter(
+            "pgweir_unsettled_statements",
+            "Long statements whose time stays possible: too many waited for settlement.",
+            counters.unsettled
+        )
+        text.counter(
+            "pgweir_time_evidence_lost",
+            "Statements and transactions that found no room among what tells load and lock waits.",
+            counters.lostEvidence
+        )
+        text.counter(
+            "pgweir_worker_commands_dropped",
+            "Batches of prices and session owners that were dropped before a worker took them; they are asked for again.",
+            counters.droppedCommands
+        )
         text.gauge("pgweir_patterns", "Patterns that are known.", Double(counters.patterns))
         text.gauge(
             "pgweir_principals",

@@ -26,6 +26,10 @@ public struct CountersSnapshot: Sendable {
     public var patterns: UInt64 = 0, principals: UInt64 = 0
     /// Statements whose pattern found no room in the table, and that the history has no room for.
     public var patternOverflow: UInt64 = 0, activityLost: UInt64 = 0
+    /// Long statements whose time stays possible, as too many waited for settlement; what time would have told, and found no room.
+    public var unsettled: UInt64 = 0, lostEvidence: UInt64 = 0
+    /// Prices and owners of sessions that made room for later ones before a worker took them: they are asked for again.
+    public var droppedCommands: UInt64 = 0
     /// Patterns, texts of samples and principals that made room for others.
     public var patternEvictions: UInt64 = 0, sampleEvictions: UInt64 = 0, principalEvictions: UInt64 = 0
     /// Bytes of texts that are kept to be priced.
@@ -61,6 +65,7 @@ public struct CountersSnapshot: Sendable {
         sampleBytes += other.sampleBytes
         memory = TableMemory.sum([memory, other.memory])
         activityLost += other.activityLost
+        unsettled += other.unsettled
         priceHits += other.priceHits
         priceMisses += other.priceMisses
         for index in octaves.indices { octaves[index] &+= other.octaves[index] }
@@ -91,6 +96,7 @@ public struct CountersSnapshot: Sendable {
         sampleBytes = UInt64(shard.analyser.metering.samples.bytes)
         patternOverflow = shard.analyser.metering.patterns.overflow
         activityLost = shard.analyser.metering.activity.lost
+        unsettled = shard.analyser.metering.usage.time.unsettled
         memory = shard.memory
         let counts = shard.analyser.metering.octaves
         for index in octaves.indices { octaves[index] = counts[index] }

@@ -21,9 +21,9 @@ struct WorkerCommand: Hashable, Sendable {
     static func each(_ name: String, weight: Int) -> WorkerCommand { WorkerCommand(name: name, bound: .weight(weight)) }
 }
 
-/// Somebody who waits for the answer to a question.
+/// The caller that waits for the answer to a question.
 protocol Asker: AnyObject, Sendable {
-    /// Whether nobody waits any more.
+    /// Whether the caller stopped waiting.
     var hasGivenUp: Bool { get }
     /// A worker will not answer.
     func decline()
@@ -33,7 +33,7 @@ protocol Asker: AnyObject, Sendable {
 ///
 /// Others put questions and commands in and wake the worker. The worker looks at one atomic number a turn, and only if something
 /// waits it takes all of it out under the lock, and runs it without. Questions are refused when too many wait, and dropped
-/// when whoever asked has given up; commands are neither, but those of a kind are bounded (``WorkerCommand``).
+/// when their caller has given up; commands are neither, but those of a kind are bounded (``WorkerCommand``).
 final class Mailbox<State: ~Copyable>: Sendable {
     typealias Body = @Sendable (inout State) -> Void
 
@@ -173,7 +173,7 @@ final class Mailbox<State: ~Copyable>: Sendable {
         for item in takeAll() where item.asker?.hasGivenUp != true { item.body(&state) }
     }
 
-    /// There is no worker, so nobody is to wait for it; changes nothing where a worker left a last state.
+    /// There is no worker, so no caller waits for it; changes nothing where a worker left a last state.
     func close() {
         let isNew = queue.withLock { queue in
             defer { queue.isClosed = true }

@@ -6,7 +6,7 @@ import Synchronization
 
 /// What a worker hands over without being asked, until a service takes it.
 ///
-/// It is bounded: usage that nobody takes is added up by user, origin and time; activity that has no room stays with the
+/// It is bounded: usage that is not taken is added up by user, origin and time; activity that has no room stays with the
 /// worker, and what finds no room at all is counted.
 final class Outbox: Sendable {
     private struct Content {
@@ -63,7 +63,7 @@ final class Outbox: Sendable {
         }
     }
 
-    /// Slots of usage that found no room, because nobody took any for long.
+    /// Slots of usage that found no room, because none was taken for long.
     var lostUsage: UInt64 { content.withLock { $0.lostUsage } }
 
     func takeActivity() -> [ActivityRecord] {

@@ -2,7 +2,7 @@
 import Platform
 import Synchronization
 
-/// One answer of each of some workers, on their way to whoever waits for all of them.
+/// One answer of each of some workers, for the one caller that waits for all of them.
 final class PendingAnswers<Answer: Sendable>: Asker {
     private struct State {
         var answers: [Answer?]

@@ -9,7 +9,7 @@ extension WorkerPool {
     /// What users used since the last time.
     public func takeUsage() -> [UserUsage] { handles.flatMap { $0.outbox.takeUsage() } }
 
-    /// Usage that found no room, because nobody took any for long: so many users' slots of ten seconds.
+    /// Usage that found no room, because none was taken for long: so many users' slots of ten seconds.
     public var lostUsage: UInt64 { handles.reduce(0) { $0 &+ $1.outbox.lostUsage } }
 
     /// Asks all workers what was run since the last time; waits at most `timeout` seconds for those that are busy, whose

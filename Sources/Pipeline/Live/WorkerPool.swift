@@ -37,8 +37,8 @@ public struct LiveSnapshot: Sendable {
 /// Where the workers of a live capture meet the services of the daemon: the one place that both touch.
 ///
 /// All workers are asked at once, and waited for together with one deadline; each answers between packets, out of its
-/// ``Mailbox``. So services can ask as often as they like and delay no packet, and a worker that hangs delays nobody
-/// beyond the time-out.
+/// ``Mailbox``. So services can ask as often as they like and delay no packet, and a worker that hangs delays its callers
+/// by the time-out at most.
 public final class WorkerPool: Sendable {
     /// Sessions listed of one worker.
     public static let mostSessions = 500
@@ -56,7 +56,7 @@ public final class WorkerPool: Sendable {
     let handles: [WorkerHandle]
     /// What workers tell each other.
     let evidence = EvidenceBoard()
-    /// What whoever asks waits on, kept for the next one: later there may be no descriptor left.
+    /// What callers wait on, kept for later ones: there may be no descriptor left then.
     private let wakeUps = Mutex([WakeUp()])
 
     /// A pool for `workers` workers.
@@ -150,6 +150,8 @@ public final class WorkerPool: Sendable {
         for counters in query(timeout: timeout, { $0.counters() }) {
             if let counters { sum.add(counters) } else { sum.missing += 1 }
         }
+        sum.lostEvidence = evidence.lost
+        sum.droppedCommands = handles.reduce(0) { $0 &+ $1.mailbox.droppedCommands }
         return sum
     }
 

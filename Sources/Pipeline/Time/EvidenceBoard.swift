@@ -5,7 +5,7 @@ import Synchronization
 
 /// What workers tell each other about time: all of them settle long statements by what any of them saw.
 ///
-/// It is no outbox, as nobody takes it away: each worker adds what is new once a second, and looks at all of it.
+/// It is no outbox, as it is not taken away: each worker adds what is new once a second, and looks at all of it.
 final class EvidenceBoard: Sendable {
     private struct State {
         var evidence = TimeEvidence()
@@ -30,6 +30,9 @@ final class EvidenceBoard: Sendable {
             return state.evidence
         }
     }
+
+    /// What found no room: of so many statements and transactions less is known.
+    var lost: UInt64 { state.withLock { $0.evidence.lost } }
 
     /// How much slower than usual the statements of all tenants were in the last seconds.
     var load: Load {

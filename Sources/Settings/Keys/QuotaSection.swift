@@ -102,7 +102,7 @@ enum QuotaSection {
         var directory = DirectorySettings(server: try server.text("'server'"))
         for entry in try fields["roles"]?.entries("'roles'") ?? [] {
             let tier = try known(entry.value, names, "the role '\(entry.key)'")
-            directory.roles.append(DirectorySettings.Role(name: entry.key, tier: tier))
+            directory.roles.append(DirectorySettings.Role(name: entry.key.asAccountName, tier: tier))
         }
         if let node = fields["query"] { directory.query = try node.text("'query'") }
         if let node = fields["every"] { directory.every = try node.duration("'every'", 1...86_400) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Analytics
 public import Domain
 import Synchronization
 
