@@ -54,13 +54,15 @@ func isSystemLibrary(_ dependency: Target.Dependency) -> Bool {
     return false
 }
 
-/// A libFuzzer program; `Scripts/fuzz` builds it with `PGWEIR_FUZZ=1 swift build --sanitize=fuzzer`.
+/// A libFuzzer program; `Scripts/fuzz` builds it with `PGWEIR_FUZZ=1 swift build --sanitize=fuzzer`, or with
+/// `PGWEIR_FUZZ=unguided` as one that tries random changes.
+let isUnguided = Context.environment["PGWEIR_FUZZ"] == "unguided"
 func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: name + "Fuzzer",
-        dependencies: ["Domain"] + dependencies,
+        dependencies: ["Domain"] + dependencies + (isUnguided ? ["Unguided"] : []),
         path: "Tests/Fuzzers/" + name,
-        swiftSettings: common + [.unsafeFlags(["-parse-as-library"])],
+        swiftSettings: common + [.unsafeFlags(["-parse-as-library"])] + (isUnguided ? [.define("UNGUIDED")] : []),
         linkerSettings: [.unsafeFlags(["-use-ld=lld"])]  // gold cannot link libFuzzer
     )
 }
@@ -72,6 +74,7 @@ let fuzzers =
         fuzzer("Reassembly", ["Packets"]),
         fuzzer("Protocol", ["PostgresWire"]),
         fuzzer("Lexer", ["Fingerprints"]),
+        .target(name: "Unguided", path: "Tests/Fuzzers/Unguided", swiftSettings: common),
     ]
 
 /// Times parts of the pipeline one by one; `Benchmarks/parts` builds it with `PGWEIR_BENCHMARKS=1`.

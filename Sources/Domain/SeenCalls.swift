@@ -13,6 +13,8 @@ public struct SeenCalls: Sendable, Hashable {
     public var plannable: UInt64 = 0
     /// Finished utility statements; and DEALLOCATE, which is counted since PostgreSQL 17.
     public var utilities: UInt64 = 0, deallocations: UInt64 = 0
+    /// Of ``utilities``, those sent by the extended protocol.
+    public var extendedUtilities: UInt64 = 0
     /// Finished statements whose kind is not known, and statements of which it is not known whether they finished.
     public var unclassified: UInt64 = 0, uncertain: UInt64 = 0
     /// Logins that the server accepted.

@@ -14,12 +14,12 @@ extension Sessions {
             return answerWithoutRequest(session, &sink)
         }
         switch first.value.kind {
-        case .statement where !first.value.flags.contains(.done): completeStatement(session, first, tag, &sink)
+        case .statement where !first.value.flags.contains(.done): completeStatement(session, first, tag, body, &sink)
         case .extended:
             guard let request = awaiting(session, first, .execute, &sink) else {
                 return answerWithoutRequest(session, &sink)
             }
-            completeExecute(session, request, tag, &sink)
+            completeExecute(session, request, tag, body, &sink)
         case .summary:
             endOne(session, first, .completed, rows: tag.rows, code: 0, &sink)
             noteCompletion(session)
@@ -42,6 +42,7 @@ extension Sessions {
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ tag: CommandTag,
+        _ body: RawSpan,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         let flags = request.value.flags
@@ -51,7 +52,7 @@ extension Sessions {
             session.value.flags.remove(.unnamed)
         }
         settlePath(session, request, &sink)
-        if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
+        if request.value.statement.kind.isOpen { resolve(session, request, tag, body, &sink) }
         if !flags.contains(.unmetered) {
             let outcome: StatementOutcome = flags.contains(.inDoubt) ? .uncertain : .completed
             sink.ended(event(session, request, .simple, outcome, rows: tag.rows))
@@ -83,6 +84,39 @@ extension Sessions {
         session.value.unnamedPortal = Portal()
     }
 
+    /// What a finished statement was: SQL EXECUTE what its name stood for when the server came to it; and one whose text
+    /// was never seen, as it was prepared before the capture began, what its tag says.
+    @inline(never)
+    private mutating func resolve(
+        _ session: Slot<Session>,
+        _ request: Slot<Request>,
+        _ tag: CommandTag,
+        _ body: RawSpan,
+        _ sink: inout some SessionSink & ~Copyable
+    ) {
+        if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
+        guard request.value.statement.kind.isOpen else { return }
+        let kind: StatementKind
+        if request.value.statement.kind == .execute {
+            // SQL prepares nothing but queries; one that writes runs to its end, as EXECUTE always does.
+            kind = TaggedKind(body).kind ?? .select
+        } else {
+            let bytes = session.value.serverBytes &- session.value.answerStart
+            let hasRows = session.value.flags.contains(.answering)
+            guard let told = TaggedKind(body).kind(rows: tag.rows, answer: bytes, isDescribed: hasRows) else { return }
+            kind = told
+            // A query ends with its portal.
+            if kind == .select, request.value.kind == .extended {
+                let name = request.value.portalName
+                if var portal = portal(session, name) {
+                    portal.statement.kind = kind
+                    setPortal(session, name, portal)
+                }
+            }
+        }
+        request.value.statement.kind = kind
+    }
+
     /// SQL EXECUTE: what its name stood for when the server came to it.
     mutating func resolveExecute(
         _ session: Slot<Session>,
@@ -108,7 +142,7 @@ extension Sessions {
             let effect = statement.effect
             guard effect.name != 0 else { return }
             setStatement(session, effect.name, Prepared(effect: Effect(), pattern: effect.pattern, kind: effect.kind))
-        case .deallocate: removeStatement(session, statement.effect.name)
+        case .deallocate: if statement.effect.name != 0 { removeStatement(session, statement.effect.name) }
         case .deallocateAll: forgetNamedStatements(session)
         case .discardAll:
             forgetNamedStatements(session)
@@ -131,12 +165,13 @@ extension Sessions {
         _ session: Slot<Session>,
         _ request: Slot<Request>,
         _ tag: CommandTag,
+        _ body: RawSpan,
         _ sink: inout some SessionSink & ~Copyable
     ) {
         request.value.stages.remove(.execute)
         if request.value.flags.contains(.unmetered) { return finish(session, request) }
         let isFirst = beginsStatement(session, request, &sink)
-        if request.value.statement.kind == .execute { resolveExecute(session, request, &sink) }
+        if request.value.statement.kind.isOpen { resolve(session, request, tag, body, &sink) }
         let name = request.value.portalName
         let outcome: StatementOutcome = request.value.flags.contains(.inDoubt) ? .uncertain : .completed
         if isFirst {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 extension Sessions {
     /// The key of a protocol-level name; 0 is the unnamed one.
@@ -155,6 +155,20 @@ extension Sessions {
         session.value.portals = -1
     }
 
+    /// Queries of a connection that finished and whose portals are open, and who runs them: PostgreSQL counts them when
+    /// their portals end, unless by an error (`PortalCleanup`).
+    public mutating func openQueries(_ flow: FlowHandle) -> (principal: PrincipalHandle, count: UInt64) {
+        guard table.contains(flow) else { return (0, 0) }
+        let session = table.slot(flow)
+        var count: UInt64 = session.value.unnamedPortal.isOpenQuery ? 1 : 0
+        var place = session.value.portals
+        while place >= 0 {
+            if names[place].portal.isOpenQuery { count &+= 1 }
+            place = names[place].next
+        }
+        return (session.value.principal, count)
+    }
+
     /// Reports what the end of a portal makes of its statement.
     mutating func endPortal(
         _ session: Slot<Session>,
@@ -198,6 +212,9 @@ enum PortalEnd {
 }
 
 extension Portal {
+    /// Whether a query finished in it that PostgreSQL has not counted yet.
+    var isOpenQuery: Bool { state.contains(.exists) && state.contains(.completed) && statement.isSelect }
+
     /// Begins anew with what a Bind names; what belongs to a suspended portal is set when it is suspended.
     @inline(__always)
     mutating func bind(_ request: Slot<Request>) {

@@ -24,6 +24,7 @@ struct Comparing {
             line.notSent = counted.nested &+ counted.foreignKeys
             lines[account] = line
         }
+        var extended: [Account: UInt64] = [:]
         for (place, difference) in seen.found {
             // PgBouncer's console is no database of the server.
             guard let account = place.account, account.database != "pgbouncer" else { continue }
@@ -36,7 +37,10 @@ struct Comparing {
                 (queries.seenLow, utilities.seenLow) = (0, 0)
             }
             line.queries.add(queries)
-            if facts.countsUtilities { line.utilities.add(utilities) }
+            if facts.countsUtilities {
+                line.utilities.add(utilities)
+                extended[account, default: 0] &+= difference.extendedUtilities
+            }
             lines[account] = line
         }
         // What this program asked is not among what the server counted; the tap may have seen it.
@@ -50,7 +54,14 @@ struct Comparing {
             let isEmpty = [line.queries, line.utilities].allSatisfy { $0.counted == 0 && $0.seenHigh == 0 }
             if isEmpty, line.notSent == 0 { continue }
             result.lines.append(
-                explain(account, line, server, seen, sums[account.database] ?? [Moved(), Moved()])
+                explain(
+                    account,
+                    line,
+                    server,
+                    seen,
+                    sums[account.database] ?? [Moved(), Moved()],
+                    extendedUtilities: extended[account] ?? 0
+                )
             )
         }
         result.lines.sort { ($0.user, $0.database) < ($1.user, $1.database) }
@@ -86,7 +97,8 @@ struct Comparing {
         _ line: Comparison.Line,
         _ server: ServerDifferences,
         _ seen: SeenDifferences,
-        _ moved: [Moved]
+        _ moved: [Moved],
+        extendedUtilities: UInt64
     ) -> Comparison.Line {
         var line = line
         let counted = server.found[account] ?? ServerDifference()
@@ -135,6 +147,13 @@ struct Comparing {
         }
         less += sightings.reasons(of: account) + Losses(start, end).reasons(of: account, seen, facts)
         more += surplusReasons(server, seen)
+        // pg_stat_statements takes the number of a utility statement's text away when it counts it (`pgss_ProcessUtility`),
+        // also from a plan that is kept.
+        let repeated = [0, min(surplus[1] - lost[1], extendedUtilities)]
+        if repeated[1] > 0 {
+            let text = "\(repeated[1]) runs of prepared utility statements, of which the server counts the first"
+            more.append(Reason(.preparedUtility, repeated[1], text, most: 0))
+        }
         let exceptions = facts.exceptions
         if exceptions > 0 {
             let text = "pg_stat_statements.track is set otherwise for \(exceptions) roles or databases"
@@ -148,7 +167,7 @@ struct Comparing {
         line.isExplained = zip(parts.indices, parts).allSatisfy { index, part in
             isFine(missing[index], part) && isFine(surplus[index], part)
                 || Self.isCovered(missing[index] - gained[index], by: less)
-                    && Self.isCovered(surplus[index] - lost[index], by: more)
+                    && Self.isCovered(surplus[index] - lost[index] - repeated[index], by: more)
         }
         return line
     }

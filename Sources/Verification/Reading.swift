@@ -12,6 +12,8 @@ struct Reading {
 struct SeenDifference {
     var queries = Comparison.Part(), utilities = Comparison.Part()
     var logins: UInt64 = 0
+    /// Utility statements by the extended protocol, at most.
+    var extendedUtilities: UInt64 = 0
 }
 
 /// What the tap saw between two readings, by whom and where.
@@ -46,6 +48,7 @@ struct SeenDifferences {
             )
             (difference.utilities.seenLow, difference.utilities.seenHigh) = (low(utilities), high(utilities) &+ open)
             difference.logins = high { $0.logins }
+            difference.extendedUtilities = high { $0.extendedUtilities }
             found[place] = difference
         }
         func nobodys(_ sums: [Place: SeenSnapshot.Calls]) -> UInt64 {
@@ -76,6 +79,7 @@ struct SeenDifferences {
             sum.unclassified &+= calls.unclassified
             sum.uncertain &+= calls.uncertain
             sum.logins &+= calls.logins
+            sum.extendedUtilities &+= calls.extendedUtilities
             sums[place] = sum
         }
         return sums

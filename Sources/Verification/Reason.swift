@@ -21,12 +21,15 @@ public struct Reason: Sendable, Encodable, Hashable {
         case evicted, reset
         case setRole = "set_role"
         case settings
+        /// Utility statements that were prepared once and ran again.
+        case preparedUtility = "prepared_utility"
         case attributedLate = "attributed_late"
 
         /// Whether it counts what one user has, and not what may have hit many.
         var isOfOneUser: Bool {
             switch self {
-            case .nested, .foreignKey, .unixSocket, .tls, .gss, .otherInterface, .unread, .backgroundWorker, .underWay:
+            case .nested, .foreignKey, .unixSocket, .tls, .gss, .otherInterface, .unread, .backgroundWorker, .underWay,
+                .preparedUtility:
                 true
             default: false
             }

@@ -11,7 +11,7 @@ public struct SeenSnapshot: Codable, Sendable {
         /// Where that was, as `address:port`; `nil`: not told apart.
         public var server: String?
         public var plannable: UInt64, utilities: UInt64, deallocations: UInt64, unclassified: UInt64, uncertain: UInt64,
-            logins: UInt64
+            logins: UInt64, extendedUtilities: UInt64
     }
 
     /// An open connection that the tap sees.
@@ -58,7 +58,8 @@ public struct SeenSnapshot: Codable, Sendable {
                 deallocations: one.deallocations,
                 unclassified: one.unclassified,
                 uncertain: one.uncertain,
-                logins: one.logins
+                logins: one.logins,
+                extendedUtilities: one.extendedUtilities
             )
         }
         self.connections = connections.map {

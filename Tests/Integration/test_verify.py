@@ -2,6 +2,7 @@
 """`pgweir verify` and the running gauge: what a real pg_stat_statements counts against what the tap saw, with reasons."""
 import json
 import re
+import struct
 import subprocess
 import threading
 import time
@@ -9,7 +10,7 @@ import urllib.request
 
 import pytest
 from servers import free_port, process, wait_for
-from servers.wire import Connection
+from servers.wire import Connection, message, parse, text
 
 VERSIONS = ("15", "18")
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements"}
@@ -131,8 +132,8 @@ def test_a_tap_of_another_port_is_blind_and_says_so(version, postgres, daemon):
     one = line(answer, "ann")
     assert one["queries"]["share"] == 0 and "other_interface" in kinds(one), one
     assert "explained" in answer and code == 0
-    text = subprocess.run([*Verify(watcher, server, seconds=1).command[:-2], "--no-color"], capture_output=True, text=True, check=False)
-    assert text.returncode == 0 and "PostgreSQL " + version in text.stdout, text
+    shown = subprocess.run([*Verify(watcher, server, seconds=1).command[:-2], "--no-color"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0 and "PostgreSQL " + version in shown.stdout, shown
     session.close()
 
 
@@ -207,6 +208,106 @@ def test_two_servers_of_the_same_users_are_told_apart(postgres, daemon):
         assert code == 0, rounds
 
 
+def execute(statement, portal=""):
+    """Bind and Execute of a prepared statement without parameters, and no Describe."""
+    return message(b"B", text(portal) + text(statement) + struct.pack("!hhh", 0, 0, 0)) + message(b"E", text(portal) + struct.pack("!i", 0))
+
+
+def run(session, *messages):
+    session.send(*messages, message(b"S"))
+    return session.until_ready()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("end", ["rollback", "commit", "error"])
+def test_a_query_counts_when_its_portal_ends(version, end, postgres, daemon):
+    """Portals whose queries finished are open at both ends of the span: the server counts them when they end, or never."""
+    server = prepared(postgres, version)
+    watcher = daemon(server)
+    session = server.connect("ann")
+
+    def hold(count):
+        run(session, parse("select 1", name="s"))
+        session.ask("begin")
+        for number in range(count):
+            rows, errors = run(session, execute("s", f"portal {number}"))
+            assert rows == [["1"]] and not errors
+        run(session, message(b"C", b"S" + text("s")))
+    hold(5)
+
+    def traffic():
+        if end == "error":
+            assert session.query("select 1/0")[1]
+        session.ask("rollback" if end == "error" else end)
+        for _ in range(3):
+            session.ask("select 2")
+        hold(9)
+    answer, code = Verify(watcher, server).during(traffic)
+    one = line(answer, "ann")["queries"]
+    # Three, and with a COMMIT the five of before; of the nine none yet.
+    assert one["counted"] == (8 if end == "commit" else 3), one
+    assert one["seen_low"] == one["seen_high"] == one["counted"], one
+    assert code == 0
+    session.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_was_prepared_before_the_tap_is_told_by_its_answers(version, postgres, daemon):
+    server = prepared(postgres, version)
+    session = server.connect("ann")
+    texts = {
+        "insert": "insert into t values (1)", "update": "update t set a = a", "rows": "select a from t limit 2", "none": "select a from t where a < 0",
+        "begin": "begin", "commit": "commit", "set": "set application_name = 'x'", "show": "show application_name", "as": "create temp table b as select generate_series(1, 5)",
+        "drop": "drop table b", "with": "with gone as (delete from t where a = 7 returning a) select count(*) from gone",
+    }
+    for name, sql in texts.items():
+        run(session, parse(sql, name=name))
+    session.ask("prepare p as select 5")
+    watcher = daemon(server, "--activity", server.conninfo("watcher", sslmode="disable", gssencmode="disable"))
+    session.ask("select 1")
+    watcher.wait(lambda status: "ann" in [one["user"] for one in status["report"]["users"]], what="the session is attributed")
+    session.ask("select 1")
+
+    def traffic():
+        for _ in range(10):
+            for name in ("begin", "insert", "update", "rows", "with", "commit", "set", "show", "as", "drop", "none"):
+                _, errors = run(session, execute(name))
+                assert not errors, (name, errors)
+            session.ask("execute p")
+    answer, code = Verify(watcher, server).during(traffic)
+    one = line(answer, "ann")
+    # Of a prepared utility statement the server counts the first run.
+    assert one["queries"]["counted"] == 60 and 6 <= one["utilities"]["counted"] < 12, one
+    assert "prepared_utility" in kinds(one), one
+    # An empty answer may have been CREATE TABLE AS.
+    assert (one["queries"]["seen_low"], one["queries"]["seen_high"]) == (50, 60), one
+    assert (one["utilities"]["seen_low"], one["utilities"]["seen_high"]) == (60, 70), one
+    assert code == 0 and one["explained"], one
+    session.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_in_proxy_mode_what_passes_the_relay_is_seen(version, postgres, daemon, relay):
+    server = prepared(postgres, version)
+    front = relay(server.port)
+    watcher = daemon(None, "--mode", "proxy", "--relay", front.control, "--no-quotas", "--allow-second")
+    through = Connection("127.0.0.1", front.port, "ann")
+
+    def traffic():
+        mixed(through)
+        direct = server.connect("ben")
+        mixed(direct)
+        direct.close()
+    answer, code = Verify(watcher, server).during(traffic)
+    ann, ben = line(answer, "ann"), line(answer, "ben")
+    for part in ("queries", "utilities"):
+        assert ann[part]["counted"] > 50 and ann[part]["seen_low"] == ann[part]["seen_high"] == ann[part]["counted"], ann
+        assert ben[part]["counted"] > 50 and ben[part]["share"] == 0, ben
+    # The server sees the relay's addresses: which way another session took is not told by them.
+    assert ann["explained"] and code in (0, 1), answer
+    through.close()
+
+
 def test_what_has_no_reason_ends_with_1(postgres, daemon):
     """SET ROLE moves calls within a database; a tolerance is a tolerance; what nothing accounts for is told."""
     server = prepared(postgres, "15")
@@ -279,7 +380,7 @@ def test_the_gauge_runs_in_the_daemon(version, postgres, daemon):
         other.start()
         watcher.wait(lambda status: ratio(status) is not None and ratio(status) < 0.8 and status["verify"][0]["reasons"],
                      what="half is not")
-        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode()
     finally:
         over.set()
@@ -287,13 +388,13 @@ def test_the_gauge_runs_in_the_daemon(version, postgres, daemon):
     other.join()
     one = watcher.status()["verify"][0]
     assert one["problem"] is None and one["total_counted"] >= one["total_seen"] > 20
-    assert re.search(r'pgweir_verify_seen_ratio\{server="1"\} 0\.\d', text), text
-    assert re.search(r'pgweir_verify_reasons\{server="1",reason="unix_socket"\} 1', text), text
-    assert 'pgweir_verify_up{server="1"} 1' in text and 'pgweir_verify_statements_total{server="1",by="tap"}' in text
+    assert re.search(r'pgweir_verify_seen_ratio\{server="1"\} 0\.\d', metrics), metrics
+    assert re.search(r'pgweir_verify_reasons\{server="1",reason="unix_socket"\} 1', metrics), metrics
+    assert 'pgweir_verify_up{server="1"} 1' in metrics and 'pgweir_verify_statements_total{server="1",by="tap"}' in metrics
     assert "of what the server counted was seen" in page and "unix socket" in page
     assert "verify.blind" in watcher.log.since() or "pgweir verify" in watcher.log.since()
     for name in ("ann", "ben"):
-        assert f"{name}@" not in text
+        assert f"{name}@" not in metrics
 
 
 def test_a_server_that_counts_nothing_is_said_once(postgres, daemon):

@@ -34,6 +34,9 @@ struct RecordingSink: SessionSink {
     var proxied: [String] = []
     mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) { proxied.append("\(client)") }
 
+    /// Kinds of the statements that ended.
+    var kinds: [StatementKind] = []
+
     /// How long transactions were idle, ns.
     var idled: [Int64] = []
     mutating func idled(_ principal: PrincipalHandle, for duration: Int64, at time: Timestamp) {
@@ -130,6 +133,7 @@ struct RecordingSink: SessionSink {
     mutating func ended(_ event: StatementEvent) {
         if event.outcome == .skipped { refunded += event.price } else { settled += event.price }
         log.append("\(event.outcome) \(texts[Int(event.pattern)]) rows \(event.rows)")
+        kinds.append(event.kind)
     }
 
     mutating func vanished(_ principal: PrincipalHandle, _ pattern: PatternHandle, _ kind: StatementKind) {
@@ -153,5 +157,12 @@ struct Play: ~Copyable {
         limits.names = 4096
         sessions = Sessions(hash: .standard, limits: limits)
         sessions.opened(0, isMidstream: isMidstream)
+    }
+
+    /// One side says `bytes`, a microsecond after what was said before.
+    mutating func say(_ side: Direction, _ bytes: [UInt8]) {
+        ordinal += 1
+        let moment = Moment(time: Timestamp(nanoseconds: Int64(ordinal) * 1000), ordinal: ordinal)
+        _ = sessions.bytes(0, from: side, bytes.rawSpan, at: moment, into: &sink)
     }
 }

@@ -200,6 +200,27 @@ struct ComparisonTests {
         #expect(part?.seenLow == 100 && part?.seenHigh == 100)
     }
 
+    @Test func `runs of a prepared utility statement that the server does not count are accounted for, and no more`() {
+        for (extended, isExplained) in [(UInt64(90), true), (89, false), (0, false)] {
+            var end = Moment()
+            var calls = Self.calls("ann", 0)
+            (calls.utilities, calls.extendedUtilities) = (100, extended)
+            end.calls = [calls]
+            end.server.entries[Self.entry("ann", "2")] = 10
+            let line = Self.compare(Moment(), end).lines.first
+            #expect(line?.isExplained == isExplained, "\(extended)")
+            let reason = line?.reasons.first { $0.kind == .preparedUtility }
+            #expect((reason?.count ?? 0) == extended, "\(extended)")
+        }
+        // Queries have no part in it.
+        var end = Moment()
+        var calls = Self.calls("ann", 100)
+        (calls.utilities, calls.extendedUtilities) = (50, 50)
+        end.calls = [calls]
+        end.server.entries = [Self.entry("ann", "1"): 10, Self.entry("ann", "2"): 50]
+        #expect(Self.compare(Moment(), end).lines.first?.isExplained == false)
+    }
+
     @Test func `the class of an entry is told by its text`() {
         var normalizer = Normalizer(hash: .standard)
         let cases: [(String, StatementClass)] = [

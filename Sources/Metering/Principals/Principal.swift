@@ -78,6 +78,8 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
     /// Of those that finished and are no planned queries: what pg_stat_statements counts as utility statements; DEALLOCATE,
     /// which it counts since PostgreSQL 17; and those whose text is not known, which may be of any kind.
     public var utilities: UInt64 = 0, deallocations: UInt64 = 0, unclassified: UInt64 = 0
+    /// Of ``utilities``, those sent by the extended protocol: of a prepared one the server counts the first run only.
+    public var extendedUtilities: UInt64 = 0
     /// Logins that the server accepted.
     public var logins: UInt64 = 0
 
@@ -107,6 +109,7 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
         duration &+= other.duration
         utilities &+= other.utilities
         deallocations &+= other.deallocations
+        extendedUtilities &+= other.extendedUtilities
         unclassified &+= other.unclassified
         logins &+= other.logins
     }
@@ -144,7 +147,9 @@ public struct PrincipalCounts: Sendable, BitwiseCopyable, Hashable {
         case .prepare, .empty, .replication: break
         case .execute, .unknown: unclassified &+= 1
         case .deallocate, .deallocateAll: deallocations &+= 1
-        default: utilities &+= 1
+        default:
+            utilities &+= 1
+            if wire == .extended { extendedUtilities &+= 1 }
         }
     }
 }

@@ -1,33 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Metering
+import Packets
+import PostgresWire
 
 /// Whose calls stand together.
 private struct CallsPlace: Hashable {
     var user: String?, database: String?
     var server: Endpoint?
+
+    init(_ principal: Principal) {
+        user = principal.user
+        guard user != nil else { return }
+        (database, server) = (principal.database, principal.server)
+    }
 }
 
 extension Shard where Recorder: ~Copyable {
     /// What each user did, as pg_stat_statements counts it; what is nobody's stands together.
+    ///
+    /// A query that finished is left out until its portal ends: the server counts it then, or not at all.
     var seenCalls: [SeenCalls] {
-        var found: [CallsPlace: PrincipalCounts] = [:]
-        for place in 0..<analyser.metering.principals.highWater {
-            guard let principal = analyser.metering.principals.occupant(at: place)?.value else { continue }
-            let isKnown = principal.user != nil
-            let key = CallsPlace(
-                user: principal.user,
-                database: isKnown ? principal.database : nil,
-                server: isKnown ? principal.server : nil
-            )
-            found[key, default: PrincipalCounts()].add(principal.counts)
-        }
-        return found.map { place, counts in
-            var calls = SeenCalls(user: place.user, database: place.database, server: place.server)
-            (calls.plannable, calls.utilities) = (counts.plannable, counts.utilities)
-            (calls.deallocations, calls.unclassified) = (counts.deallocations, counts.unclassified)
-            (calls.uncertain, calls.logins) = (counts.uncertain, counts.logins)
-            return calls
+        mutating get {
+            var found: [CallsPlace: PrincipalCounts] = [:]
+            for place in 0..<analyser.metering.principals.highWater {
+                guard let principal = analyser.metering.principals.occupant(at: place)?.value else { continue }
+                found[CallsPlace(principal), default: PrincipalCounts()].add(principal.counts)
+            }
+            for place in 0..<reassembler.placeCount {
+                guard let flow = reassembler.toldFlow(at: place) else { continue }
+                let open = analyser.sessions.openQueries(flow)
+                guard open.count > 0 else { continue }
+                found[CallsPlace(analyser.metering.principals[open.principal])]?.plannable &-= open.count
+            }
+            return found.map { place, counts in
+                var calls = SeenCalls(user: place.user, database: place.database, server: place.server)
+                (calls.plannable, calls.utilities) = (counts.plannable, counts.utilities)
+                calls.extendedUtilities = counts.extendedUtilities
+                (calls.deallocations, calls.unclassified) = (counts.deallocations, counts.unclassified)
+                (calls.uncertain, calls.logins) = (counts.uncertain, counts.logins)
+                return calls
+            }
         }
     }
 }

@@ -25,3 +25,11 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(segment.payloadOffset >= 0 && segment.payloadOffset + Int(segment.captured) <= room)
     return 0
 }
+
+#if UNGUIDED
+import Unguided
+
+@main struct Main {
+    static func main() { unsafe runUnguided { unsafe fuzz($0, $1) } }
+}
+#endif

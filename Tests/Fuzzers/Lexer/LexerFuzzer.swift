@@ -52,3 +52,11 @@ private func take(_ bytes: [UInt8], _ escapes: Bool) {
         start = max(start + 1, sketch.range.upperBound)
     }
 }
+
+#if UNGUIDED
+import Unguided
+
+@main struct Main {
+    static func main() { unsafe runUnguided { unsafe fuzz($0, $1) } }
+}
+#endif

@@ -81,3 +81,11 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(balance.charged == balance.ended, "a charge was lost or booked twice")
     return 0
 }
+
+#if UNGUIDED
+import Unguided
+
+@main struct Main {
+    static func main() { unsafe runUnguided { unsafe fuzz($0, $1) } }
+}
+#endif

@@ -176,3 +176,11 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(bench.counter.open.isEmpty && bench.reassembler.openFlowCount == 0)
     return 0
 }
+
+#if UNGUIDED
+import Unguided
+
+@main struct Main {
+    static func main() { unsafe runUnguided { unsafe fuzz($0, $1) } }
+}
+#endif
