@@ -56,6 +56,9 @@ extension Metering where Recorder: ~Copyable {
 
     /// What the tables take of the budget, and may take.
     public var memory: [TableMemory] {
-        [patterns.memory(limits), samples.memory(limits), principals.memory(limits), activity.memory(limits)]
+        [
+            patterns.memory(limits), samples.memory(limits), principals.memory(limits), activity.memory(limits),
+            prices.memory(limits), usage.memory(limits),
+        ]
     }
 }

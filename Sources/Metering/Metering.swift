@@ -17,7 +17,7 @@ public struct Metering<Recorder: StatementRecorder & ~Copyable>: ~Copyable, Sess
     /// What it costs.
     public internal(set) var prices: PriceLookup
     /// How much was used.
-    public internal(set) var usage = UsageMeter()
+    public internal(set) var usage: UsageMeter
     /// Who ran what.
     public internal(set) var activity = ActivityLog()
     /// Texts for those who price by example.
@@ -43,7 +43,8 @@ public struct Metering<Recorder: StatementRecorder & ~Copyable>: ~Copyable, Sess
         flows = FlowNotes(limit: limit)
         principals = PrincipalRegistry(limit: tables.principals, hash: hash)
         patterns = PatternRegistry(limit: tables.patterns, hash: hash)
-        prices = PriceLookup(priceList)
+        prices = PriceLookup(priceList, capacity: tables.prices)
+        usage = UsageMeter(unsettled: tables.unsettled)
         samples = SampleStore(limit: tables.samples)
         limits = tables
         self.hash = hash

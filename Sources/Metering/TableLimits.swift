@@ -13,13 +13,24 @@ public struct TableLimits: Sendable {
     public var samples: Int
     /// Pairs of user and pattern that the history has not taken yet.
     public var activity: Int
+    /// Prices at hand where a service tells them; and statements that wait to be settled by their time.
+    public var prices: Int, unsettled: Int
 
     /// Limits; each is at least what one entry takes.
-    public init(patterns: Int, principals: Int, samples: Int, activity: Int = 1 << 15) {
+    public init(
+        patterns: Int,
+        principals: Int,
+        samples: Int,
+        activity: Int = 1 << 15,
+        prices: Int = PriceLookup.mostPrices,
+        unsettled: Int = 1 << 20
+    ) {
         self.patterns = min(1 << 20, max(16, patterns))
         self.principals = min(1 << 16, max(16, principals))
         self.samples = max(1 << 16, samples)
         self.activity = min(1 << 20, max(1 << 9, activity))
+        self.prices = min(PriceLookup.mostPrices, max(1 << 6, prices))
+        self.unsettled = min(1 << 20, max(1 << 9, unsettled))
     }
 
     /// Bytes of a pattern's text that count as one pattern.

@@ -26,7 +26,7 @@ public struct MemoryBudget: Sendable, Equatable {
     private func part(_ percent: Int, of workers: Int = 1) -> Int { bytes / 100 * percent / max(1, workers) }
 
     /// Prices that are remembered in order to be asked for again, in bytes.
-    public var prices: Int { part(8) }
+    public var prices: Int { part(6) }
     /// Prices that are kept where there is neither file nor Redis, in bytes.
     public var storedPrices: Int { part(4) }
 
@@ -52,10 +52,12 @@ public struct MemoryBudget: Sendable, Equatable {
     /// What each of some workers may hold of what clients make up.
     func tables(workers: Int) -> TableLimits {
         TableLimits(
-            patterns: part(23, of: workers) / PatternRegistry.bytesOfEntry,
+            patterns: part(21, of: workers) / PatternRegistry.bytesOfEntry,
             principals: part(5, of: workers) / PrincipalRegistry.bytesOfEntry,
             samples: part(4, of: workers),
-            activity: part(3, of: workers) / ActivityLog.bytesOfEntry
+            activity: part(3, of: workers) / ActivityLog.bytesOfEntry,
+            prices: part(2, of: workers) / PriceLookup.bytesOfEntry,
+            unsettled: part(2, of: workers) / LongStatement.bytesOfEntry
         )
     }
 

@@ -77,7 +77,7 @@ struct MeteringTests {
         let ann = login(&metering, 1, "ann")
         for number in 0..<100 { _ = pattern(&metering, "select 1 as c\(number)", ann) }
         let memory = metering.memory
-        #expect(memory.map(\.name) == ["patterns", "samples", "users", "history"])
+        #expect(memory.map(\.name) == ["patterns", "samples", "users", "history", "prices", "usage"])
         #expect(memory.allSatisfy { $0.bytes >= 0 && $0.most > 0 && $0.bytes <= $0.most })
     }
 }

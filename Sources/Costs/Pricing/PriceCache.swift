@@ -54,6 +54,10 @@ public struct PriceCache: ~Copyable {
     public static let liveCapacity = 131_072
 
     private static let ways = 8
+    /// Bytes of one price with its half of a key.
+    public static var bytesOfEntry: Int { MemoryLayout<Entry>.stride + MemoryLayout<UInt64>.stride }
+    /// Bytes of all places.
+    public var bytes: Int { entries.count * Self.bytesOfEntry }
     /// Patterns that cost more than this so far are pinned, in micro-units: ten thousand statements at an unknown price.
     public static let pinThreshold: Int64 = 10_000 * CostUnits.fallback.micro
 

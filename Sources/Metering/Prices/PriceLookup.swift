@@ -25,14 +25,29 @@ public struct PriceLookup: ~Copyable {
     /// Where prices are each role's own.
     private var roles = NumberedNames(limit: 65_536)
 
-    init(_ list: PriceList) { self.list = list }
+    /// Prices at hand, at most: of 100,000 patterns the popular ones, and of their roles' own a quarter of that.
+    public static var mostPrices: Int { PriceCache.liveCapacity / 4 * 5 }
+    /// Bytes of one price.
+    public static var bytesOfEntry: Int { PriceCache.bytesOfEntry }
+    /// How many prices are at hand where a service tells them.
+    private let capacity: Int
+
+    init(_ list: PriceList, capacity: Int = mostPrices) { (self.list, self.capacity) = (list, capacity) }
+
+    /// What prices take of the budget.
+    func memory(_ limits: TableLimits) -> TableMemory {
+        TableMemory("prices", bytes: common.bytes + own.bytes, most: limits.prices * Self.bytesOfEntry)
+    }
 
     /// Patterns are priced by a service from now on.
     mutating func ask(_ scheme: PricingScheme, _ hash: KeyedHash) {
         requests = PriceRequests(scheme, hash)
         (isPricing, isPlanning) = (true, scheme.source != .durations)
-        common = PriceCache(lifetime: scheme.lifetime)
-        own = PriceCache(capacity: 1 << 15, lifetime: scheme.lifetime)
+        // A cache has a power of two of sets: the largest that fit.
+        var places = 8
+        while places < PriceCache.liveCapacity, places * 2 / 4 * 5 <= capacity { places *= 2 }
+        common = PriceCache(capacity: places, lifetime: scheme.lifetime)
+        own = PriceCache(capacity: places / 4, lifetime: scheme.lifetime)
     }
 
     /// Another list holds from now on.

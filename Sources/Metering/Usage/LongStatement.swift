@@ -26,6 +26,9 @@ public struct LongStatement: BitwiseCopyable, Sendable {
     /// connection, the client.
     var mayWait: Bool
 
+    /// Bytes of one that waits.
+    public static var bytesOfEntry: Int { MemoryLayout<LongStatement>.stride }
+
     /// Micro-units charged as possible on top of ``price``.
     var possible: Int64 { BusyTime.floor(duration) - price }
 

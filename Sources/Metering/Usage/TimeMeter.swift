@@ -20,11 +20,14 @@ public struct TimeMeter {
     private var paced: [PrincipalHandle] = []
 
     /// Statements that wait for settlement, at most.
-    static var mostLong: Int { 1 << 20 }
+    private let mostLong: Int
+
+    /// Nothing is known yet; at most `most` statements wait for settlement at once.
+    init(most: Int = 1 << 20) { mostLong = most }
 
     /// A statement that waits for settlement.
     mutating func add(_ statement: LongStatement) {
-        guard long.count < Self.mostLong else {
+        guard long.count < mostLong else {
             // It stays possible.
             unsettled &+= 1
             return

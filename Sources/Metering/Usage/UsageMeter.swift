@@ -6,7 +6,7 @@ import Quotas
 /// How much was used: charges and settles the accounts of principals, and hands on what they hold.
 public struct UsageMeter {
     /// What time says about charges.
-    public internal(set) var time = TimeMeter()
+    public internal(set) var time: TimeMeter
     /// Statements that the server started, by protocol.
     public private(set) var byProtocol: [3 of UInt64] = .init(repeating: 0)
     /// Whether somebody takes what is used.
@@ -15,6 +15,19 @@ public struct UsageMeter {
     private var active: [PrincipalHandle] = []
     /// Usage of principals that were removed, until it is taken.
     private var left: [UserUsage] = []
+
+    /// Nothing was used yet; at most `unsettled` statements wait at once to be settled by their time.
+    init(unsettled: Int = 1 << 20) { time = TimeMeter(most: unsettled) }
+
+    /// What waits to be settled, and to be handed on, of the budget.
+    func memory(_ limits: TableLimits) -> TableMemory {
+        TableMemory(
+            "usage",
+            bytes: time.long.count * LongStatement.bytesOfEntry + active.count * MemoryLayout<PrincipalHandle>.stride
+                + left.count * MemoryLayout<UserUsage>.stride,
+            most: limits.unsettled * LongStatement.bytesOfEntry
+        )
+    }
 
     /// What is used is handed on from now on.
     mutating func meter() { isMetered = true }

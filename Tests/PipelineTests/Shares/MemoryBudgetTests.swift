@@ -35,6 +35,40 @@ struct MemoryBudgetTests {
         #expect(Set(shard.memory.map(\.name)).count == shard.memory.count)
     }
 
+    @Test(arguments: [128, 256, 768, 4096], [1, 2, 4])
+    func `prices at hand take what the budget leaves for them`(_ mebibytes: Int, _ workers: Int) throws {
+        var shard = shard(MemoryBudget(bytes: mebibytes << 20), workers: workers)
+        shard.analyser.metering.askForPrices(PricingScheme(cluster: "", asTenant: false))
+        let prices = try #require(shard.memory.first { $0.name == "prices" })
+        #expect(prices.bytes <= prices.most && prices.bytes >= prices.most / 3, "\(prices)")
+        #expect(prices.most <= (mebibytes << 20) / 50 / workers, "\(prices)")
+    }
+
+    @Test func `statements that wait to be settled stay within their share`() throws {
+        let budget = MemoryBudget(bytes: MemoryBudget.least)
+        var shard = shard(budget, workers: 4)
+        for number in 0..<100_000 {
+            shard.analyser.metering.usage.time.add(
+                LongStatement(
+                    principal: 0,
+                    pattern: 0,
+                    tenant: .unknown,
+                    session: UInt64(number),
+                    database: 0,
+                    started: 0,
+                    ended: 1,
+                    duration: 1,
+                    price: 0,
+                    mayWait: false
+                )
+            )
+        }
+        let usage = try #require(shard.memory.first { $0.name == "usage" })
+        let time = shard.analyser.metering.usage.time
+        #expect(usage.bytes > 0 && usage.bytes <= usage.most && usage.most <= budget.bytes / 200, "\(usage)")
+        #expect(Int(time.unsettled) + time.long.count == 100_000 && time.unsettled > 0)
+    }
+
     @Test func `a control group's limit is the measure, and too little is refused`() {
         #expect(MemoryBudget(controlGroup: 1 << 30).bytes == 768 << 20)
         #expect(MemoryBudget(controlGroup: 4 << 30).bytes == 3 << 30)
