@@ -64,10 +64,12 @@ struct SkeletonLists {
         }
     }
 
-    /// Whether the skeleton's first `end` bytes end in the lower-case `word`, with no word character before it.
+    /// Whether the skeleton's first `end` bytes end in the lower-case `word`, with no word character before it, and no dot:
+    /// in `5.in (` the letters are the number's, in `a.in (` a name, and the exact rules see no list.
     private func endsIn(_ word: StaticString, _ skeleton: borrowing SkeletonScratch, _ end: Int) -> Bool {
         let start = end &- word.utf8CodeUnitCount
-        guard start >= 0, !ByteClass.isWord(skeleton.byte(start &- 1)) else { return false }
+        let before = skeleton.byte(start &- 1)
+        guard start >= 0, !ByteClass.isWord(before), before != UInt8(ascii: ".") else { return false }
         for index in 0..<word.utf8CodeUnitCount {
             guard unsafe ByteClass.lowercased(skeleton.byte(start &+ index)) == word.utf8Start[index] else {
                 return false

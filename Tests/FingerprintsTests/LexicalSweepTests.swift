@@ -132,6 +132,36 @@ struct LexicalSweepTests {
         #expect(sweep.faults == [])
     }
 
+    /// Lists of every length behind whatever may make a word that begins one, or something else: `5.in (1, 2)` is a number.
+    @Test func `a list is shortened where the exact rules shorten it`() {
+        let before = [
+            "", "5.", "5", ".", "a.", "a", "$1", "$1.", "'a'", "\"a\"", "\"a\".", "1e", "1e-5.", "-", "--\n", "/**/",
+            " ", "é", "0x", "_",
+            "5.e", "(", ")", ",", "in",
+        ]
+        let words = ["in", "IN", "values", "Values", "not in", "array", "", "i n", "in."]
+        let blanks = ["", " ", "  ", "\n", "/**/"]
+        let elements = [
+            "1", "'a'", "$1", "1::int", "x", "-1", "1.5", "null", "(1,2)", "(1)", "5.in(1,1)", "$$a$$", "1e5", "E'a'",
+        ]
+        let separators = [",", ", ", " , ", "),("]
+        let ends = [")", "", " x", "])", ";"]
+        var random = SplitMix64(seed: 11)
+        func any(_ texts: [String]) -> String { texts.randomElement(using: &random) ?? "" }
+        var sweep = Sweep()
+        for _ in 0..<(Self.isLong ? 1_000_000 : 6_000) {
+            let head = any(before) + any(before) + any(words) + any(blanks) + any(["(", "(", "["])
+            let (element, other, separator, end) = (any(elements), any(elements), any(separators), any(ends))
+            // One list in several lengths: they share a skeleton where anything shortens them.
+            for count in 1...4 {
+                let list = Array(repeating: element, count: count).joined(separator: separator)
+                sweep.take(Array((head + list + end).utf8))
+                sweep.take(Array((head + list + separator + other + end).utf8))
+            }
+        }
+        #expect(sweep.faults == [])
+    }
+
     @Test(arguments: [false, true])
     func `a sample of longer combinations`(_ isSharp: Bool) {
         var random = SplitMix64(seed: isSharp ? 7 : 8)
