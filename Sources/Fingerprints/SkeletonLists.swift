@@ -14,6 +14,8 @@ struct SkeletonLists {
     private static let longestRow = 2048
 
     private var mode = Mode.none
+    /// Whether the statement is a query, once it was asked.
+    private var knowsQuery: Bool?
     /// Behind the latest literal.
     private var gapStart = 0
     /// The gap before the latest literal.
@@ -49,19 +51,59 @@ struct SkeletonLists {
     private mutating func begin(_ bracket: UInt8, _ skeleton: borrowing SkeletonScratch) {
         previousGap = 0..<0
         previousRow = 0..<0
+        guard isQuery(skeleton) else { return }
+        var end = skeleton.count &- 1
         if bracket == UInt8(ascii: "[") {
-            mode = .literals
+            if !mayName(skeleton, before: end) { mode = .literals }
             return
         }
-        var end = skeleton.count &- 1
         while skeleton.byte(end &- 1) == UInt8(ascii: " ") { end &-= 1 }
-        if endsIn("in", skeleton, end) {
+        if endsIn("in", skeleton, end), !mayName(skeleton, before: end &- 2) {
             mode = .elements
-        } else if endsIn("values", skeleton, end), skeleton.openings < PatternWriter.maximumDepth {
+        } else if endsIn("values", skeleton, end), !mayName(skeleton, before: end &- 6),
+            skeleton.openings < PatternWriter.maximumDepth
+        {
             mode = .rows
             rowStart = skeleton.count &- 1
             rowLiterals = skeleton.literals
         }
+    }
+
+    /// Whether the statement is one of those whose words all mean what they say: in FETCH, SET and others the exact rules
+    /// take a word for a name by its place, whatever it is (``NameFolding``).
+    private mutating func isQuery(_ skeleton: borrowing SkeletonScratch) -> Bool {
+        if let known = knowsQuery { return known }
+        var start = 0
+        while start < skeleton.count, isBlank(skeleton.byte(start)) || skeleton.byte(start) == UInt8(ascii: "(") {
+            start &+= 1
+        }
+        let words: [8 of StaticString] = ["select", "insert", "update", "delete", "with", "values", "merge", "table"]
+        var result = false
+        for index in words.indices where begins(words[index], skeleton, start) { result = true }
+        knowsQuery = result
+        return result
+    }
+
+    /// Whether what stands before `end` makes a name of whatever follows: `CURRENT OF`; or a comment, which may hide it.
+    private func mayName(_ skeleton: borrowing SkeletonScratch, before end: Int) -> Bool {
+        var end = end
+        while end > 0, isBlank(skeleton.byte(end &- 1)) { end &-= 1 }
+        let last = skeleton.byte(end &- 1)
+        return last == UInt8(ascii: "*") || last == UInt8(ascii: "-") || endsIn("of", skeleton, end)
+    }
+
+    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 9 <= 4 }
+
+    /// Whether the lower-case `word` stands at `start`, and no word character behind it.
+    private func begins(_ word: StaticString, _ skeleton: borrowing SkeletonScratch, _ start: Int) -> Bool {
+        let end = start &+ word.utf8CodeUnitCount
+        guard end < skeleton.count, !ByteClass.isWord(skeleton.byte(end)) else { return false }
+        for index in 0..<word.utf8CodeUnitCount {
+            guard unsafe ByteClass.lowercased(skeleton.byte(start &+ index)) == word.utf8Start[index] else {
+                return false
+            }
+        }
+        return true
     }
 
     /// Whether the skeleton's first `end` bytes end in the lower-case `word`, with no word character before it, and no dot:

@@ -139,6 +139,17 @@ struct LexicalSweepTests {
             " ", "é", "0x", "_",
             "5.e", "(", ")", ",", "in",
         ]
+        // Of many the exact rules fold a name by its place.
+        let statements = [
+            "", "", "select ", "select ", "insert into t ", "with a as (", "((select ", "fetch ", "move 1 ", "set a = ",
+            "set ", "prepare ", "execute ",
+            "explain ", "explain execute ", "declare ", "close ", "savepoint ", "release ", "rollback to ",
+            "deallocate ", "listen ", "notify ",
+            "unlisten ", "create temp table ", "create table ", "delete from t where current of ",
+            "update t set a = 1 where current of/**/", "copy ",
+            "/**/fetch ", "(fetch ", "--\nset ", "reset ", "lock table t ", "begin ", "call ", "do ", "values ",
+            "alter role r set a = ",
+        ]
         let words = ["in", "IN", "values", "Values", "not in", "array", "", "i n", "in."]
         let blanks = ["", " ", "  ", "\n", "/**/"]
         let elements = [
@@ -150,7 +161,7 @@ struct LexicalSweepTests {
         func any(_ texts: [String]) -> String { texts.randomElement(using: &random) ?? "" }
         var sweep = Sweep()
         for _ in 0..<(Self.isLong ? 1_000_000 : 6_000) {
-            let head = any(before) + any(before) + any(words) + any(blanks) + any(["(", "(", "["])
+            let head = any(statements) + any(before) + any(before) + any(words) + any(blanks) + any(["(", "(", "["])
             let (element, other, separator, end) = (any(elements), any(elements), any(separators), any(ends))
             // One list in several lengths: they share a skeleton where anything shortens them.
             for count in 1...4 {
