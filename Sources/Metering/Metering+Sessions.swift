@@ -22,6 +22,15 @@ extension Metering where Recorder: ~Copyable {
         return known.principal
     }
 
+    /// The server says what application a session names from now on; who pays stays the same.
+    public mutating func renamed(_ flow: FlowHandle, _ application: RawSpan) {
+        // A pooler that serves somebody says so itself.
+        guard flows.contains(flow), flows[flow].client.high == flows[flow].peerHigh,
+            flows[flow].client.low == flows[flow].peerLow
+        else { return }
+        flows[flow].application = principals.applicationNumber(application)
+    }
+
     /// A PROXY protocol header names this client.
     public mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) {
         // Where nodes divide what they book by client, the packets' own word counts.

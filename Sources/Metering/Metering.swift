@@ -84,6 +84,12 @@ public struct Metering<Recorder: StatementRecorder & ~Copyable>: ~Copyable, Sess
         set { principals.servers.tellsApart = newValue }
     }
 
+    /// Who did what is told apart by the application's name, too.
+    public var tellsApplications: Bool {
+        get { principals.tellsApplications }
+        set { principals.tellsApplications = newValue }
+    }
+
     /// Whose connections to servers are passed over.
     public var poolers: PoolerAddresses {
         get { principals.servers.poolers }

@@ -32,6 +32,8 @@ public struct ReplayOptions: Sendable {
     public var pricing: PricingScheme?
     /// Whether the result tells who used how much when, by ten seconds.
     public var keepsTimeline = false
+    /// Who did what is told apart by the name that the application gave at login.
+    public var tellsApplications = false
     /// The key of fingerprints.
     public var hash = KeyedHash.standard
     /// Limits of the reassembly, for each worker.
@@ -145,6 +147,7 @@ public enum Replay {
         )
         shard.analyser.poolers = options.poolers
         shard.analyser.servers = options.servers
+        shard.analyser.metering.tellsApplications = options.tellsApplications
         if options.keepsTimeline || options.policy.needsTimeline { shard.analyser.metering.meter() }
         shard.analyser.metering.logPaces()
         if let scheme = options.pricing { shard.analyser.metering.askForPrices(scheme) }

@@ -388,8 +388,10 @@ private struct PrincipalKey: Hashable, Comparable {
     var database: String
     var high: UInt64
     var low: UInt64
+    var application: String
 
     init(_ principal: Principal) {
+        application = principal.application ?? ""
         user = principal.user ?? ""
         database = principal.database ?? ""
         high = principal.address?.high ?? 0
@@ -397,7 +399,8 @@ private struct PrincipalKey: Hashable, Comparable {
     }
 
     static func < (left: PrincipalKey, right: PrincipalKey) -> Bool {
-        (left.user, left.database, left.high, left.low) < (right.user, right.database, right.high, right.low)
+        (left.user, left.database, left.high, left.low, left.application)
+            < (right.user, right.database, right.high, right.low, right.application)
     }
 }
 

@@ -94,6 +94,8 @@ public protocol SessionEvents: ~Copyable {
     mutating func reported(_ principal: PrincipalHandle)
     /// A Parse message told types of parameters: OIDs of four bytes each.
     mutating func parameterTypes(_ types: RawSpan, of pattern: PatternHandle)
+    /// The server says that a session names its application so from now on.
+    mutating func renamed(_ flow: FlowHandle, _ application: RawSpan)
     /// A PROXY protocol header in front of the session names this client: for show only, nobody has proven it.
     mutating func proxied(_ flow: FlowHandle, _ client: Endpoint)
     /// A session refers to this pattern from now on, to which perhaps none did before.
@@ -103,6 +105,8 @@ public protocol SessionEvents: ~Copyable {
 }
 
 extension SessionEvents where Self: ~Copyable {
+    /// It does not matter.
+    public mutating func renamed(_ flow: FlowHandle, _ application: RawSpan) {}
     /// It does not matter.
     public mutating func proxied(_ flow: FlowHandle, _ client: Endpoint) {}
     /// It costs nothing.

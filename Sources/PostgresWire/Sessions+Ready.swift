@@ -23,6 +23,8 @@ extension Sessions {
             }
         } else if let value = Self.value(of: "client_encoding", in: body) {
             reportedEncoding(session, body.extracting(value))
+        } else if session.value.flags.contains(.attributed), let value = Self.value(of: "application_name", in: body) {
+            sink.renamed(session.handle, body.extracting(value))
         }
     }
 

@@ -12,6 +12,8 @@ public enum Grouping: String, Sendable, CaseIterable {
     case database
     /// Client addresses.
     case client
+    /// Names of applications, as clients give them (`application_name`).
+    case application
 }
 
 /// One line of a report's first table.
@@ -19,7 +21,11 @@ struct Group {
     var user: String?
     var database: String?
     var client: String?
+    var application: String?
     var counts = PrincipalCounts()
+
+    /// What one name stands for, other than for users.
+    var name: String? { application.map { $0.isEmpty ? "(no name)" : $0 } ?? database ?? client }
 }
 
 extension ReplayResult {
@@ -32,6 +38,7 @@ extension ReplayResult {
                 case .user, .pattern: GroupKey(first: principal.user, second: principal.database)
                 case .database: GroupKey(first: principal.database)
                 case .client: GroupKey(first: principal.client)
+                case .application: GroupKey(first: principal.application)
                 }
             sums[key, default: PrincipalCounts()].add(principal.counts)
         }
@@ -45,6 +52,7 @@ extension ReplayResult {
             case .user, .pattern: (group.user, group.database) = (key.first, key.second)
             case .database: group.database = key.first
             case .client: group.client = key.first
+            case .application: group.application = key.first
             }
             return group
         }

@@ -3,16 +3,19 @@ import Domain
 
 /// How a text report is to look.
 public struct TerminalStyle: Sendable {
-    /// Columns.
-    public var width: Int
+    /// The terminal's columns; `nil`: there is none, and nothing is cut.
+    public var limit: Int?
     /// Whether colours may be used.
     public var isColored: Bool
 
     /// A style.
-    public init(width: Int, isColored: Bool) {
-        self.width = max(60, width)
+    public init(width: Int?, isColored: Bool) {
+        limit = width.map { max(60, $0) }
         self.isColored = isColored
     }
+
+    /// Columns to lay out for.
+    public var width: Int { limit ?? 100 }
 
     package enum Color: String {
         case bold = "1"

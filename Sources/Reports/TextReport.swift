@@ -12,13 +12,23 @@ public struct TextReport {
     let top: Int
     let grouping: Grouping
     let style: TerminalStyle
+    let isFull: Bool
 
     /// A report of `result` with at most `top` lines a table.
-    public init(_ result: ReplayResult, top: Int, by grouping: Grouping, style: TerminalStyle) {
+    ///
+    /// - Parameter isFull: patterns with their whole texts and all figures, a block for each.
+    public init(
+        _ result: ReplayResult,
+        top: Int,
+        by grouping: Grouping,
+        style: TerminalStyle,
+        isFull: Bool = false
+    ) {
         self.result = result
         self.top = top
         self.grouping = grouping
         self.style = style
+        self.isFull = isFull
     }
 
     /// UTF-8, ends with a line feed.
@@ -28,15 +38,16 @@ public struct TextReport {
         switch grouping {
         case .user: lines += users()
         case .pattern: break
-        case .database, .client: lines += groups()
+        case .database, .client, .application: lines += groups()
         }
-        lines += patternTables()
+        lines += isFull ? patternBlocks() : patternTables()
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 
     func heading(_ text: String) -> String { style.paint(text, .bold) }
 
-    private func summary() -> [String] {
+    /// What the capture holds.
+    func summary() -> [String] {
         let capture = result.capture
         let totals = result.totals
         let sessions = result.sessions
@@ -58,14 +69,21 @@ public struct TextReport {
         return lines
     }
 
+    /// A line with a mark, or as many as it takes.
+    private func warning(_ text: String) -> [String] {
+        var lines = Paragraph.lines("    " + text, width: style.limit, indent: 4)
+        if let first = lines.first { lines[0] = "  " + style.paint("!", .yellow) + first.dropFirst(3) }
+        return lines
+    }
+
     /// What could not be seen, and why; a clean capture says so in one line.
-    private func visibility() -> [String] {
+    func visibility() -> [String] {
         let (capture, tcp, sessions) = (result.capture, result.reassembly, result.sessions)
         var notes: [String] = []
         func note(_ count: UInt64, _ text: String) {
-            if count > 0 { notes.append("  \(style.paint("!", .yellow)) \(Quantity.grouped(count)) \(text)") }
+            if count > 0 { notes += warning("\(Quantity.grouped(count)) \(text)") }
         }
-        if result.isCancelled { notes.append("  \(style.paint("!", .yellow)) stopped before the end of the capture") }
+        if result.isCancelled { notes += warning("stopped before the end of the capture") }
         note(capture.cutFiles, "file(s) end in the middle of a packet: the last packet is not counted")
         note(capture.damagedFiles, "file(s) are damaged: nothing behind the damage was read")
         note(capture.kernelDropped, "packets dropped by the kernel: give the tap a larger buffer, or more workers")
@@ -97,7 +115,7 @@ public struct TextReport {
         let ignored = capture.ignoredByReason.filter { $0.reason != .otherPort && $0.reason != .filtered }
         if !ignored.isEmpty {
             let list = ignored.map { "\($0.reason.name) \(Quantity.grouped($0.count))" }.joined(separator: ", ")
-            notes.append("    ignored packets: \(list)")
+            notes += Paragraph.lines("    ignored packets: \(list)", width: style.limit, indent: 6)
         }
         let unknown = result.principals[0].counts
         if unknown.cost > 0 {
@@ -109,27 +127,31 @@ public struct TextReport {
     }
 
     private func groups() -> [String] {
-        let title = grouping == .database ? "Databases" : "Clients"
-        let name = max(16, style.width - 60)
-        var lines = ["", heading(title)]
-        lines.append(
-            style.paint(
-                "  " + Column.left(grouping.rawValue, name)
-                    + ["statements", "errors", "rows", "time", "cost"].map { Column.right($0, 11) }.joined(),
-                .dim
-            )
-        )
-        for group in result.groups(by: grouping).prefix(top) {
+        let title =
+            switch grouping {
+            case .client: "Clients"
+            case .application: "Applications"
+            default: "Databases"
+            }
+        var table = TextTable([
+            .text(grouping.rawValue, least: 24), .number("statements"), .number("errors"), .number("rows"),
+            .number("time"), .number("cost"),
+        ])
+        let groups = result.groups(by: grouping)
+        for group in groups.prefix(top) {
             let counts = group.counts
-            lines.append(
-                "  " + Column.left((grouping == .database ? group.database : group.client) ?? "–", name)
-                    + Column.right(Quantity.grouped(counts.started), 11)
-                    + Column.right(Quantity.grouped(counts.errors), 11)
-                    + Column.right(Quantity.short(Double(counts.rows)), 11)
-                    + Column.right(Quantity.duration(counts.duration), 11)
-                    + Column.right(Quantity.short(CostUnits(micro: counts.cost).units), 11)
-            )
+            table.add([
+                TextTable.Cell(group.name ?? "–"), TextTable.Cell(Quantity.grouped(counts.started)),
+                TextTable.Cell(Quantity.grouped(counts.errors)), TextTable.Cell(Quantity.short(Double(counts.rows))),
+                TextTable.Cell(Quantity.duration(counts.duration)),
+                TextTable.Cell(Quantity.short(CostUnits(micro: counts.cost).units)),
+            ])
         }
-        return lines
+        return ["", heading(title)] + table.lines(style) + more(groups.count)
+    }
+
+    /// How many lines a table leaves out.
+    func more(_ count: Int) -> [String] {
+        count > top ? [style.paint("  … \(count - top) more (--top)", .dim)] : []
     }
 }

@@ -68,7 +68,9 @@ struct ReplayCommand: ParsableCommand {
         }
         if compare != nil {
             guard form.config != nil else { throw ValidationError("--compare needs --config: the new policy.") }
-            guard form.format != .ndjson else { throw ValidationError("--compare needs --format text or json.") }
+            guard [.text, .json].contains(form.format) else {
+                throw ValidationError("--compare needs --format text or json.")
+            }
             guard !(files + read).contains("-") else {
                 throw ValidationError("--compare reads the capture twice: it cannot be standard input.")
             }
@@ -83,6 +85,7 @@ struct ReplayCommand: ParsableCommand {
         options.ports = options.servers.ports(besides: options.ports, isStandard: false)
         if !tunnelFrom.isEmpty { options.tunnelSenders = AddressRanges(tunnelFrom.map(\.range)) }
         options.filter = filter
+        options.tellsApplications = form.by == .application
         (options.workers, options.patterns) = (workers, patterns)
         try explainingErrors {
             let judgement = try form.policy()

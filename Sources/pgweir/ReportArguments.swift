@@ -11,27 +11,44 @@ import Settings
 
 /// How a report looks, and by what it judges: the same for captures and for live taps.
 struct ReportArguments: ParsableArguments {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, ndjson }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, ndjson, html, csv }
 
     @Option(help: ArgumentHelp("Tiers, users and prices (YAML).", valueName: "file")) var config: String?
-    @Option(help: "The form of the report: for people, one JSON object, or a line for every statement.")
+    @Option(
+        help: """
+            The form of the report: for people; one JSON object; a line for every statement; one HTML file; or the table \
+            that --by names as CSV (RFC 4180).
+            """
+    )
     var format = Format.text
+    @Flag(help: "Whole texts of patterns and all figures, a block for each, instead of tables.") var full = false
     @Option(help: "Lines of each table; of patterns in JSON, where all are given without it.") var top: Int?
-    @Option(help: "What the first table adds up by: user, pattern, database or client.") var by = Grouping.user
+    @Option(help: "What the first table adds up by: user, pattern, database, client or application.") var by = Grouping
+        .user
     @Flag(inversion: .prefixedNo, help: "Colours; by default on a terminal unless NO_COLOR is set.") var color: Bool?
 
     func validate() throws {
         if let top, top < 1 { throw ValidationError("--top must be at least 1.") }
+        guard !full || format == .text else { throw ValidationError("--full is for --format text: others tell all.") }
     }
 
     func policy() throws -> PolicySettings { try PolicySettings.load(config) }
 
     /// How the report looks.
-    var look: ReportForm { ReportForm(isJSON: format == .json, top: top, by: by, style: style) }
+    var look: ReportForm {
+        let kind: ReportForm.Kind =
+            switch format {
+            case .json: .json
+            case .html: .html
+            case .csv: .csv
+            case .text, .ndjson: full ? .fullText : .text
+            }
+        return ReportForm(kind, top: top, by: by, style: style)
+    }
 
     var style: TerminalStyle {
         let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
-        return TerminalStyle(width: Output.width(1), isColored: isColored)
+        return TerminalStyle(width: Output.columns(1), isColored: isColored)
     }
 }
 

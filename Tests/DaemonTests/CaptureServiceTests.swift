@@ -66,7 +66,7 @@ struct CaptureServiceTests {
 
     // MARK: The report
 
-    private let form = ReportForm(isJSON: true, top: nil, by: .user, style: TerminalStyle(width: 80, isColored: false))
+    private let form = ReportForm(.json, top: nil, by: .user, style: TerminalStyle(width: 80, isColored: false))
 
     @Test func `the report is printed and written once, when the service is to end`() async throws {
         let folder = try ScratchFolder()

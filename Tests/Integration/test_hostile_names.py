@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that move a cursor, forge lines, hide or reorder what stands beside them are harmless in everything that people read."""
+import csv
+import io
 import os
 import socket
 import struct
@@ -10,7 +12,7 @@ import pytest
 from servers import Postgres, wait_for
 from test_hostile_tenant import Client
 
-NAMES = ["\u202eevil", "a\u200bb", "esc\x1b[2J", "two\nlines", "c1\x9b31m", "\u2066iso\u2069", "tag\U000e0041", "sep\u2028x", "tab\tx", "del\x7f"]
+NAMES = ["\u202eevil", "<b>&'\"", "=1+1,\"x",  "a\u200bb", "esc\x1b[2J", "two\nlines", "c1\x9b31m", "\u2066iso\u2069", "tag\U000e0041", "sep\u2028x", "tab\tx", "del\x7f"]
 UNPRINTABLE = {"Cc", "Cf", "Zl", "Zp"}
 CONFIG = "quota:\n  mode: warn\n  default_tier: small\n  tiers:\n    small: {hourly: 2}\n"
 
@@ -24,9 +26,10 @@ def unprintable(text):
 def server_():
     server = Postgres("15")
     for place, name in enumerate(NAMES):
-        server.ask(f'create role "{name}" login; create database "{name}"')
-        server.ask(f'create table "t{place}{name}"(id int)', database=name)
-        server.ask(f'grant all on "t{place}{name}" to public', database=name)
+        quoted = name.replace('"', '""')
+        server.ask(f'create role "{quoted}" login; create database "{quoted}"')
+        server.ask(f'create table "t{place}{quoted}"(id int)', database=name)
+        server.ask(f'grant all on "t{place}{quoted}" to public', database=name)
     yield server
     server.stop()
 
@@ -91,9 +94,19 @@ def test_names_are_harmless_in_the_report_of_a_capture(server, pgweir, tmp_path)
         wait_for(lambda: (file.seek(0), f"t{len(NAMES) - 1}".encode() in file.read())[1], what="the last statement is in the capture")
     tcpdump.terminate()
     tcpdump.wait(30)
-    for options in ([], ["--by", "database"], ["--by", "client"], ["--by", "pattern"], ["--format", "ndjson"]):
+    forms = [[], ["--full"], ["--format", "ndjson"], ["--format", "html"], ["--format", "csv"]]
+    for options in [*forms, *(["--by", by] for by in ("database", "client", "pattern", "application")), ["--by", "pattern", "--format", "csv"]]:
         done = subprocess.run([pgweir, "replay", "--port", str(server.port), "--top", "100", *options, capture], capture_output=True, text=True,
                               check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
-        if "ndjson" not in options:
+        if "html" in options:
+            assert "<b>" not in done.stdout and "&lt;b&gt;&amp;&#39;&quot;" in done.stdout
+        if "csv" in options:
+            rows = list(csv.reader(io.StringIO(done.stdout, newline="")))
+            assert len({len(row) for row in rows}) == 1, rows
+            # Names are data, to the last character, but no spreadsheet's formula.
+            if "--by" not in options:
+                wanted = {("'" if name[0] in "=+-@\t\r" else "") + name for name in NAMES}
+                assert {row[0] for row in rows[1:]} == wanted, rows
+        elif "ndjson" not in options:
             assert not unprintable(done.stdout + done.stderr), (options, unprintable(done.stdout + done.stderr))
             assert "evil" in done.stdout or "client" in options

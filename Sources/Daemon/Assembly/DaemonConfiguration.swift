@@ -2,6 +2,7 @@
 import Domain
 import Packets
 public import Pipeline
+import Reports
 
 /// All that the daemon is made of: `pgweir run` makes it from its options, ``DaemonAssembly`` makes services from it.
 public struct DaemonConfiguration: Sendable {
@@ -73,6 +74,7 @@ public struct DaemonConfiguration: Sendable {
         options.resolvesSessions = !activity.isEmpty || !poolers.isEmpty
         // 'pgweir verify' may come with a server of its own.
         options.tellsServers = proxy == nil
+        options.tellsApplications = reportForm?.by == .application
         options.pricing = prices.scheme
         options.isMetered = !quotas.noQuotas
         // A relay's copies are nobody else's: a client may come through several relays, each booked by its own daemon.

@@ -65,13 +65,16 @@ public enum Output {
     /// Whether a descriptor is a terminal.
     public static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-    /// The terminal's width in columns; 100 where there is none.
-    public static func width(_ descriptor: Int32) -> Int {
-        if let text = environment("COLUMNS"), let columns = Int(text), columns >= 40 { return min(columns, 400) }
+    /// The terminal's width in columns, or that of `COLUMNS`; `nil` where there is no terminal.
+    public static func columns(_ descriptor: Int32) -> Int? {
+        if let text = environment("COLUMNS"), let columns = Int(text), columns >= 40 { return min(columns, 1000) }
         var size = winsize()
         let isKnown = unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0
-        return isKnown && size.ws_col >= 40 ? Int(size.ws_col) : 100
+        return isKnown && size.ws_col >= 40 ? Int(size.ws_col) : nil
     }
+
+    /// The terminal's width in columns; 100 where there is none.
+    public static func width(_ descriptor: Int32) -> Int { columns(descriptor) ?? 100 }
 
     /// A variable of the environment.
     public static func environment(_ name: String) -> String? {

@@ -23,6 +23,8 @@ public struct Principal: Sendable {
     public internal(set) var address: Endpoint?
     /// Where it did that, where principals are told apart by that.
     public internal(set) var server: Endpoint?
+    /// The application's name, where principals are told apart by that.
+    public internal(set) var application: String?
     var databaseIndex: Int32 = 0
     var roleIndex: Int32 = 0
     /// The search_path that its logins begin with, by its number; 0: the server's.

@@ -19,6 +19,8 @@ public struct PrincipalRegistry: ~Copyable {
     /// Whether accounts keep what is used until it is taken.
     var isMetered = false
     var applications = ApplicationNames()
+    /// Principals are told apart by the names of their applications, too.
+    var tellsApplications = false
     var databases = NumberedNames(limit: PrincipalRegistry.mostNames)
     private var logins: [Fingerprint: KnownLogin] = [:]
     private var index: [Fingerprint: PrincipalHandle] = [:]
@@ -99,7 +101,8 @@ public struct PrincipalRegistry: ~Copyable {
             low: hash.hash(user.low ^ note.client.low, database.high ^ application.high)
         )
         if let known = logins[key] { return known }
-        let found = resolveAnew(login, user, database, server, note)
+        let apart = tellsApplications ? hash.hash(server, application.high) : server
+        let found = resolveAnew(login, user, database, apart, note)
         // It only saves work: what is found anew fills it again.
         if logins.count >= Self.mostNames { logins.removeAll() }
         logins[key] = KnownLogin(principal: found.principal, application: found.application)
@@ -110,12 +113,12 @@ public struct PrincipalRegistry: ~Copyable {
         _ login: borrowing Login,
         _ user: Fingerprint,
         _ database: Fingerprint,
-        _ server: UInt64,
+        _ apart: UInt64,
         _ note: FlowNote
     ) -> KnownLogin {
         var result = KnownLogin(principal: 0, application: applicationNumber(login.application))
         let key = Fingerprint(
-            high: hash.hash(user.high ^ database.low ^ server, note.client.high),
+            high: hash.hash(user.high ^ database.low ^ apart, note.client.high),
             low: hash.hash(user.low ^ note.client.low, database.high)
         )
         if let known = known(key) {
@@ -129,7 +132,7 @@ public struct PrincipalRegistry: ~Copyable {
             return result
         }
         // Somebody with very many addresses: those beyond are counted together.
-        let rest = restKey(user, databases.number(of: name(login.database)), server)
+        let rest = restKey(user, databases.number(of: name(login.database)), apart)
         if let known = known(rest) {
             result.principal = known
         } else if shares.hasReserve {
@@ -174,6 +177,7 @@ public struct PrincipalRegistry: ~Copyable {
         table[handle].database = name
         if !isRest { table[handle].address = note.client }
         if servers.tellsApart { table[handle].server = note.server }
+        if tellsApplications { table[handle].application = applicationName(login.application) }
         applyProof(to: handle)
         table[handle].databaseIndex = databases.number(of: name)
         table[handle].owner = owner
@@ -193,9 +197,12 @@ public struct PrincipalRegistry: ~Copyable {
         return text
     }
 
-    private mutating func applicationNumber(_ bytes: RawSpan) -> Int32 {
+    /// The number of an application's name.
+    mutating func applicationNumber(_ bytes: RawSpan) -> Int32 { applications.number(of: applicationName(bytes)) }
+
+    private mutating func applicationName(_ bytes: RawSpan) -> String {
         // PostgreSQL cuts it at 63 bytes.
-        applications.number(of: name(bytes.byteCount > 63 ? bytes.extracting(0..<63) : bytes))
+        name(bytes.byteCount > 63 ? bytes.extracting(0..<63) : bytes)
     }
 
     // MARK: Proof

@@ -55,6 +55,8 @@ public struct LiveTapOptions: Sendable {
     public var isDivided = false
     /// Whether who did what is told apart by the server.
     public var tellsServers = false
+    /// Who did what is told apart by the name that the application gave at login.
+    public var tellsApplications = false
     /// Whether a history takes who ran what, by the pool.
     public var keepsActivity = false
     /// Poolers, whose connections to servers are passed over.

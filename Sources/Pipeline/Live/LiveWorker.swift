@@ -57,6 +57,7 @@ struct LiveWorker<Source: LiveSource & ~Copyable, Recorder: StatementRecorder & 
         if options.resolvesSessions { shard.analyser.metering.unknown = UnknownSessions() }
         shard.analyser.metering.serve()
         if options.isMetered { shard.analyser.metering.meter(byOrigin: options.isDivided) }
+        shard.analyser.metering.tellsApplications = options.tellsApplications
         if options.tellsServers { shard.analyser.metering.tellsServers = true }
         if options.keepsActivity { shard.analyser.metering.keepActivity() }
         if let scheme = options.pricing { shard.analyser.metering.askForPrices(scheme) }

@@ -158,7 +158,9 @@ struct RunCommand: ParsableCommand {
             throw ValidationError("--verify-interval must be from 0 to 86400.")
         }
         guard (1...86_400).contains(every) else { throw ValidationError("--every must be from 1 to 86400.") }
-        if report != nil, form.format == .ndjson { throw ValidationError("--report needs --format text or json.") }
+        if report != nil, form.format == .ndjson {
+            throw ValidationError("--report needs another --format than ndjson.")
+        }
         if workers > 1, interface.contains(where: { $0.hasPrefix("nflog") }) {
             throw ValidationError("nflog cannot be shared among workers.")
         }
