@@ -12,7 +12,7 @@ import pytest
 from servers import Postgres, wait_for
 from test_hostile_tenant import Client
 
-NAMES = ["\u202eevil", "<b>&'\"", "=1+1,\"x",  "a\u200bb", "esc\x1b[2J", "two\nlines", "c1\x9b31m", "\u2066iso\u2069", "tag\U000e0041", "sep\u2028x", "tab\tx", "del\x7f"]
+NAMES = ["\u202eevil", "<b>&'\"", "+1,\"x",  "a\u200bb", "esc\x1b[2J", "two\nlines", "c1\x9b31m", "\u2066iso\u2069", "tag\U000e0041", "sep\u2028x", "tab\tx", "del\x7f"]
 UNPRINTABLE = {"Cc", "Cf", "Zl", "Zp"}
 CONFIG = "quota:\n  mode: warn\n  default_tier: small\n  tiers:\n    small: {hourly: 2}\n"
 
@@ -43,7 +43,7 @@ def test_names_are_harmless_in_all_that_people_read(server, daemon, tmp_path, fo
     for place, name in enumerate(NAMES):
         clients.append(Client(server, name, database=name, application_name=name))
         for _ in range(5):
-            assert clients[-1].query(f'select * from "t{place}{name}"') == 1
+            assert clients[-1].query('select * from "t{}{}"'.format(place, name.replace('"', '""'))) == 1
     watcher.wait(lambda status: sum(user["statements"] for user in status["report"]["users"]) >= 5 * len(NAMES), what="all statements are counted")
     watcher.wait(lambda _: "small" in watcher.log.since(), what="a verdict is logged")
     commands = [["status", "--format", "text"], ["top", "--batch", "-n", "1"], ["top", "--batch", "-n", "1", "--table", "patterns"],
@@ -88,7 +88,7 @@ def test_names_are_harmless_in_the_report_of_a_capture(server, pgweir, tmp_path)
     tcpdump.stderr.readline()
     for place, name in enumerate(NAMES):
         client = Client(server, name, database=name, application_name=name)
-        client.query(f'select * from "t{place}{name}"')
+        client.query('select * from "t{}{}"'.format(place, name.replace('"', '""')))
         client.close()
     with open(capture, "rb") as file:
         wait_for(lambda: (file.seek(0), f"t{len(NAMES) - 1}".encode() in file.read())[1], what="the last statement is in the capture")
