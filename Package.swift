@@ -227,7 +227,7 @@ let package = Package(
                     "Daemon", "Domain", "Platform", "Settings", "Capture", "Mirrors", "Control", "Explain",
                     "SQLiteStore", "Costs",
                     "Quotas", "Analytics", "Fingerprints", "Packets", "Metering", "Pipeline", "Reports", "Telemetry",
-                    "Verification", "Web", "Dashboard",
+                    "Verification", "Web", "Dashboard", "PostgresClient",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     // The compiler wants to see what the store is built on.
                     .product(name: "GRDBSQLite", package: "GRDB.swift"),

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL, traffic for it, and its own statistics to compare with."""
 import glob
-import json
 import os
-import re
 import shutil
 import subprocess
 import time
 
+import counting
+from counting import prepare, statistics, traffic
 from servers.process import free_port
 
-PLANNABLE = ("select", "insert", "update", "delete", "merge", "values", "with", "table")
-USERS = ("ann", "ben", "cat")
+__all__ = ["Server", "compare", "free_port", "prepare", "statistics", "traffic"]
 
 
 class Server:
@@ -70,6 +69,12 @@ class Server:
             stdout=subprocess.DEVNULL,
         )
 
+    tool = run
+
+    @property
+    def folder_path(self):
+        return self.folder
+
     def stop(self, check=True):
         self.run("pg_ctl", "-D", self.data, "-m", "immediate", "stop", check=check)
 
@@ -85,45 +90,13 @@ class Server:
         environment = dict(os.environ, PGHOST=self.address, PGPORT=str(self.port), PGUSER=user, PGDATABASE="shop",
                            PGSSLMODE="disable", PGGSSENCMODE="disable")
         return subprocess.run([*self.client_wrap, program, *arguments], env=environment, check=check, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, **more)
-
-
-def traffic(server):
-    for mode in ("simple", "extended", "prepared"):
-        for user in USERS:
-            server.client(user, "pgbench", "-n", "-M", mode, "-c", "3", "-t", "40")
-    server.client("ann", "psql", "-X", "-c", "select 1; select 2; select count(*) from pgbench_accounts")
-    server.client("ann", "psql", "-X", "-c", "select 1; select 1/0; select 3", check=False)
-    server.client("ben", "psql", "-X", "-c", "copy pgbench_branches to stdout")
-    script = "begin;\nprepare p as select * from pgbench_tellers where tid = $1;\nexecute p(1);\nexecute p(2);\n"
-    script += "deallocate p;\ncommit;\nselect nonsense;\nselect 'x' || generate_series(1, 500);\n"
-    server.client("cat", "psql", "-X", input=script.encode())
-    server.client("cat", "psql", "-X", "-v", "FETCH_COUNT=7", "-c", "select * from generate_series(1, 50)")
+                              stderr=subprocess.DEVNULL, text=True, **more)
 
 
 def compare(truth, ours):
     differences = 0
-    for user in USERS:
-        counted = sum(int(calls) for name, calls, query in truth
-                      if name == user and re.sub(r"^[\s(]+", "", query.lower()).startswith(PLANNABLE + ("prepare",)))
-        found = sum(entry["plannable"] for entry in ours["users"] if entry["user"] == user)
+    for user, (counted, found) in counting.counted(truth, ours).items():
         mark = "passed" if counted == found and counted > 0 else "FAILED"
         differences += mark == "FAILED"
         print(f"  {user}: PostgreSQL counted {counted} queries, the replay {found}: {mark}")
     return differences
-
-
-def prepare(server):
-    """A database with pgbench's tables and pg_stat_statements, and the users of the traffic."""
-    server.ask("create database shop")
-    for user in USERS:
-        server.ask(f"create role {user} login superuser")
-    server.ask("create extension pg_stat_statements", "shop")
-    server.run("pgbench", "-i", "-q", "-h", server.folder, "-p", str(server.port), "-U", "admin", "shop")
-
-
-def statistics(server):
-    """What pg_stat_statements counted: user, calls, text."""
-    rows = server.ask("select json_agg(json_build_array(rolname, calls::text, query)) from pg_stat_statements s "
-                      "join pg_roles r on r.oid = s.userid where toplevel", "shop")
-    return json.loads(rows)

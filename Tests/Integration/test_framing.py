@@ -3,12 +3,10 @@
 
 The daemon runs on packets of real sockets; forged datagrams are sent from a network namespace of their own.
 """
-import json
 import os
 import re
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time

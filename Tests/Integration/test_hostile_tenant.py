@@ -4,11 +4,9 @@
 Twenty seconds; with PGWEIR_LONG=1 ten minutes.
 """
 import itertools
-import os
 import random
 import socket
 import struct
-import subprocess
 import threading
 import time
 import urllib.request

@@ -2,7 +2,6 @@
 """Damaged, foreign and unwritable state: the daemon says so, works, and stops with 0."""
 import contextlib
 import glob
-import json
 import os
 import random
 import shutil

@@ -14,10 +14,13 @@ VERSIONS = ("14", "15", "16", "17", "18")
 class Postgres:
     """`settings`: lines of postgresql.conf as {name: value}. `source`: the primary that this one follows.
 
-    `wrap`: a command before the server's, for example a network namespace's; `address`: where it listens there.
+    `wrap`: a command before the server's, for example a network namespace's; `address`: where it listens there;
+    `client_wrap`: a command before those that `client` runs.
     """
 
-    def __init__(self, version="15", settings=None, source=None, wrap=(), address="127.0.0.1", hba=("host all all samenet trust",)):
+    def __init__(self, version="15", settings=None, source=None, wrap=(), address="127.0.0.1", hba=("host all all samenet trust",),
+                 client_wrap=()):
+        self.client_wrap = list(client_wrap)
         self.version, self.source, self.wrap, self.address = str(version), source, list(wrap), address
         self.bin = cache.postgres_binaries(self.version)
         # Libraries of a package from the cache find each other by this only.
@@ -80,6 +83,16 @@ class Postgres:
     def environment(self, user="admin", database="postgres"):
         return {"PGHOST": self.address, "PGPORT": str(self.port), "PGUSER": user, "PGDATABASE": database,
                 "PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGSOCKET": self.folder.path}
+
+    @property
+    def folder_path(self):
+        """Where its Unix socket is."""
+        return self.folder.path
+
+    def client(self, user, program, *arguments, database="shop", check=True, **more):
+        """Runs a client over TCP, where taps see it; `client_wrap` of the server stands before it."""
+        more.setdefault("env", {**os.environ, **self.environment(user, database)})
+        return process.run([program, *arguments], wrap=self.client_wrap, check=check, **more)
 
     def standby(self, settings=None, wrap=(), address=None):
         """A streaming replica of this server, which ends with it."""
