@@ -15,6 +15,8 @@ public struct PacketDecoder: ~Copyable {
     let tunnelSenders: AddressRanges?
     var fragments = FragmentTable()
     var isReassembled = false
+    /// Where packets went that are none of ``ports``.
+    public internal(set) var otherPorts = PortCensus()
 
     /// A decoder that keeps segments of `ports` only; an empty set keeps all.
     ///

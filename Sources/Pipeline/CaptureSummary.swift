@@ -25,6 +25,8 @@ public struct CaptureSummary: Sendable {
     public var shedSegments: UInt64 = 0
     /// How often the clock of a live capture was set: more than a second back, or an hour ahead of a steady clock.
     public var clockSteps: UInt64 = 0
+    /// Where packets went that are none of the ports named.
+    public var otherPorts = PortCensus()
     private var ignored: [10 of UInt64] = .init(repeating: 0)
 
     /// Packets that gave no segment, by reason; reasons that did not occur are left out.
@@ -79,6 +81,7 @@ public struct CaptureSummary: Sendable {
         relayDroppedRecords &+= other.relayDroppedRecords
         shedSegments &+= other.shedSegments
         clockSteps &+= other.clockSteps
+        otherPorts.add(other.otherPorts)
         for index in ignored.indices { ignored[index] &+= other.ignored[index] }
     }
 

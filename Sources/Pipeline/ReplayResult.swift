@@ -49,6 +49,8 @@ public struct ReplayResult: Sendable {
     public private(set) var sessions = SessionCounters()
     /// Connections with servers that were not named: nothing on them was read, and nobody pays for it.
     public private(set) var otherServers: UInt64 = 0
+    /// The servers' ports of the connections that were looked at.
+    public private(set) var ports = PortCensus()
     /// Statements by protocol, those that the server started.
     public private(set) var byProtocol: [StatementProtocol: UInt64] = [:]
     /// Who did what; the first one is everybody who is not known.
@@ -125,6 +127,7 @@ public struct ReplayResult: Sendable {
     mutating func add(_ analyser: borrowing Analyser<some StatementRecorder & ~Copyable>, most: Int? = nil) {
         sessions.add(analyser.sessions.counters)
         otherServers += analyser.metering.otherServers
+        ports.add(analyser.metering.flows.ports)
         for wire in StatementProtocol.allCases {
             byProtocol[wire, default: 0] += analyser.metering.byProtocol[Int(wire.rawValue)]
         }
@@ -242,6 +245,7 @@ public struct ReplayResult: Sendable {
         reassembly.add(other.reassembly)
         sessions.add(other.sessions)
         otherServers += other.otherServers
+        ports.add(other.ports)
         byProtocol.merge(other.byProtocol, uniquingKeysWith: +)
         principals += other.principals.dropFirst()
         principals[0].counts.add(other.principals[0].counts)

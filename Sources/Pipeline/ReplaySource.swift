@@ -136,6 +136,7 @@ struct ReplaySource: ~Copyable, @unchecked Sendable {
         }
         current = consume file
         summary.fragments = decoder.fragmentCounts.seen
+        summary.otherPorts = decoder.otherPorts
         if let failure { throw failure }
     }
 

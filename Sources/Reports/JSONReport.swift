@@ -67,6 +67,16 @@ public struct JSONReport {
             json.object("ignored") { json in
                 for entry in capture.ignoredByReason { json.field(named: entry.reason.name, entry.count) }
             }
+            json.array("other_ports") { json in
+                for entry in capture.otherPorts.ranked {
+                    json.object { json in
+                        json.field("port", entry.port)
+                        json.field("packets", entry.count)
+                        json.field("postgresql", entry.isPostgreSQL)
+                        json.field("tls", entry.isTLS)
+                    }
+                }
+            }
             json.field("evicted_flows", tcp.evicted)
             json.field("over_budget_segments", tcp.overBudget)
             json.field("kernel_dropped", capture.kernelDropped)

@@ -69,6 +69,34 @@ public struct TextReport {
         return lines
     }
 
+    /// Where PostgreSQL may have been that was not read: ports that were not named, or connections on which nobody said so.
+    private func elsewhere() -> [String] {
+        let others = result.capture.otherPorts.ranked
+        let spoken = others.filter(\.isPostgreSQL)
+        guard spoken.isEmpty else {
+            let list = spoken.map { "\($0.port)" }.joined(separator: ",")
+            return warning("PostgreSQL is spoken on ports that were not named: did you mean --port \(list)?")
+        }
+        guard result.sessions.total == 0 else { return [] }
+        func list(_ entries: [PortCensus.Entry]) -> String {
+            entries.prefix(5).map { entry in
+                "\(entry.port) (about \(Quantity.grouped(entry.count))\(entry.isTLS ? ", TLS" : ""))"
+            }.joined(separator: ", ")
+        }
+        var notes: [String] = []
+        if !others.isEmpty {
+            notes += warning("no PostgreSQL on the ports that were named; packets went to ports \(list(others))")
+        }
+        let ports = result.ports.ranked
+        if !ports.isEmpty {
+            notes += warning(
+                "no connection began with a start-up of PostgreSQL; connections to ports \(list(ports)): name the port with "
+                    + "--port to read sessions that began before the capture"
+            )
+        }
+        return notes
+    }
+
     /// A line with a mark, or as many as it takes.
     private func warning(_ text: String) -> [String] {
         var lines = Paragraph.lines("    " + text, width: style.limit, indent: 4)
@@ -122,6 +150,7 @@ public struct TextReport {
             let units = Quantity.short(CostUnits(micro: unknown.cost).units)
             notes.append("    unattributed: \(Quantity.grouped(unknown.started)) statements, \(units) units, nobody's")
         }
+        notes += elsewhere()
         if notes.isEmpty { notes = ["  " + style.paint("nothing lost, nothing hidden", .green)] }
         return notes
     }

@@ -148,6 +148,24 @@ struct ReportTests {
         }
     }
 
+    @Test func `a capture in which nothing was read says what was there`() throws {
+        func text(_ ports: [UInt16], _ capture: String = "mix_a.pcap", workers: Int = 1) throws -> String {
+            var options = ReplayOptions(paths: [Repository.captures + "/" + capture])
+            (options.ports, options.workers) = (ports, workers)
+            return Self.text(try Replay.run(options), .user, nil)
+        }
+        for workers in 1...2 {
+            let wrong = try text([5555], workers: workers)
+            #expect(
+                wrong.contains("PostgreSQL is spoken on ports that were not named: did you mean --port 5432?"),
+                "\(wrong)"
+            )
+            #expect(!wrong.contains("nothing hidden"))
+        }
+        #expect(try !text([5432]).contains("--port"))
+        #expect(try !text([]).contains("--port"))
+    }
+
     @Test func `CSV quotes what has to be quoted, and makes no formula of what clients made up`() throws {
         let texts = ["a", "a,b", "a\"b", "a\r\nb", "\"", "", "=1+1", "-1", "+x", "@x", "\tx", "ä,ö"]
         let line = texts.map(CSVReport.field).joined(separator: ",") + "\r\n"

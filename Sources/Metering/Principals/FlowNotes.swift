@@ -7,6 +7,8 @@ public struct FlowNotes: ~Copyable {
     private var notes: SlotTable<FlowNote>
     /// Connections that carried something, with servers that were not named: nothing of them is read, and nobody pays for them.
     public private(set) var otherServers: UInt64 = 0
+    /// The ports of the servers of all connections.
+    public private(set) var ports = PortCensus()
 
     init(limit: Int) { notes = SlotTable(limit: limit, blank: FlowNote(), checksHandles: true) }
 
@@ -36,6 +38,7 @@ public struct FlowNotes: ~Copyable {
     mutating func open(_ flow: FlowHandle, client: Endpoint, server: Endpoint, at moment: Moment) {
         guard notes.include(flow) else { return }
         notes[flow] = FlowNote(client: client, server: server, session: moment.ordinal)
+        ports.note(server.port)
     }
 
     /// This connection is one with a server that was not named.

@@ -8,7 +8,10 @@ extension PacketDecoder {
         guard offset &+ 20 <= min(frame.byteCount, datagram.end) else { return .badHeader }
         let source = frame.bigEndian16(at: offset)
         let destination = frame.bigEndian16(at: offset &+ 2)
-        guard ports.isEmpty || ports.contains(destination) || ports.contains(source) else { return .otherPort }
+        guard ports.isEmpty || ports.contains(destination) || ports.contains(source) else {
+            noteOther(frame, datagram, source, destination)
+            return .otherPort
+        }
         let headerLength = Int(frame.byte(at: offset &+ 12) &>> 4) &* 4
         let payload = offset &+ headerLength
         guard headerLength >= 20, payload <= datagram.end else { return .badHeader }
@@ -36,6 +39,25 @@ extension PacketDecoder {
             segment.checksum = TCPChecksum.check(frame, offset..<datagram.end, addresses: addresses)
         }
         return nil
+    }
+
+    /// Takes note of what passes on a port that was not named, and of what it looks like.
+    @inline(never)
+    private mutating func noteOther(_ frame: RawSpan, _ datagram: Datagram, _ source: UInt16, _ destination: UInt16) {
+        // In range: the caller looked.
+        let flags = TCPFlags(rawValue: frame.byte(at: datagram.offset &+ 13))
+        if flags.contains(.syn) { return otherPorts.note(flags.contains(.ack) ? source : destination) }
+        let start = datagram.offset &+ Int(frame.byte(at: datagram.offset &+ 12) &>> 4) &* 4
+        guard start &+ 8 <= min(frame.byteCount, datagram.end) else {
+            return otherPorts.note(min(source, destination))
+        }
+        // Protocol 3.0 and 3.2, SSLRequest, GSSENCRequest (PostgreSQL documentation, "Message Formats"); a handshake record of
+        // TLS (RFC 8446, 5.1).
+        let (length, code) = (frame.bigEndian32(at: start), frame.bigEndian32(at: start &+ 4))
+        let isRequest = length == 8 && (code == 80_877_103 || code == 80_877_104)
+        let isStartup = length > 8 && length <= 10_000 && code &>> 16 == 3 && code & 0xFFFF <= 2
+        guard !isRequest, !isStartup else { return otherPorts.note(destination, isPostgreSQL: true) }
+        otherPorts.note(min(source, destination), isTLS: length &>> 16 == 0x1603)
     }
 
     /// The options that matter here: the timestamp, and in a SYN the shift of windows (RFC 9293 §3.2, RFC 7323).

@@ -111,6 +111,7 @@ struct TapSource: LiveSource, ~Copyable {
             capture.interfaceDropped &+= statistics.droppedByInterface
         }
         capture.fragments = decoder.fragmentCounts.seen
+        capture.otherPorts = decoder.otherPorts
     }
 
     /// Takes the packets that are there; returns how many.
