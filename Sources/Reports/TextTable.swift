@@ -14,10 +14,12 @@ package struct TextTable {
         var rank: Int
         /// For a text that may be cut with `…`: its least width, in columns.
         var least: Int?
+        /// It is so wide whatever stands in it: tables that are shown again and again keep their form.
+        var usual = 0
 
         /// Numbers, which are never cut.
-        package static func number(_ title: String, rank: Int = 0) -> Column {
-            Column(title: title, isRight: true, rank: rank, least: nil)
+        package static func number(_ title: String, rank: Int = 0, usual: Int = 0) -> Column {
+            Column(title: title, isRight: true, rank: rank, least: nil, usual: usual)
         }
 
         /// Short words, which are never cut.
@@ -53,19 +55,23 @@ package struct TextTable {
     /// Adds a row: a cell for each column.
     package mutating func add(_ cells: [Cell]) { rows.append(cells) }
 
-    /// The heading and a line for each row, each indented by two columns.
-    package func lines(_ style: TerminalStyle) -> [String] {
-        let widths = widths(for: style.limit.map { $0 - 2 })
+    /// The heading and a line for each row, each indented by so many columns.
+    package func lines(_ style: TerminalStyle, indent: Int = 2) -> [String] {
+        let (heading, rows) = parts(style, indent: indent)
+        return [style.paint(heading, .dim)] + rows
+    }
+
+    /// The heading, and a line for each row.
+    package func parts(_ style: TerminalStyle, indent: Int = 0) -> (heading: String, rows: [String]) {
+        let widths = widths(for: style.limit.map { $0 - indent })
         let shown = columns.indices.filter { widths[$0] > 0 }
-        var heading = "  "
-        for index in shown { heading += cell(Cell(columns[index].title), index, widths, shown, nil) }
-        return [style.paint(heading, .dim)]
-            + rows.map { row in
-                "  "
-                    + shown.map { index in
-                        cell(index < row.count ? row[index] : "", index, widths, shown, style)
-                    }.joined()
+        let space = String(repeating: " ", count: indent)
+        func line(_ cells: [Cell], _ style: TerminalStyle?) -> String {
+            shown.reduce(space) { line, index in
+                line + cell(index < cells.count ? cells[index] : "", index, widths, shown, style)
             }
+        }
+        return (line(columns.map { Cell($0.title) }, nil), rows.map { line($0, style) })
     }
 
     /// A cell with the space to the next one; the last one has none.
@@ -81,7 +87,9 @@ package struct TextTable {
     /// The width of each column; 0: it is left out.
     private func widths(for limit: Int?) -> [Int] {
         let natural = columns.indices.map { index in
-            rows.reduce(columns[index].title.count) { max($0, index < $1.count ? $1[index].text.count : 0) }
+            rows.reduce(max(columns[index].title.count, columns[index].usual)) { width, row in
+                max(width, index < row.count ? row[index].text.count : 0)
+            }
         }
         guard let limit else { return natural }
         let least = columns.indices.map { min(natural[$0], columns[$0].least ?? natural[$0]) }

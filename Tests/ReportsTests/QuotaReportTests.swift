@@ -73,6 +73,8 @@ struct QuotaReportTests {
                 && text.contains("something is wrong")
         )
         #expect(text.contains("5 connections, draining"))
+        let narrow = report.text(top: 5, style: TerminalStyle(width: 80, isColored: false))
+        for line in String(decoding: narrow, as: UTF8.self).split(separator: "\n") { #expect(line.count <= 80) }
         let list = try json(report.json())
         let users = try #require(list["users"] as? [[String: Any]])
         #expect(users.first?["utilization"] as? Double == 1.2 && users.first?["utilization_high"] as? Double == 2.4)

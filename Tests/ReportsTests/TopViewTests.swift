@@ -55,9 +55,11 @@ struct TopViewTests {
         for key in "ups" {
             let known = view.press(key)
             #expect(known)
-            let lines = view.lines(rows: 20, style: Self.style)
-            #expect(lines.count <= 20)
-            for line in lines { #expect(line.count <= 120 && !line.contains("\u{1B}"), "\(line)") }
+            for width in [80, 100, 120, 200] {
+                let lines = view.lines(rows: 20, style: TerminalStyle(width: width, isColored: false))
+                #expect(lines.count <= 20)
+                for line in lines { #expect(line.count <= width && !line.contains("\u{1B}"), "\(line)") }
+            }
         }
         let unknown = view.press("x")
         #expect(!unknown)

@@ -24,59 +24,41 @@ public struct HistoryText {
         ]
         if !report.trend.isEmpty { lines += ["", "  " + trend()] }
         if !report.groups.isEmpty {
-            lines += ["", head(report.group)]
-            lines += report.groups.map { group in
-                row(
-                    group.costUnits,
-                    group.utilization,
-                    Int64(clamping: group.statements),
-                    group.seconds,
-                    "",
-                    Int64(clamping: group.errors),
-                    group.name ?? (group.id.isEmpty ? "(nobody known)" : group.id)
-                )
+            var table = table(report.group, hasPercentile: false)
+            for group in report.groups {
+                let calls = Quantity.grouped(UInt64(clamping: group.statements))
+                let cells = [
+                    Quantity.short(group.costUnits), Quantity.percent(group.utilization), calls, time(group.seconds),
+                    String(group.errors), group.name ?? (group.id.isEmpty ? "(nobody known)" : group.id),
+                ]
+                table.add(cells.map { TextTable.Cell($0) })
             }
+            lines += [""] + table.lines(style)
         }
         if !report.patterns.isEmpty {
-            lines += ["", head("Pattern", "p95")]
-            lines += report.patterns.map { pattern in
-                row(
-                    pattern.costUnits,
-                    pattern.share,
-                    pattern.calls,
-                    pattern.seconds,
-                    time(pattern.p95),
-                    pattern.errors,
-                    (pattern.text ?? pattern.fingerprint).replacing("\n", with: " ")
-                )
+            var table = table("Pattern", hasPercentile: true)
+            for pattern in report.patterns {
+                let calls = Quantity.grouped(UInt64(clamping: pattern.calls))
+                let cells = [
+                    Quantity.short(pattern.costUnits), Quantity.percent(pattern.share), calls, time(pattern.seconds),
+                    time(pattern.p95), String(pattern.errors),
+                    (pattern.text ?? pattern.fingerprint).replacing("\n", with: " "),
+                ]
+                table.add(cells.map { TextTable.Cell($0) })
             }
+            lines += [""] + table.lines(style)
         }
         if report.patterns.isEmpty { lines.append("  nothing in this span") }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 
-    private func head(_ what: String, _ more: String = "") -> String {
-        style.paint(
-            Column.right("units", 10) + Column.right("share", 8) + Column.right("calls", 11) + Column.right("time", 10)
-                + Column.right(more, more.isEmpty ? 0 : 10) + Column.right("errors", 8) + "  " + what,
-            .dim
+    private func table(_ what: String, hasPercentile: Bool) -> TextTable {
+        TextTable(
+            [.number("units"), .number("share"), .number("calls"), .number("time")]
+                + (hasPercentile ? [.number("p95", rank: 1)] : []) + [
+                    .number("errors", rank: 2), .text(what, least: 24),
+                ]
         )
-    }
-
-    private func row(
-        _ units: Double,
-        _ share: Double,
-        _ calls: Int64,
-        _ seconds: Double,
-        _ more: String,
-        _ errors: Int64,
-        _ title: String
-    ) -> String {
-        let figures =
-            Column.right(Quantity.short(units), 10) + Column.right(Quantity.percent(share), 8)
-            + Column.right(Quantity.grouped(UInt64(clamping: calls)), 11) + Column.right(time(seconds), 10)
-            + Column.right(more, more.isEmpty ? 0 : 10) + Column.right(String(errors), 8) + "  "
-        return figures + Column.left(title, max(20, style.width - figures.count))
     }
 
     private func time(_ seconds: Double) -> String { Quantity.duration(seconds: seconds) }

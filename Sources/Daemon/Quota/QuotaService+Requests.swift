@@ -119,7 +119,7 @@ extension QuotaService {
     }
 
     private static func style(_ options: [String: String]) -> TerminalStyle {
-        let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
+        let width = options["width"].flatMap { Int($0) }.map { min(1000, max(40, $0)) }
         return TerminalStyle(width: width, isColored: options["color"] == "yes")
     }
 

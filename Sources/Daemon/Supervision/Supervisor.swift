@@ -2,6 +2,7 @@
 import Control
 import Domain
 import Glibc
+import Metering
 import Pipeline
 import Platform
 import Reports
@@ -131,12 +132,18 @@ final class Supervisor: Service {
     private func status(_ options: [String: String]) throws(ControlError) -> [UInt8] {
         let top = options["top"].flatMap { Int($0) }
         guard top ?? 1 > 0, let grouping = Grouping(rawValue: options["by"] ?? "user") else {
-            throw .refused(reason: "'top' must be a number from 1, and 'by' user, pattern, database or client.")
+            throw .refused(
+                reason: "'top' must be a number from 1, and 'by' user, pattern, database, client or application."
+            )
         }
         let snapshot = pool.snapshot()
+        let users = snapshot.result.principals.dropFirst()
+        guard grouping != .application || users.isEmpty || users.contains(where: { $0.application != nil }) else {
+            throw .refused(reason: "applications are told apart by a daemon that was started with --by application.")
+        }
         let status = StatusReport(snapshot, of: view.now, at: clock.time())
         if options["format"] == "json" { return status.json(top: top) }
-        let width = min(400, max(40, options["width"].flatMap { Int($0) } ?? 100))
+        let width = options["width"].flatMap { Int($0) }.map { min(1000, max(40, $0)) }
         let style = TerminalStyle(width: width, isColored: options["color"] == "yes")
         return status.text(top: top ?? 10, by: grouping, style: style)
     }

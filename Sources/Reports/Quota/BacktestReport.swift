@@ -75,26 +75,23 @@ public struct BacktestReport {
             "",
         ]
         let name = max(14, min(32, style.width - 78))
-        lines.append(
-            style.paint(
-                "  " + Column.left("user", name) + Column.left("old tier", 12) + Column.right("peak", 8) + "  "
-                    + Column.left("limited for", 18) + Column.left("new tier", 12) + Column.right("peak", 8)
-                    + "  limited for",
-                .dim
-            )
-        )
+        var table = TextTable([
+            .word(" "), .text("user", least: 14), .text("old tier", least: 8), .number("peak"),
+            .text("limited for", least: 11), .text("new tier", least: 8), .number("peak"),
+            .text("limited for", least: 11),
+        ])
         let rows = pairs.sorted { left, right in
             let ranks = [left, right].map { max($0.old.peak, $0.new.peak) }
             return ranks[0] != ranks[1] ? ranks[0] > ranks[1] : left.new.user < right.new.user
         }
         for pair in rows.prefix(top) {
             let differs = pair.old.isLimited != pair.new.isLimited
-            lines.append(
-                (differs ? style.paint("≠ ", .yellow) : "  ") + Column.left(pair.new.user, name)
-                    + Self.cells(pair.old, style)
-                    + Self.cells(pair.new, style)
+            table.add(
+                [TextTable.Cell(differs ? "≠" : "", .yellow), TextTable.Cell(pair.new.user)] + Self.cells(pair.old)
+                    + Self.cells(pair.new)
             )
         }
+        lines += table.lines(style, indent: 0)
         if rows.count > top { lines.append(style.paint("  … \(rows.count - top) more (--top)", .dim)) }
         lines += ["", style.paint("What the new policy would have done", .bold)]
         let changes = new.outcomes.flatMap { outcome in outcome.transitions.map { (outcome.user, $0) } }
@@ -114,14 +111,16 @@ public struct BacktestReport {
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 
-    private static func cells(_ outcome: Backtest.Outcome, _ style: TerminalStyle) -> String {
+    private static func cells(_ outcome: Backtest.Outcome) -> [TextTable.Cell] {
         let seconds = outcome.limited + outcome.severe
         let held =
             seconds == 0
             ? outcome.worst >= .limited ? "held for consent" : "never"
             : Quantity.duration(UInt64(seconds) * 1_000_000_000)
-        return Column.left(outcome.tier, 12) + Column.right(Quantity.percent(outcome.peak), 8) + "  "
-            + style.paint(Column.left(held, 18), QuotaReport.color(outcome.worst))
+        return [
+            TextTable.Cell(outcome.tier), TextTable.Cell(Quantity.percent(outcome.peak)),
+            TextTable.Cell(held, QuotaReport.color(outcome.worst)),
+        ]
     }
 
     private static func time(_ seconds: Int64) -> String {

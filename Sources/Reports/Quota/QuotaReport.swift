@@ -75,24 +75,21 @@ public struct QuotaReport {
     /// For people.
     public func text(top: Int, style: TerminalStyle) -> [UInt8] {
         var lines = facts.problems.map { "\(style.paint("!", .red)) \($0)" }
-        let name = max(16, min(40, style.width - 70))
-        lines.append(
-            style.paint(
-                Column.left("user", name) + Column.left("tier", 12) + Column.left("mode", 9) + Column.right("used", 8)
-                    + Column.right("possible", 10) + "  " + Column.left("fullest", 14) + "verdict",
-                .dim
-            )
-        )
+        var table = TextTable([
+            .text("user", least: 14), .text("tier", least: 6), .word("mode", rank: 2), .number("used"),
+            .number("possible", rank: 3), .text("fullest", least: 7, rank: 1), .text("verdict", least: 24),
+        ])
         for row in rows.prefix(top) {
             let fullest = row.standings.max { $0.low < $1.low }
-            lines.append(
-                Column.left(row.title, name) + Column.left(row.tier, 12) + Column.left(row.mode.rawValue, 9)
-                    + Column.right(Quantity.percent(row.utilization), 8)
-                    + Column.right(Quantity.percent(row.utilizationHigh), 10) + "  "
-                    + Column.left(fullest?.limit.window.title ?? "no limit", 14)
-                    + style.paint(row.action, Self.color(row.rung))
-            )
+            table.add([
+                TextTable.Cell(row.title), TextTable.Cell(row.tier), TextTable.Cell(row.mode.rawValue),
+                TextTable.Cell(Quantity.percent(row.utilization)),
+                TextTable.Cell(Quantity.percent(row.utilizationHigh)),
+                TextTable.Cell(fullest?.limit.window.title ?? "no limit"),
+                TextTable.Cell(row.action, Self.color(row.rung)),
+            ])
         }
+        lines += table.lines(style, indent: 0)
         if rows.count > top { lines.append(style.paint("… \(rows.count - top) more (--top)", .dim)) }
         if rows.isEmpty { lines.append("nobody was active yet") }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
@@ -170,15 +167,19 @@ public struct WhyReport {
         if row.standings.isEmpty { lines.append("  none: the tier has no limits, or nobody judges it") }
         lines += ["", style.paint("Patterns of this hour, on this node", .bold)]
         let total = max(1, spends.reduce(0) { $0 + max(0, $1.cost) })
+        var table = TextTable([
+            .number("share"), .number("units"), .number("calls"), .word("fingerprint"), .text("pattern", least: 24),
+        ])
         for spend in spends.prefix(10) {
-            let text = String(decoding: spend.text, as: UTF8.self).replacing("\n", with: " ")
-            lines.append(
-                "  " + Column.right(Quantity.percent(Double(spend.cost) / Double(total)), 6) + "  "
-                    + Column.right(Quantity.short(CostUnits(micro: spend.cost).units), 7) + " units"
-                    + Column.right(Quantity.grouped(spend.calls), 10) + " calls  "
-                    + Column.left(text, max(20, style.width - 44))
-            )
+            table.add([
+                TextTable.Cell(Quantity.percent(Double(spend.cost) / Double(total))),
+                TextTable.Cell(Quantity.short(CostUnits(micro: spend.cost).units)),
+                TextTable.Cell(Quantity.grouped(spend.calls)),
+                TextTable.Cell(String(spend.fingerprint.description.prefix(8))),
+                TextTable.Cell(String(decoding: spend.text, as: UTF8.self).replacing("\n", with: " ")),
+            ])
         }
+        if !spends.isEmpty { lines += table.lines(style) }
         if spends.isEmpty { lines.append("  none was seen") }
         lines += ["", style.paint("What was done", .bold)]
         lines += history.suffix(20).map { "  " + $0.text(user: row.name) }

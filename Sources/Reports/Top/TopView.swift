@@ -49,14 +49,14 @@ public struct TopView: Sendable {
     public func lines(rows: Int, style: TerminalStyle) -> [String] {
         guard let latest else { return ["waiting for the daemon …"] }
         var lines = head(latest.sample, style)
-        let body: (header: String, rows: [String]) =
+        let body: (heading: String, rows: [String]) =
             switch table {
             case .users: users(latest.sample, style)
             case .patterns: patterns(latest.sample, style)
             case .sessions: sessions(latest.sample, style)
             }
         lines.append("")
-        lines.append(style.paint(body.header, .bold))
+        lines.append(style.paint(body.heading, .bold))
         let room = max(1, rows - lines.count - 2)
         lines += body.rows.prefix(room)
         if body.rows.isEmpty { lines.append("  nothing yet") }
@@ -104,16 +104,18 @@ public struct TopView: Sendable {
         ]
     }
 
-    private func users(_ sample: TopSample, _ style: TerminalStyle) -> (header: String, rows: [String]) {
+    private func users(_ sample: TopSample, _ style: TerminalStyle) -> (heading: String, rows: [String]) {
         let before = Dictionary(
             (earlier?.sample.report.users ?? []).map { ($0.key, $0) },
             uniquingKeysWith: { first, _ in first }
         )
-        let name = max(14, style.width - 72)
-        let header =
-            Column.left("user@database", name)
-            + ["queries/s", "units/s", "busy", "errors", "queries", "units", "budget"].map { Column.right($0, 9) }
-            .joined() + " verdict"
+        var table = TextTable([
+            .text("user@database", least: 14), .number("queries/s", usual: 7), .number("units/s", usual: 7),
+            .number("busy", usual: 7),
+            .number("errors", rank: 2, usual: 7), .number("queries", rank: 3, usual: 7),
+            .number("units", rank: 1, usual: 7), .number("budget", usual: 7),
+            .text("verdict", least: 8),
+        ])
         struct Row {
             var user: TopSample.User
             var calls: Double
@@ -137,19 +139,18 @@ public struct TopView: Sendable {
             case .budget: (left.user.utilization, left.units) > (right.user.utilization, right.units)
             }
         }
-        return (
-            header,
-            sorted.map { row in
-                let user = row.user
-                let cells = [
-                    Quantity.short(row.calls), Quantity.short(row.units), Quantity.short(row.busy),
-                    Quantity.short(Double(user.errors)), Quantity.short(Double(user.statements)),
-                    Quantity.short(user.costUnits), Quantity.percent(user.utilization),
-                ]
-                return Column.left(user.key, name) + cells.map { Column.right($0, 9) }.joined() + " "
-                    + style.paint(user.verdict, Self.color(user.verdict))
-            }
-        )
+        for row in sorted {
+            let user = row.user
+            let cells = [
+                user.key, Quantity.short(row.calls), Quantity.short(row.units), Quantity.short(row.busy),
+                Quantity.short(Double(user.errors)), Quantity.short(Double(user.statements)),
+                Quantity.short(user.costUnits), Quantity.percent(user.utilization),
+            ]
+            table.add(
+                cells.map { TextTable.Cell($0) } + [TextTable.Cell(user.verdict, Self.color(user.verdict))]
+            )
+        }
+        return table.parts(style)
     }
 
     private static func color(_ verdict: String) -> TerminalStyle.Color {
@@ -160,13 +161,16 @@ public struct TopView: Sendable {
         }
     }
 
-    private func patterns(_ sample: TopSample, _ style: TerminalStyle) -> (header: String, rows: [String]) {
+    private func patterns(_ sample: TopSample, _ style: TerminalStyle) -> (heading: String, rows: [String]) {
         let before = Dictionary(
             (earlier?.sample.report.patterns ?? []).map { ($0.key, $0) },
             uniquingKeysWith: { first, _ in first }
         )
-        let header =
-            ["calls/s", "units/s", "busy", "p50", "p99", "calls"].map { Column.right($0, 9) }.joined() + "  pattern"
+        var table = TextTable([
+            .number("calls/s", usual: 7), .number("units/s", usual: 7), .number("busy", usual: 7),
+            .number("p50", rank: 2, usual: 7), .number("p99", usual: 7),
+            .number("calls", rank: 1, usual: 7), .text("pattern", least: 24),
+        ])
         struct Row {
             var pattern: TopSample.Pattern
             var calls: Double
@@ -190,35 +194,31 @@ public struct TopView: Sendable {
                 (left.busy, left.pattern.durationSeconds.sum) > (right.busy, right.pattern.durationSeconds.sum)
             }
         }
-        return (
-            header,
-            sorted.map { row in
-                let times = row.pattern.durationSeconds
-                let cells = [
-                    Quantity.short(row.calls), Quantity.short(row.units), Quantity.short(row.busy),
-                    Quantity.duration(UInt64(max(0, times.p50 * 1e9))),
-                    Quantity.duration(UInt64(max(0, times.p99 * 1e9))), Quantity.short(Double(row.pattern.calls)),
-                ]
-                let text = (row.pattern.database.map { "[\($0)] " } ?? "") + (row.pattern.text ?? "(text not seen)")
-                return cells.map { Column.right($0, 9) }.joined() + "  "
-                    + Column.fit(text, max(20, style.width - 56))
-            }
-        )
+        for row in sorted {
+            let times = row.pattern.durationSeconds
+            let text = (row.pattern.database.map { "[\($0)] " } ?? "") + (row.pattern.text ?? "(text not seen)")
+            let cells = [
+                Quantity.short(row.calls), Quantity.short(row.units), Quantity.short(row.busy),
+                Quantity.duration(UInt64(max(0, times.p50 * 1e9))), Quantity.duration(UInt64(max(0, times.p99 * 1e9))),
+                Quantity.short(Double(row.pattern.calls)), text,
+            ]
+            table.add(cells.map { TextTable.Cell($0) })
+        }
+        return table.parts(style)
     }
 
-    private func sessions(_ sample: TopSample, _ style: TerminalStyle) -> (header: String, rows: [String]) {
-        let header =
-            Column.left("user@database", 24) + Column.left("client", 24) + Column.left("application", 14)
-            + Column.left("state", 20) + Column.right("for", 9) + "  statement"
-        return (
-            header,
-            sample.openSessions.map { session in
-                Column.left("\(session.user ?? "–")@\(session.database ?? "–")", 23) + " "
-                    + Column.left(session.client, 23) + " " + Column.left(session.application, 13) + " "
-                    + Column.left(session.state, 20)
-                    + Column.right(Quantity.duration(UInt64(max(0, session.seconds * 1e9))), 9) + "  "
-                    + Column.fit(session.text ?? "", max(10, style.width - 93))
-            }
-        )
+    private func sessions(_ sample: TopSample, _ style: TerminalStyle) -> (heading: String, rows: [String]) {
+        var table = TextTable([
+            .text("user@database", least: 14), .text("client", least: 15, rank: 1), .text("application", rank: 2),
+            .text("state", least: 8), .number("for", usual: 7), .text("statement", least: 20),
+        ])
+        for session in sample.openSessions {
+            let cells = [
+                "\(session.user ?? "–")@\(session.database ?? "–")", session.client, session.application, session.state,
+                Quantity.duration(UInt64(max(0, session.seconds * 1e9))), session.text ?? "",
+            ]
+            table.add(cells.map { TextTable.Cell($0) })
+        }
+        return table.parts(style)
     }
 }

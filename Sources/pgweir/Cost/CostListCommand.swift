@@ -36,7 +36,7 @@ struct CostListCommand: ParsableCommand {
             for price in prices.prefix(max(1, top)) {
                 output +=
                     format == .text
-                    ? CostLine.text(price, now: now, width: Output.isTerminal(1) ? Output.width(1) : 400)
+                    ? CostLine.text(price, now: now, width: Output.columns(1) ?? .max)
                     : CostLine.json(price, details: true)
             }
             try Output.write(output)

@@ -33,7 +33,7 @@ struct StatusCommand: ParsableCommand {
         var request = ControlRequest("status")
         request.options["format"] = format.rawValue
         request.options["by"] = by.rawValue
-        request.options["width"] = String(Output.width(1))
+        request.options["width"] = Output.columns(1).map { String($0) }
         request.options["color"] = isColored ? "yes" : "no"
         if let top { request.options["top"] = String(top) }
         try explainingErrors { try Output.write(try ControlClient.ask(request, at: socket.path)) }

@@ -55,7 +55,7 @@ struct TopCommand: ParsableCommand {
     }
 
     private func printScreens(_ view: inout TopView) throws {
-        let style = TerminalStyle(width: Output.width(1), isColored: false)
+        let style = TerminalStyle(width: Output.columns(1), isColored: false)
         try look(&view)
         for number in 0..<(n ?? .max) {
             usleep(UInt32(interval * 1_000_000))

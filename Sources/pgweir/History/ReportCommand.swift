@@ -69,7 +69,7 @@ struct ReportCommand: ParsableCommand {
             case .html: try Output.write(Array(try Dashboard(version: Version.text).report(model).utf8))
             case .text:
                 let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
-                let style = TerminalStyle(width: Output.width(1), isColored: isColored)
+                let style = TerminalStyle(width: Output.columns(1), isColored: isColored)
                 try Output.write(HistoryText(model, style: style).render())
             }
         } catch let error as HistoryError {

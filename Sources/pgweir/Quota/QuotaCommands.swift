@@ -36,7 +36,7 @@ struct QuotaQuestion: ParsableArguments {
         var all = options
         all["do"] = verb
         all["format"] = format.rawValue
-        all["width"] = String(Output.width(1))
+        all["width"] = Output.columns(1).map { String($0) }
         all["color"] = isColored ? "yes" : "no"
         try explainingErrors { try Output.write(try ControlClient.ask(ControlRequest("quota", all), at: socket.path)) }
     }

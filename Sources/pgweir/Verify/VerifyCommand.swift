@@ -92,7 +92,7 @@ struct VerifyCommand: ParsableCommand {
             return try Output.write(Array(try encoder.encode(comparison)) + [0x0A])
         }
         let isColored = color ?? (Output.isTerminal(1) && Output.environment("NO_COLOR") == nil)
-        let text = VerifyText(style: TerminalStyle(width: Output.width(1), isColored: isColored))
+        let text = VerifyText(style: TerminalStyle(width: Output.columns(1), isColored: isColored))
         let heading = activity.count > 1 ? "Server \(index + 1)" : "Server"
         try Output.write(Array((index > 0 ? "\n" : "").utf8) + text.render(comparison, heading))
     }
