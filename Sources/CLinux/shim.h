@@ -68,6 +68,9 @@ static inline int linux_take_turns(unsigned long long nanoseconds) {
 // PR_SET_DUMPABLE: neither cores nor other processes of the same user get at our memory.
 static inline void linux_forbid_dump(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
+// pidfd_open(2): the number is the same on all architectures; close-on-exec.
+static inline int linux_watch_process(int pid) { return (int)syscall(434, pid, 0u); }
+
 // No capability is left, nor can one be had by executing a file: PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT_CLEAR_ALL, and capset(2)
 // with three empty sets (_LINUX_CAPABILITY_VERSION_3).
 static inline int linux_drop_rights(void) {

@@ -13,6 +13,9 @@ public final class ControlServer: Sendable {
     private let device: UInt, inode: UInt
     private let clients = Mutex(ControlClients())
 
+    /// How long nobody is accepted after no descriptor was free, ns.
+    private static let acceptPause: Int64 = 20_000_000
+
     /// Listens at `path`, for the owner and the group (mode 0660).
     ///
     /// A file that a dead daemon left there is replaced; the socket of a live one is not.
@@ -69,14 +72,21 @@ public final class ControlServer: Sendable {
         _ answer: (ControlRequest) throws(ControlError) -> [UInt8]
     ) {
         let end = ControlClients.now() &+ Int64(milliseconds) &* 1_000_000
+        // From when on the listener is looked at: it stays readable while no descriptor is free, which would make this loop spin.
+        var acceptsFrom: Int64 = 0
         while true {
+            let now = ControlClients.now()
+            let listener = now < acceptsFrom ? -1 : descriptor
             var waiting = clients.withLock { clients in
-                [descriptor, bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) } + clients.polled
+                [listener, bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) } + clients.polled
             }
-            let left = max(0, end &- ControlClients.now())
-            let found = unsafe poll(&waiting, nfds_t(waiting.count), Int32(truncatingIfNeeded: left / 1_000_000))
+            let left = max(0, (listener < 0 ? min(end, acceptsFrom) : end) &- now)
+            // Rounded up: the last part of a millisecond would be spent in a loop.
+            let found = unsafe poll(&waiting, nfds_t(waiting.count), Int32(clamping: (left &+ 999_999) / 1_000_000))
             let requests = clients.withLock { clients in
-                if waiting[0].revents != 0, !clients.accept(from: descriptor) { usleep(20_000) }
+                if waiting[0].revents != 0, !clients.accept(from: descriptor) {
+                    acceptsFrom = ControlClients.now() &+ Self.acceptPause
+                }
                 return clients.turn()
             }
             // Outside the lock: an answer takes as long as it takes.

@@ -132,7 +132,7 @@ final class Instance {
             let answered = SystemClock.now()
             guard logins > 0, answered < end else { break }
             // PgBouncer does nothing else while it answers, which takes long where it has many pools.
-            usleep(UInt32(1e6 * min(max(0.02, 10 * (answered - asked)), Self.quietPatience)))
+            SystemClock.sleep(seconds: min(max(0.02, 10 * (answered - asked)), Self.quietPatience))
         }
         guard isUp else { throw .lost("its console is away: \(console.absence ?? "")") }
         let now = SystemClock.now()

@@ -9,7 +9,7 @@ enum System {
         let deadline = SystemClock.now() + seconds
         while !isSo() {
             guard SystemClock.now() < deadline else { return false }
-            usleep(20_000)
+            SystemClock.sleep(seconds: 0.02)
         }
         return true
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Capture
-import Glibc
 import Metering
 import Platform
 import Quotas
@@ -21,22 +20,54 @@ final class Exchange: Sendable {
         var reader = 0
         var failure: CaptureError?
         var deposits: [(result: ReplayResult, cpu: Double)?]
+        /// Workers that sleep until they are woken.
+        var isWaiting: [Bool]
+
+        /// Whether it is this worker's turn to read, and somebody could do with more.
+        func isReader(_ worker: Int) -> Bool {
+            reader == worker && !isExhausted && !free.isEmpty && waiting.contains { $0.count < Exchange.ahead }
+        }
+
+        /// The worker that reads next, if it sleeps and has work by now; it counts as woken.
+        mutating func takeSleepingReader() -> Int? {
+            guard isWaiting[reader], isReader(reader) else { return nil }
+            isWaiting[reader] = false
+            return reader
+        }
+
+        /// All who sleep; they count as woken.
+        mutating func takeSleepers() -> [Int] {
+            defer { for worker in isWaiting.indices { isWaiting[worker] = false } }
+            return isWaiting.indices.filter { isWaiting[$0] }
+        }
+    }
+
+    /// What a worker does next.
+    private enum Step {
+        case read
+        case process(Batch)
+        /// Another worker is reading, or every batch is in use.
+        case wait
+        case end
     }
 
     private let source: Mutex<ReplaySource>
     private let queues: Mutex<Queues>
     private let workers: Int
+    private let wakeUps: [WakeUp]
     /// Chunks that each worker should have in store.
     private static let ahead = 2
 
     init(source: consuming ReplaySource, workers: Int) {
         self.source = Mutex(source)
         self.workers = workers
+        wakeUps = (0..<workers).map { _ in WakeUp() }
         queues = Mutex(
             Queues(
                 waiting: Array(repeating: [], count: workers),
                 free: (0..<workers * 4).map { _ in Batch(workers: workers) },
-                deposits: Array(repeating: nil, count: workers)
+                deposits: Array(repeating: nil, count: workers),
+                isWaiting: Array(repeating: false, count: workers)
             )
         )
     }
@@ -49,21 +80,18 @@ final class Exchange: Sendable {
         _ isCancelled: () -> Bool
     ) {
         while true {
-            if isReader(worker) {
-                source.withLock { source in produce(&source, onProgress, isCancelled) }
-            } else if let batch = take(worker) {
+            switch next(worker) {
+            case .read: source.withLock { source in produce(&source, onProgress, isCancelled) }
+            case .process(let batch):
                 shard.process(batch, worker)
                 if shard.analyser.metering.wantsSweep { shard.analyser.sweepTables() }
                 release(batch)
-            } else if isDone(worker) {
-                break
-            } else {
-                // Another worker is reading, or every batch is in use.
-                usleep(50)
+            case .wait:
+                // For ever: it is noted that it sleeps. Without a descriptor nobody can wake it.
+                wakeUps[worker].wait(wakeUps[worker].descriptor >= 0 ? nil : 0.001)
+            case .end: return shard.finish(at: source.withLock { $0.end })
             }
         }
-        let end = source.withLock { $0.end }
-        shard.finish(at: end)
     }
 
     /// Leaves what a worker counted; after that its thread ends.
@@ -107,7 +135,7 @@ final class Exchange: Sendable {
             failure = error
         }
         onProgress(source.progress)
-        queues.withLock { queues in
+        let sleepers = queues.withLock { queues in
             if hasMore {
                 queues.users[ObjectIdentifier(batch)] = workers
                 for worker in 0..<workers { queues.waiting[worker].append(batch) }
@@ -116,32 +144,35 @@ final class Exchange: Sendable {
                 queues.failure = failure
             }
             queues.reader = (queues.reader + 1) % workers
+            return queues.takeSleepers()
         }
+        for worker in sleepers { wakeUps[worker].wake() }
     }
 
-    /// Whether it is this worker's turn to read, and somebody could do with more.
-    private func isReader(_ worker: Int) -> Bool {
-        queues.withLock { queues in
-            queues.reader == worker && !queues.isExhausted && !queues.free.isEmpty
-                && queues.waiting.contains { $0.count < Self.ahead }
+    /// What this worker does next; that it sleeps is noted in the same step in which nothing was found for it, so that whoever has
+    /// something for it later sees that.
+    private func next(_ worker: Int) -> Step {
+        let (step, reader): (Step, Int?) = queues.withLock { queues in
+            if queues.isReader(worker) { return (.read, nil) }
+            guard queues.waiting[worker].isEmpty else {
+                let batch = queues.waiting[worker].removeFirst()
+                return (.process(batch), queues.takeSleepingReader())
+            }
+            if queues.isExhausted { return (.end, nil) }
+            queues.isWaiting[worker] = true
+            return (.wait, nil)
         }
-    }
-
-    private func take(_ worker: Int) -> Batch? {
-        queues.withLock { queues in
-            queues.waiting[worker].isEmpty ? nil : queues.waiting[worker].removeFirst()
-        }
-    }
-
-    private func isDone(_ worker: Int) -> Bool {
-        queues.withLock { $0.isExhausted && $0.waiting[worker].isEmpty }
+        if let reader { wakeUps[reader].wake() }
+        return step
     }
 
     private func release(_ batch: Batch) {
-        queues.withLock { queues in
+        let reader: Int? = queues.withLock { queues in
             let left = (queues.users[ObjectIdentifier(batch)] ?? 1) - 1
             queues.users[ObjectIdentifier(batch)] = left
             if left == 0 { queues.free.append(batch) }
+            return queues.takeSleepingReader()
         }
+        if let reader { wakeUps[reader].wake() }
     }
 }

@@ -25,6 +25,17 @@ public struct SystemClock: Sendable {
     /// CPU seconds of the calling thread.
     public static func threadCPU() -> Double { Double(read(CLOCK_THREAD_CPUTIME_ID)) / 1e9 }
 
+    /// Waits at least so many seconds, whatever signals come; 0, negative and NaN: not at all; a year at most.
+    ///
+    /// For a server elsewhere, which tells nobody that it is ready: where a thread, a process or a descriptor tells, wait for that
+    /// (``WakeUp``, ``ProcessWatch``, poll(2)), so that a stop need not wait for the time.
+    public static func sleep(seconds: Double) {
+        guard seconds > 0 else { return }
+        let end = nanoseconds() &+ Int64((min(seconds, 31_536_000) * 1e9).rounded(.up))
+        var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
+        while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+    }
+
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         unsafe clock_gettime(clock, &time)

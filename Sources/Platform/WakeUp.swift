@@ -26,14 +26,7 @@ public final class WakeUp: Sendable {
 
     /// Whether somebody wakes, or did before, within so many seconds; it is not cleared, so that all who wait see it.
     public func isWoken(within seconds: Double) -> Bool {
-        let end = SystemClock.now() + seconds
-        while true {
-            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let left = end - SystemClock.now()
-            let time = Int32(min(max(left * 1000, 0), 60_000).rounded(.up))
-            if unsafe poll(&waiting, 1, time) > 0 { return true }
-            if left <= 0 { return false }
-        }
+        Readiness.isReadable(descriptor, within: seconds)
     }
 
     /// Waits so many seconds, or until somebody wakes; whether somebody did, which is cleared then.

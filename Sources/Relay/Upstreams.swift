@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Glibc
+import Platform
 import Synchronization
 
 /// The servers: what their names stand for, which can be reached, and which is asked first.
@@ -12,6 +13,8 @@ final class Upstreams: Sendable {
     /// Grows whenever the order may have changed.
     let version = Atomic<Int>(1)
     private let isOver = Atomic<Bool>(false)
+    /// Ends the pause between two looks.
+    private let stopping = WakeUp()
     private let probe: UpstreamProbe
     private let listeners: [SocketAddress.Listener]
 
@@ -65,7 +68,7 @@ final class Upstreams: Sendable {
     func watch() {
         var elapsed = 0.0
         while !isOver.load(ordering: .relaxed) {
-            usleep(UInt32(Self.probeInterval * 1_000_000))
+            if stopping.wait(Self.probeInterval) { continue }
             elapsed += Self.probeInterval
             // A server that moved fails first.
             if elapsed >= Self.lookupInterval || all.contains(where: { !$0.isHealthy }) {
@@ -86,7 +89,10 @@ final class Upstreams: Sendable {
         }
     }
 
-    func stop() { isOver.store(true, ordering: .relaxed) }
+    func stop() {
+        isOver.store(true, ordering: .relaxed)
+        stopping.wake()
+    }
 
     private func lookUp() {
         for (index, state) in all.enumerated() {

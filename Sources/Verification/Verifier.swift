@@ -16,8 +16,8 @@ public final class Verifier {
     /// How long the last question took, in seconds.
     public private(set) var effort = 0.0
 
-    /// The kernel hands a packet on after 20 ms and a worker looks every 50 ms, at once when it is asked; microseconds.
-    private static let delay: UInt32 = 100_000
+    /// The kernel hands a packet on after 20 ms and a worker looks every 50 ms, at once when it is asked; seconds.
+    private static let delay = 0.1
 
     /// A verifier; `look` asks the daemon.
     public init(_ statistics: StatementStatistics, look: @escaping () throws -> SeenSnapshot) {
@@ -53,7 +53,7 @@ public final class Verifier {
         try watch()
         let before = try look()
         let server = try statistics.snapshot()
-        usleep(Self.delay)
+        SystemClock.sleep(seconds: Self.delay)
         var reading = Reading(before: before, server: server, after: try look())
         for row in lastRows where row.isBusy && !row.isOwn {
             if let account = row.account { reading.busy[account, default: 0] += 1 }

@@ -5,6 +5,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import Platform
 import Synchronization
 
 /// Serves pages: HTTP/1.1 by Hummingbird, for GET and HEAD only.
@@ -24,6 +25,8 @@ public final class WebServer: Sendable {
     private let table: ConnectionTable
     private let acceptance = Acceptance()
     private let state = Mutex(State())
+    /// Wakes who waits for the port or a failure.
+    private let stateChange = WakeUp()
 
     private struct State {
         var running: Running?
@@ -67,6 +70,7 @@ public final class WebServer: Sendable {
                 try await application.run()
             } catch {
                 state.withLock { $0.failure = "\(error)" }
+                stateChange.wake()
             }
         }
         state.withLock { state in
@@ -82,13 +86,15 @@ public final class WebServer: Sendable {
     }
 
     private func waitUntilRunning() throws(WebError) {
-        for _ in 0..<5000 {
+        let end = SystemClock.now() + 5
+        while true {
             let (port, failure) = state.withLock { ($0.port, $0.failure) }
             if port != nil { return }
             if let failure { throw .cannotListen(address: address, reason: failure) }
-            usleep(1000)
+            let left = end - SystemClock.now()
+            guard left > 0 else { throw .cannotListen(address: address, reason: "it takes too long") }
+            stateChange.wait(left)
         }
-        throw .cannotListen(address: address, reason: "it takes too long")
     }
 
     /// Takes another certificate, other authorities and other passwords from `options`, whose address is ignored.
@@ -163,6 +169,7 @@ public final class WebServer: Sendable {
             ),
             onServerRunning: { [self] channel in
                 state.withLock { ($0.listener, $0.port) = (channel, channel.localAddress?.port ?? 0) }
+                stateChange.wake()
             },
             eventLoopGroupProvider: .shared(group),
             logger: logger

@@ -47,6 +47,35 @@ struct WakeUpTests {
     }
 }
 
+struct ProcessWatchTests {
+    private func spawn(_ words: [String]) throws -> pid_t {
+        var arguments = unsafe words.map { unsafe strdup($0) }
+        unsafe arguments.append(nil)
+        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
+        var pid = pid_t()
+        try #require(unsafe posix_spawnp(&pid, words[0], nil, nil, &arguments, nil) == 0)
+        return pid
+    }
+
+    @Test func `the end of a process ends the wait for it, and the process can be asked how it ended`() throws {
+        let pid = try spawn(["sleep", "1000"])
+        let watch = ProcessWatch(pid)
+        let before = watch.hasEnded(within: 0.01)
+        kill(pid, SIGKILL)
+        let (end, again) = (watch.hasEnded(within: 600), watch.hasEnded(within: 0))
+        #expect(!before && end && again, "what ended stays ended")
+        var status: Int32 = 0
+        #expect(unsafe waitpid(pid, &status, 0) == pid && status & 0x7F == SIGKILL)
+    }
+
+    @Test func `of a process that is none the time is waited for`() {
+        let start = SystemClock.now()
+        let hasEnded = ProcessWatch(-1).hasEnded(within: 0.02)
+        #expect(!hasEnded)
+        #expect(SystemClock.now() - start >= 0.02)
+    }
+}
+
 struct WorkerThreadTests {
     @Test func `signals are blocked where that is asked for, and nowhere else`() {
         func blocks(_ isAsked: Bool) -> Bool? {
@@ -73,6 +102,31 @@ struct SystemClockTests {
         #expect(abs(SystemClock.now() - Double(first) / 1e9) < 60)
         #expect(SystemClock.time().nanoseconds > 1_700_000_000_000_000_000)
         #expect(SystemClock.uptime() >= 0 && SystemClock.threadCPU() >= 0)
+    }
+
+    @Test func `a pause lasts at least its time, also where signals come`() {
+        signal(SIGUSR2) { _ in }
+        let isOver = Mutex(false)
+        let slept = Mutex(0.0)
+        let own = Mutex<pthread_t?>(nil)
+        let thread = WorkerThread {
+            own.withLock { $0 = pthread_self() }
+            let start = SystemClock.now()
+            SystemClock.sleep(seconds: 0.1)
+            let end = SystemClock.now()
+            slept.withLock { $0 = end - start }
+            isOver.withLock { $0 = true }
+        }
+        while !isOver.withLock({ $0 }) {
+            if let thread = own.withLock({ $0 }) { pthread_kill(thread, SIGUSR2) }
+            sched_yield()
+        }
+        thread?.join()
+        #expect(slept.withLock { $0 } >= 0.1)
+    }
+
+    @Test(arguments: [0, -1, -Double.infinity, .nan]) func `no time is no pause`(_ seconds: Double) {
+        SystemClock.sleep(seconds: seconds)
     }
 }
 

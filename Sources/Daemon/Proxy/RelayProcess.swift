@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Platform
 import RelayRing
 
 /// A relay that this daemon started: a process, and a session, of its own, so that it outlives the daemon's crash.
@@ -14,6 +15,7 @@ struct RelayProcess: Sendable {
             Output.complain("cannot start \(program): \(Output.message(errno)). Install it beside pgweir.")
             throw Sysexit.unavailable
         }
+        let watch = ProcessWatch(pid)
         for _ in 0..<200 {
             if let channel = RelayChannel.connect(to: path), channel.send("status"), channel.receive() != nil {
                 return RelayProcess(pid: pid)
@@ -21,7 +23,7 @@ struct RelayProcess: Sendable {
             var status: Int32 = 0
             // It said why on standard error.
             if unsafe waitpid(pid, &status, WNOHANG) == pid { throw ExitStatus(status >> 8 & 0xFF) }
-            usleep(50_000)
+            _ = watch.hasEnded(within: 0.05)
         }
         kill(pid, SIGTERM)
         Output.complain("the relay does not answer at \(path).")

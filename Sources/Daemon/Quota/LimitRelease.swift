@@ -80,7 +80,7 @@ public struct LimitRelease {
                 return false
             }
             if places.allSatisfy({ $0.state == "confirmed" }) { break }
-            usleep(200_000)
+            SystemClock.sleep(seconds: 0.2)
         } while SystemClock.now() < end
         for place in places {
             switch place.state {

@@ -24,7 +24,7 @@ struct HeldBackend {
             let end = SystemClock.now() + Self.pause
             while SystemClock.now() < end {
                 guard isActive else { return nil }
-                usleep(50_000)
+                SystemClock.sleep(seconds: 0.05)
             }
         }
         guard isActive else { return nil }

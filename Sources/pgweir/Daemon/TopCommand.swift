@@ -58,7 +58,7 @@ struct TopCommand: ParsableCommand {
         let style = TerminalStyle(width: Output.columns(1), isColored: false)
         try look(&view)
         for number in 0..<(n ?? .max) {
-            usleep(UInt32(interval * 1_000_000))
+            Interrupt.wait(interval)
             try look(&view)
             let lines = view.lines(rows: 40, style: style).filter { !$0.isEmpty }.dropLast()
             let text = (number > 0 ? "\n" : "") + lines.joined(separator: "\n") + "\n"

@@ -4,6 +4,7 @@ import Control
 import Daemon
 import Domain
 import Foundation
+import Platform
 import PostgresClient
 import Reports
 import Verification
@@ -73,15 +74,12 @@ struct VerifyCommand: ParsableCommand {
 
     /// Looks who is connected, again and again, until the span is over; ^C ends it early.
     private func wait(_ verifiers: [Verifier]) throws {
-        let end = ContinuousClock.now + .seconds(span.seconds)
-        var next = ContinuousClock.now
-        while ContinuousClock.now < end, !Interrupt.isRequested {
-            if ContinuousClock.now >= next {
-                for verifier in verifiers { try verifier.watch() }
-                let effort = verifiers.map(\.effort).max() ?? 0
-                next = ContinuousClock.now + .seconds(max(0.5, effort * 20))
-            }
-            usleep(50_000)
+        let end = SystemClock.now() + Double(span.seconds)
+        while SystemClock.now() < end, !Interrupt.isRequested {
+            for verifier in verifiers { try verifier.watch() }
+            let effort = verifiers.map(\.effort).max() ?? 0
+            let next = SystemClock.now() + max(0.5, effort * 20)
+            Interrupt.wait(min(next, end) - SystemClock.now())
         }
     }
 
