@@ -23,10 +23,10 @@ struct TaggedKind {
         case Self.word("M", "E", "R", "G"): kind = .merge
         case Self.word("C", "O", "P", "Y"): kind = .copy
         case Self.word("F", "E", "T", "C"), Self.word("M", "O", "V", "E"): kind = .fetch
-        case Self.word("B", "E", "G", "I"), Self.word("S", "T", "A", "R"): kind = .begin
-        // COMMIT and ROLLBACK alone: COMMENT and COMMIT PREPARED end no transaction of the session.
+        // COMMIT alone: COMMENT and COMMIT PREPARED end no transaction of the session.
         case Self.word("C", "O", "M", "M"): kind = end == 6 ? .commit : .utility
-        case Self.word("R", "O", "L", "L"): kind = end == 8 ? .rollback : .utility
+        // ROLLBACK is the tag of ROLLBACK TO SAVEPOINT as well, behind which the transaction goes on with its portals: what
+        // follows from its end is told by ReadyForQuery. And where no end is told, no beginning is.
         case Self.word("S", "A", "V", "E"), Self.word("R", "E", "L", "E"): kind = .savepoint
         case Self.word("S", "E", "T", " "), Self.word("R", "E", "S", "E"): kind = .set
         case Self.word("S", "H", "O", "W"): kind = .show

@@ -75,7 +75,11 @@ public struct TextReport {
         let spoken = others.filter(\.isPostgreSQL)
         guard spoken.isEmpty else {
             let list = spoken.map { "\($0.port)" }.joined(separator: ",")
-            return warning("PostgreSQL is spoken on ports that were not named: did you mean --port \(list)?")
+            return warning(
+                result.sessions.total == 0
+                    ? "PostgreSQL is spoken on ports that were not named: did you mean --port \(list)?"
+                    : "PostgreSQL is also spoken on ports that were not named (--port): \(list)"
+            )
         }
         guard result.sessions.total == 0 else { return [] }
         func list(_ entries: [PortCensus.Entry]) -> String {

@@ -257,7 +257,7 @@ def test_what_was_prepared_before_the_tap_is_told_by_its_answers(version, postgr
     session = server.connect("ann")
     texts = {
         "insert": "insert into t values (1)", "update": "update t set a = a", "rows": "select a from t limit 2", "none": "select a from t where a < 0",
-        "begin": "begin", "commit": "commit", "set": "set application_name = 'x'", "show": "show application_name", "as": "create temp table b as select generate_series(1, 5)",
+        "begin": "begin", "commit": "commit", "savepoint": "savepoint a", "rollback to": "rollback to a", "set": "set application_name = 'x'", "show": "show application_name", "as": "create temp table b as select generate_series(1, 5)",
         "drop": "drop table b", "with": "with gone as (delete from t where a = 7 returning a) select count(*) from gone",
     }
     for name, sql in texts.items():
@@ -270,18 +270,18 @@ def test_what_was_prepared_before_the_tap_is_told_by_its_answers(version, postgr
 
     def traffic():
         for _ in range(10):
-            for name in ("begin", "insert", "update", "rows", "with", "commit", "set", "show", "as", "drop", "none"):
+            for name in ("begin", "insert", "savepoint", "update", "rollback to", "rows", "with", "commit", "set", "show", "as", "drop", "none"):
                 _, errors = run(session, execute(name))
                 assert not errors, (name, errors)
             session.ask("execute p")
     answer, code = Verify(watcher, server).during(traffic)
     one = line(answer, "ann")
     # Of a prepared utility statement the server counts the first run.
-    assert one["queries"]["counted"] == 60 and 6 <= one["utilities"]["counted"] < 12, one
+    assert one["queries"]["counted"] == 60 and 8 <= one["utilities"]["counted"] < 16, one
     assert "prepared_utility" in kinds(one), one
     # An empty answer may have been CREATE TABLE AS.
     assert (one["queries"]["seen_low"], one["queries"]["seen_high"]) == (50, 60), one
-    assert (one["utilities"]["seen_low"], one["utilities"]["seen_high"]) == (60, 70), one
+    assert (one["utilities"]["seen_low"], one["utilities"]["seen_high"]) == (80, 90), one
     assert code == 0 and one["explained"], one
     session.close()
 

@@ -27,9 +27,9 @@ struct TaggedKindTests {
         "the tag of an unknown statement tells its kind",
         arguments: [
             ("INSERT 0 1", StatementKind.insert), ("UPDATE 3", .update), ("DELETE 0", .delete), ("MERGE 2", .merge),
-            ("COPY 5", .copy), ("FETCH 1", .fetch), ("MOVE 1", .fetch), ("BEGIN", .begin),
-            ("START TRANSACTION", .begin), ("COMMIT", .commit), ("COMMIT PREPARED", .utility), ("COMMENT", .utility),
-            ("ROLLBACK", .rollback), ("ROLLBACK PREPARED", .utility), ("SAVEPOINT", .savepoint),
+            ("COPY 5", .copy), ("FETCH 1", .fetch), ("MOVE 1", .fetch), ("BEGIN", .utility),
+            ("START TRANSACTION", .utility), ("COMMIT", .commit), ("COMMIT PREPARED", .utility), ("COMMENT", .utility),
+            ("ROLLBACK", .utility), ("ROLLBACK PREPARED", .utility), ("SAVEPOINT", .savepoint),
             ("RELEASE", .savepoint), ("SET", .set), ("SET CONSTRAINTS", .set), ("RESET", .set), ("SHOW", .show),
             ("EXPLAIN", .explain), ("CALL", .call), ("DECLARE CURSOR", .declare), ("CLOSE CURSOR", .closeCursor),
             ("CLOSE CURSOR ALL", .closeCursor), ("DEALLOCATE", .deallocate), ("DEALLOCATE ALL", .deallocateAll),
@@ -48,6 +48,24 @@ struct TaggedKindTests {
         #expect(Self.kind(Self.description + M.complete("SELECT 0"), describes: true) == .select)
         #expect(Self.kind(M.complete("SELECT 40000")) == .utility)
         #expect(Self.kind(Self.noData + M.complete("SELECT 18446744073709551615"), describes: true) == .utility)
+    }
+
+    @Test("ROLLBACK TO SAVEPOINT has the tag of ROLLBACK, and ends no portal of before")
+    func savepoint() {
+        var play = Play(isMidstream: true)
+        play.say(.client, M.query("begin"))
+        play.say(.server, M.complete("BEGIN") + M.ready("T"))
+        play.say(.client, M.bind(portal: "p", "old") + M.execute(portal: "p") + M.message("S"))
+        play.say(.server, M.message("2") + Self.row + M.complete("SELECT 1") + M.ready("T"))
+        play.say(.client, M.bind("rollback to a") + M.execute() + M.message("S"))
+        play.say(.server, M.message("2") + M.complete("ROLLBACK") + M.ready("T"))
+        #expect(play.sessions.openQueries(0).count == 1)
+        #expect(!play.sink.log.contains { $0.hasPrefix("vanished") })
+        // A whole one ends them: the server says that it is idle.
+        play.say(.client, M.bind("rollback") + M.execute() + M.message("S"))
+        play.say(.server, M.message("2") + M.complete("ROLLBACK") + M.ready())
+        #expect(play.sessions.openQueries(0).count == 0)
+        #expect(play.sink.log.contains { $0.hasPrefix("vanished") })
     }
 
     @Test("a query of unseen text whose portal is open counts when that ends")

@@ -22,7 +22,10 @@ struct RelayProcess: Sendable {
             }
             var status: Int32 = 0
             // It said why on standard error.
-            if unsafe waitpid(pid, &status, WNOHANG) == pid { throw ExitStatus(status >> 8 & 0xFF) }
+            let ended = unsafe waitpid(pid, &status, WNOHANG)
+            if ended == pid { throw ExitStatus(status >> 8 & 0xFF) }
+            // Somebody else waited for it: it is gone.
+            if ended < 0 { break }
             _ = watch.hasEnded(within: 0.05)
         }
         kill(pid, SIGTERM)

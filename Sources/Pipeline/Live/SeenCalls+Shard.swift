@@ -31,7 +31,9 @@ extension Shard where Recorder: ~Copyable {
                 guard let flow = reassembler.toldFlow(at: place) else { continue }
                 let open = analyser.sessions.openQueries(flow)
                 guard open.count > 0 else { continue }
-                found[CallsPlace(analyser.metering.principals[open.principal])]?.plannable &-= open.count
+                let place = CallsPlace(analyser.metering.principals[open.principal])
+                let counted = found[place]?.plannable ?? 0
+                found[place]?.plannable = counted - min(counted, open.count)
             }
             return found.map { place, counts in
                 var calls = SeenCalls(user: place.user, database: place.database, server: place.server)
